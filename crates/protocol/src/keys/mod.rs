@@ -1,0 +1,1 @@
+//! Keys in the network: pools, relay over trusted nodes, routing, demands.

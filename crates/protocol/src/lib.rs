@@ -1,0 +1,17 @@
+//! One node's quantum key distribution and key relay, as state machines without I/O.
+//!
+//! Nothing here owns a socket, a thread, a clock, a file or a random generator: a machine is moved by
+//! [`Protocol::handle`](machine::Protocol::handle), to which the driver gives the time, a generator and one
+//! [`Input`](machine::Input), and which appends its effects to a list in the order in which they must be
+//! carried out. The simulator drives these machines in virtual time; a daemon drives the same ones over
+//! sockets.
+//!
+//! - [`hardware`]: what a node sees of its quantum devices.
+//! - [`machine`]: the boundary between a machine and its driver.
+//! - [`qkd`]: raw detections to secret key.
+//! - [`keys`]: secret key to keys for applications.
+
+pub mod hardware;
+pub mod keys;
+pub mod machine;
+pub mod qkd;

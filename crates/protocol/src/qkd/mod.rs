@@ -1,0 +1,1 @@
+//! Quantum key distribution: raw detections to secret key, for decoy-state BB84 with biased bases.
