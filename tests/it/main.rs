@@ -1,1 +1,3 @@
-fn main() {}
+//! Tests of the whole product, in one binary.
+
+mod tree;

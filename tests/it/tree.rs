@@ -1,0 +1,110 @@
+//! The tree keeps its shape: which room may stand on which, and what no room may do.
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which rooms each room may stand on.
+const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
+    ("units", &[]),
+    ("bits", &[]),
+    ("physics", &["units"]),
+    ("protocol", &["units", "bits"]),
+    ("network", &["units"]),
+    ("sim", &["units", "bits", "physics", "protocol", "network"]),
+    ("cli", &["units", "bits", "physics", "protocol", "network", "sim"]),
+];
+
+/// What must not be reachable from a room, however indirectly.
+const NEVER_REACHES: &[(&str, &[&str])] = &[
+    ("protocol", &["tokio", "rustls", "mio", "async-std", "rand", "bellwether-physics", "bellwether-sim"]),
+    ("physics", &["tokio", "rustls", "mio", "rand", "bellwether-protocol", "bellwether-bits"]),
+    ("sim", &["tokio", "rustls", "mio"]),
+];
+
+fn metadata() -> cargo_metadata::Metadata {
+    MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata runs in a checkout whose dependencies were fetched to build this test")
+}
+
+#[test]
+fn rooms_stand_only_on_the_rooms_below_them() {
+    let metadata = metadata();
+    let allowed: BTreeMap<&str, &[&str]> = MAY_DEPEND_ON.iter().copied().collect();
+    for package in metadata.workspace_packages() {
+        let Some(room) = package.name.strip_prefix("bellwether-").filter(|room| *room != "tests") else {
+            continue;
+        };
+        let floor =
+            allowed.get(room).unwrap_or_else(|| panic!("`{room}` is a new room: add it to the picture"));
+        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
+            if let Some(below) = dependency.name.strip_prefix("bellwether-") {
+                assert!(floor.contains(&below), "`{room}` must not depend on `{below}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn state_machines_and_models_reach_no_runtime() {
+    let metadata = metadata();
+    let resolve = metadata.resolve.as_ref().expect("metadata was asked for with dependencies");
+    let name_of: BTreeMap<_, _> = metadata.packages.iter().map(|p| (&p.id, p.name.to_string())).collect();
+    let next: BTreeMap<_, Vec<_>> = resolve
+        .nodes
+        .iter()
+        .map(|node| {
+            let normal = node
+                .deps
+                .iter()
+                .filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
+            (&node.id, normal.map(|dep| &dep.pkg).collect())
+        })
+        .collect();
+    for (room, forbidden) in NEVER_REACHES {
+        let start = metadata
+            .workspace_packages()
+            .into_iter()
+            .find(|p| p.name.as_str() == format!("bellwether-{room}"))
+            .unwrap_or_else(|| panic!("`{room}` is not in the workspace"));
+        let mut seen = BTreeSet::from([&start.id]);
+        let mut queue = vec![&start.id];
+        while let Some(id) = queue.pop() {
+            for &dependency in &next[id] {
+                if seen.insert(dependency) {
+                    queue.push(dependency);
+                }
+            }
+        }
+        for id in seen {
+            assert!(!forbidden.contains(&name_of[id].as_str()), "`{room}` reaches `{}`", name_of[id]);
+        }
+    }
+}
+
+#[test]
+fn only_the_bit_kernels_hold_unsafe_code() {
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates"));
+    let mut files = vec![root.to_owned()];
+    let mut looked_at = 0;
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(
+                std::fs::read_dir(&path)
+                    .expect("a folder of the checkout")
+                    .map(|e| e.expect("an entry").path()),
+            );
+        } else if path.extension().is_some_and(|e| e == "rs") && !path.starts_with(root.join("bits")) {
+            let text = std::fs::read_to_string(&path).expect("a source file is UTF-8");
+            assert!(
+                !text.contains("unsafe {") && !text.contains("unsafe fn"),
+                "{} is unsafe",
+                path.display()
+            );
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 20, "the tree has more source files than {looked_at}");
+}
