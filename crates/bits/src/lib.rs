@@ -1,5 +1,13 @@
 //! Bit strings, GF(2) and GF(2^128) arithmetic, universal hashing and permutations.
+//!
+//! - [`BitString`]: a packed string of bits; [`SecretBits`]: one that is wiped when dropped.
+//!
+//! Kernels choose among the instruction sets of the machine at run time, and each has a portable twin
+//! that gives the same bits; the tests compare them.
 
+mod arch;
 mod bitstring;
+mod secret;
 
 pub use bitstring::BitString;
+pub use secret::SecretBits;
