@@ -16,9 +16,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 
 /// What must not be reachable from a room, however indirectly.
 const NEVER_REACHES: &[(&str, &[&str])] = &[
-    ("protocol", &["tokio", "rustls", "mio", "async-std", "rand", "bellwether-physics", "bellwether-sim"]),
-    ("physics", &["tokio", "rustls", "mio", "rand", "bellwether-protocol", "bellwether-bits"]),
-    ("sim", &["tokio", "rustls", "mio"]),
+    ("protocol", &["tokio", "rustls", "mio", "getrandom", "bellwether-physics", "bellwether-sim"]),
+    ("physics", &["tokio", "rustls", "mio", "getrandom", "bellwether-protocol", "bellwether-bits"]),
+    ("sim", &["tokio", "rustls", "mio", "getrandom"]),
 ];
 
 fn metadata() -> cargo_metadata::Metadata {
