@@ -3,11 +3,13 @@
 //! The protocol machines of `bellwether-protocol`, driven by an event kernel over emulated hardware: the same
 //! machines that a daemon drives over sockets.
 //!
+//! - [`kernel`]: what happens next, in a total order.
 //! - [`run`]: run a network, or run it many times.
 //! - [`expect`]: what the formulas expect, without sampling.
 //! - [`summary`], [`trace`]: what a run tells.
 
 pub mod expect;
+pub mod kernel;
 pub mod run;
 pub mod summary;
 pub mod trace;
