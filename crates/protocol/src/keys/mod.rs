@@ -1,1 +1,37 @@
 //! Keys in the network: pools, relay over trusted nodes, routing, demands.
+//!
+//! A [`KeyNode`] is one node's key manager as a state machine without I/O. Distilled key enters it block by
+//! block ([`Command::Store`]) into one pool a link, which both ends of the link fill alike. Out of it come keys
+//! for pairs of nodes ([`Event::Delivered`]), for direct neighbours and across trusted relays, at both ends
+//! with the same identifier and the same bits. Life of one key:
+//!
+//! 1. The source takes a stretch of its own half of the first link's pool: that *is* the key. The taking is
+//!    made durable, then the first hop is told which stretch.
+//! 2. Every relay marks the stretch used, takes a one-time pad from its own half of the next link's pool,
+//!    makes both durable, and sends key XOR pad with a Wegman-Carter tag.
+//! 3. The destination makes the key durable, and acknowledges with a token that only a receiver can know.
+//! 4. The source makes its decision durable, hands the key out and says so; the destination makes that
+//!    durable and hands the key out too.
+//!
+//! Whatever fails on the way burns what was taken and is tried again elsewhere with fresh key.
+
+mod api;
+mod node;
+mod record;
+mod secret;
+mod settings;
+mod statistics;
+mod topology;
+mod view;
+
+pub use api::{
+    BurnCause, Command, DeliveredKey, Demand, Event, Failure, KeyEnd, KeyId, LinkCondition, LossCause,
+    PoolLevel, Refusal, Request, RequestId,
+};
+pub use node::KeyNode;
+pub use record::Record;
+pub use secret::{KeyMaterial, SecretBits};
+pub use settings::Settings;
+pub use statistics::{PoolAccount, RequestStatistics};
+pub use topology::{Topology, TopologyError};
+pub use view::{LinkReport, LinkView};
