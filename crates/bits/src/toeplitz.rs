@@ -1,0 +1,167 @@
+//! Hashing by a Toeplitz matrix over GF(2): privacy amplification's universal hash.
+//!
+//! The matrices are a universal family (Mansour, Nisan & Tiwari, Theor. Comput. Sci. 107, 121 (1993);
+//! Krawczyk, CRYPTO '94), with collision probability 2^-l exactly, which the leftover hash lemma asks for.
+//! The product is a slice of the product of two polynomials over GF(2), and only that slice is computed.
+
+use crate::BitString;
+use crate::arch::{Backend, Kernel, Lanes};
+use zeroize::Zeroize;
+
+/// How many bits of seed a matrix of `output_len` rows and `input_len` columns has.
+pub const fn seed_len(input_len: usize, output_len: usize) -> usize {
+    (input_len + output_len).saturating_sub(1)
+}
+
+/// The product of the Toeplitz matrix of `seed` with `input`: bit i of the output is the sum over j of
+/// seed[i - j + n - 1] input[j], where n is the length of the input.
+///
+/// Running time and memory accesses depend on the lengths alone. Buffers that held what derives from the input
+/// are wiped.
+///
+/// ```
+/// use bellwether_bits::{BitString, toeplitz};
+///
+/// let seed = BitString::from_bytes(&[0b1101], 4); // rows 1 0 1 and 1 1 0
+/// let input = BitString::from_bytes(&[0b110], 3); // the column 0 1 1
+/// assert_eq!(toeplitz::hash(&seed, &input, 2), BitString::from_bytes(&[0b11], 2));
+/// ```
+///
+/// # Panics
+/// If the seed has not exactly [`seed_len`] bits.
+pub fn hash(seed: &BitString, input: &BitString, output_len: usize) -> BitString {
+    hash_on(Backend::best(), seed, input, output_len)
+}
+
+fn hash_on(backend: Backend, seed: &BitString, input: &BitString, output_len: usize) -> BitString {
+    assert!(
+        seed.len() == seed_len(input.len(), output_len),
+        "a Toeplitz matrix {output_len} x {} has {} bits, not {}",
+        input.len(),
+        seed_len(input.len(), output_len),
+        seed.len()
+    );
+    if input.is_empty() || output_len == 0 {
+        return BitString::zeros(output_len);
+    }
+    // Of the product of the polynomials seed(x) input(x), bits n - 1 .. n - 1 + l are wanted. In words: the
+    // product of word b of the input with word K - b of the seed, summed over b, has 127 bits, of which the
+    // lower 64 belong to word K of the product and the upper to word K + 1.
+    let offset = (input.len() - 1) % 64;
+    let words = (offset + output_len).div_ceil(64);
+    let mut reversed: Vec<u64> = input.words().iter().rev().copied().collect();
+    let mut padded = Vec::with_capacity(seed.words().len() + 1);
+    padded.push(0);
+    padded.extend_from_slice(seed.words());
+    let mut sums = vec![0; words + 1];
+    backend.run(Direct { window: &padded, kernel: &reversed, sums: &mut sums });
+    let product = sums.windows(2).map(|pair| pair[1] as u64 ^ (pair[0] >> 64) as u64).collect();
+    reversed.zeroize();
+    sums.zeroize();
+    let mut whole = BitString::from_words(product, words * 64);
+    let output = whole.slice(offset..offset + output_len);
+    whole.zeroize();
+    output
+}
+
+/// The carry-less correlation `sums[i] = sum over k of window[i + k] kernel[k]`, term by term. The window
+/// has as many words as the kernel and the sums together, less one.
+struct Direct<'a> {
+    window: &'a [u64],
+    kernel: &'a [u64],
+    sums: &'a mut [u128],
+}
+
+impl Kernel for Direct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let (chunks, rest) = self.kernel.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let whole = chunks.len() * 8;
+        for (group, sums) in self.sums.chunks_mut(4).enumerate() {
+            let window = &self.window[group * 4..];
+            let mut totals = [lanes.splat(0); 4];
+            for (k, chunk) in chunks.iter().enumerate() {
+                let kernel = lanes.load(chunk);
+                for (i, total) in totals.iter_mut().enumerate().take(sums.len()) {
+                    if let Some(words) = window[k * 8 + i..].first_chunk() {
+                        *total = multiply_add(lanes, *total, lanes.load(words), kernel);
+                    }
+                }
+            }
+            for (i, (total, sum)) in totals.iter_mut().zip(sums.iter_mut()).enumerate() {
+                let mut words = [0; 8];
+                words[..rest.len()].copy_from_slice(&window[whole + i..whole + i + rest.len()]);
+                *total = multiply_add(lanes, *total, lanes.load(&words), lanes.load(&last));
+                *sum ^= lanes.sum(*total);
+            }
+        }
+        last.zeroize();
+    }
+}
+
+/// `total` and the products of the even words and of the odd words.
+#[inline(always)]
+fn multiply_add<L: Lanes>(lanes: L, total: L::Vector, a: L::Vector, b: L::Vector) -> L::Vector {
+    lanes.xor3(total, lanes.low_low(a, b), lanes.high_high(a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_units::{EntityId, Purpose, Stream};
+    use proptest::prelude::*;
+
+    fn stream(seed: u64) -> Stream {
+        Stream::new(seed, EntityId(0), Purpose::named("toeplitz"))
+    }
+
+    /// The definition, bit by bit.
+    fn matrix_product(seed: &BitString, input: &BitString, output_len: usize) -> BitString {
+        let mut output = BitString::zeros(output_len);
+        for i in 0..output_len {
+            let bit = (0..input.len())
+                .fold(false, |sum, j| sum ^ (seed.get(i + input.len() - 1 - j) & input.get(j)));
+            output.set(i, bit);
+        }
+        output
+    }
+
+    fn agrees_with_the_matrix(input_len: usize, output_len: usize, rng: &mut Stream) {
+        let seed = BitString::random(seed_len(input_len, output_len), rng);
+        let input = BitString::random(input_len, rng);
+        let expected = matrix_product(&seed, &input, output_len);
+        for backend in Backend::all() {
+            let output = hash_on(backend, &seed, &input, output_len);
+            assert_eq!(output, expected, "{input_len} to {output_len} on {backend:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn the_hash_is_the_matrix_product(input_len in 0usize..=4096, output_len in 0usize..=4096, seed: u64) {
+            agrees_with_the_matrix(input_len, output_len, &mut stream(seed));
+        }
+    }
+
+    #[test]
+    fn the_hash_is_the_matrix_product_at_the_edges() {
+        let mut rng = stream(1);
+        let edges = [0, 1, 2, 63, 64, 65, 127, 128, 129, 511, 512, 513, 1024];
+        for input_len in edges {
+            for output_len in edges {
+                agrees_with_the_matrix(input_len, output_len, &mut rng);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "has 11 bits, not 10")]
+    fn a_short_seed_is_refused() {
+        hash(&BitString::zeros(10), &BitString::zeros(8), 4);
+    }
+}
