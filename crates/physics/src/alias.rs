@@ -1,0 +1,1 @@
+//! Joint outcomes drawn by one look-up.
