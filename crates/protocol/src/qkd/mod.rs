@@ -1,1 +1,4 @@
 //! Quantum key distribution: raw detections to secret key, for decoy-state BB84 with biased bases.
+
+pub mod alarm;
+pub mod security;
