@@ -2,6 +2,7 @@
 
 use crate::BitString;
 use core::fmt;
+use core::ops::Range;
 use rand_core::Rng;
 use std::sync::OnceLock;
 use subtle::{Choice, ConstantTimeEq};
@@ -61,7 +62,16 @@ impl SecretBits {
 
     /// A second copy, which is wiped as well.
     pub fn duplicate(&self) -> Self {
-        Self::new(self.bits.slice(self.spent..self.bits.len()))
+        self.slice(0..self.len())
+    }
+
+    /// A copy of the bits in `range`, which is wiped as well.
+    ///
+    /// # Panics
+    /// If `range` lies outside the bits.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        assert!(range.end <= self.len(), "bits {}..{} of {}", range.start, range.end, self.len());
+        Self::new(self.bits.slice(self.spent + range.start..self.spent + range.end))
     }
 
     /// Splits the first `count` bits off, or `None` (and nothing is taken) if there are fewer.
@@ -202,6 +212,8 @@ mod tests {
                     Step::Look => {
                         prop_assert_eq!(store.expose(), &put.slice(given.len()..put.len()));
                         prop_assert!(store.duplicate() == store);
+                        let half = store.len() / 2;
+                        prop_assert_eq!(store.slice(half..store.len()).expose(), &store.expose().slice(half..store.len()));
                     }
                 }
             }
