@@ -3,7 +3,9 @@
 //! Without faults a frame arrives once, unchanged, after the channel's delay and in order. Faults lose it,
 //! double it, hold it back behind later ones, or let a man in the middle change it.
 
+use bellwether_network::Tampering;
 use bellwether_units::{Duration, Stream, Time};
+use rand_core::Rng;
 
 /// What goes wrong on a classical channel; each frame is drawn for anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -14,14 +16,16 @@ pub(crate) struct ChannelFaults {
     pub(crate) loss: f64,
     /// The probability that a frame arrives twice.
     pub(crate) duplication: f64,
-    /// The probability that a frame is held back by a random part of [`Self::hold`].
+    /// The probability that a frame is held back behind later ones, by up to ten times the channel's delay.
     pub(crate) reordering: f64,
-    /// The longest a frame is held back.
-    pub(crate) hold: Duration,
     /// A delay on top of the channel's own, for every frame.
     pub(crate) extra_delay: Duration,
-    /// The probability that a man in the middle changes a frame.
+    /// A further delay of up to so much, each frame by chance.
+    pub(crate) jitter: Duration,
+    /// The probability that a man in the middle does something to a frame.
     pub(crate) tampering: f64,
+    /// What she does.
+    pub(crate) how: Option<Tampering>,
 }
 
 /// One classical channel, both directions.
@@ -30,11 +34,16 @@ pub(crate) struct ClassicalChannel {
     delay: Duration,
     faults: ChannelFaults,
     stream: Stream,
+    /// What the man in the middle has kept to send again.
+    kept: Vec<Vec<u8>>,
 }
+
+/// How many frames a man in the middle keeps for replay.
+const KEPT: usize = 16;
 
 impl ClassicalChannel {
     pub(crate) fn new(delay: Duration, stream: Stream) -> Self {
-        Self { delay, faults: ChannelFaults::default(), stream }
+        Self { delay, faults: ChannelFaults::default(), stream, kept: Vec::new() }
     }
 
     pub(crate) fn set_faults(&mut self, faults: ChannelFaults) {
@@ -47,6 +56,7 @@ impl ClassicalChannel {
         if faults.down || self.happens(faults.loss) {
             return;
         }
+        self.keep(&frame);
         if self.happens(faults.tampering) {
             self.tamper(&mut frame);
         }
@@ -60,15 +70,42 @@ impl ClassicalChannel {
 
     fn arrival(&mut self, now: Time) -> Time {
         let mut arrival = now.saturating_add(self.delay).saturating_add(self.faults.extra_delay);
+        if !self.faults.jitter.is_zero() {
+            arrival = arrival.saturating_add(self.part_of(self.faults.jitter));
+        }
         if self.happens(self.faults.reordering) {
-            let hold = self.stream.below(self.faults.hold.picoseconds().max(1));
-            arrival = arrival.saturating_add(Duration::from_picoseconds(hold));
+            let hold = self.delay.saturating_mul(10).max(Duration::from_milliseconds(1));
+            arrival = arrival.saturating_add(self.part_of(hold));
         }
         arrival
     }
 
-    /// Changes one bit anywhere, or cuts the frame's end off: what a tag must notice.
+    fn part_of(&mut self, span: Duration) -> Duration {
+        Duration::from_picoseconds(self.stream.below(span.picoseconds().max(1)))
+    }
+
+    /// What a man in the middle does to a frame: what a tag must notice.
     fn tamper(&mut self, frame: &mut Vec<u8>) {
+        match self.faults.how.unwrap_or(Tampering::Modify) {
+            Tampering::Modify => self.change(frame),
+            Tampering::Replay if !self.kept.is_empty() => {
+                let which = self.stream.below(self.kept.len() as u64) as usize;
+                *frame = self.kept[which].clone();
+            }
+            Tampering::Replay => {}
+            Tampering::Forge => {
+                // A header that looks right, with a body of her own.
+                let body = frame.len().min(16);
+                self.stream.fill_bytes(&mut frame[body..]);
+                if frame.len() <= 16 {
+                    self.change(frame);
+                }
+            }
+        }
+    }
+
+    /// Changes one bit anywhere, or cuts the frame's end off.
+    fn change(&mut self, frame: &mut Vec<u8>) {
         if frame.is_empty() {
             return;
         }
@@ -77,6 +114,18 @@ impl ClassicalChannel {
             frame.truncate(at);
         } else {
             frame[at] ^= 1 << self.stream.below(8);
+        }
+    }
+
+    /// A man in the middle who replays keeps some of what passes.
+    fn keep(&mut self, frame: &[u8]) {
+        if self.faults.how == Some(Tampering::Replay) {
+            if self.kept.len() < KEPT {
+                self.kept.push(frame.to_vec());
+            } else {
+                let which = self.stream.below(KEPT as u64) as usize;
+                self.kept[which] = frame.to_vec();
+            }
         }
     }
 
@@ -124,8 +173,7 @@ mod tests {
         let count = changed.iter().enumerate().filter(|(n, (_, f))| f != &(*n as u32).to_le_bytes()).count();
         assert!(count.abs_diff(2_000) < 160);
         assert!(arrivals(ChannelFaults { down: true, ..Default::default() }, 10).is_empty());
-        let hold = Duration::from_milliseconds(1);
-        let held = arrivals(ChannelFaults { reordering: 0.2, hold, ..Default::default() }, 1_000);
+        let held = arrivals(ChannelFaults { reordering: 0.2, ..Default::default() }, 1_000);
         assert!(held.windows(2).any(|pair| pair[0].0 > pair[1].0), "some frame overtakes another");
     }
 }

@@ -8,7 +8,10 @@
 //! - [`expect`]: what the formulas expect, without sampling.
 //! - [`summary`], [`trace`]: what a run tells.
 
+mod channel;
+mod conditions;
 pub mod expect;
+mod interval;
 pub mod kernel;
 pub mod run;
 pub mod summary;
