@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn points_of_student_t_agree_with_the_tables() {
-        for (degrees, point) in [(1, 12.706), (4, 2.776), (5, 2.571), (9, 2.262), (30, 2.042), (1000, 1.962)] {
+        for (degrees, point) in [(1, 12.706), (4, 2.776), (5, 2.571), (9, 2.262), (30, 2.042), (1000, 1.962)]
+        {
             assert!((student_t_975(degrees) - point).abs() < 2e-3, "{degrees} degrees of freedom");
         }
     }

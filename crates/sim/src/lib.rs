@@ -16,3 +16,4 @@ pub mod kernel;
 pub mod run;
 pub mod summary;
 pub mod trace;
+mod world;
