@@ -1,5 +1,14 @@
 //! What the formulas expect of a link: rates without sampling.
 
+use crate::optics::Optics;
+use crate::run::RunError;
+use bellwether_network::{Bound as BoundChoice, Link, Network};
+use bellwether_physics::{Basis, LinkModel};
+use bellwether_protocol::qkd::security::{
+    Bound, ExpectedClass, ExpectedLink, NoKey, Plan, SecurityParameters, SourceClass, expected_rate,
+    repeaterless_bound,
+};
+use bellwether_units::{EntityId, Frequency, LinkId, Purpose, Stream};
 use serde::Serialize;
 
 /// The expected performance of one link at one setting.
@@ -33,4 +42,105 @@ pub struct Expectation {
     pub repeaterless_bound_per_pulse: f64,
     /// Why there is no key, if there is none.
     pub no_key: Option<String>,
+}
+
+/// What the formulas expect of `link` as it was built: no event, no drift, no sampling.
+///
+/// The gains and error rates are those of the physical model after dead time and with after-pulses; the rate
+/// follows from them by the link's own bound and finite block.
+///
+/// # Errors
+/// If the link's devices do not make a link.
+pub fn expectation(network: &Network, link: LinkId) -> Result<Expectation, RunError> {
+    let link = network.link(link);
+    let model = honest_model(link)?;
+    let expected = expected_link(link, &model);
+    let finite = plan(link, &expected, link.protocol.block_size.bits() as f64);
+    // Blocks of 10^15 bits: what is left of finite-size effects is below the figures shown.
+    let endless = plan(link, &expected, 1e15);
+    let eta = link.fibre.loss().transmittance();
+    let pulses_per_s = link.mean_pulse_rate();
+    let blank = Expectation {
+        setting: None,
+        length_km: link.fibre.length.kilometres(),
+        loss_db: link.fibre.loss().decibels(),
+        click_rate_per_s: model.click_rate().per_second() * link.transmitter.duty_cycle,
+        sifted_rate_per_s: model.sifted_rate(Basis::Key).per_second() * link.transmitter.duty_cycle,
+        qber_key: model.detected_qber(Basis::Key),
+        qber_check: model.detected_qber(Basis::Check),
+        asymptotic_rate_per_s: endless.map_or(0.0, |plan| plan.secret_rate.per_second()),
+        repeaterless_bound_per_pulse: repeaterless_bound(eta),
+        ..Expectation::default()
+    };
+    let block_s = link.protocol.block_size.bits() as f64 / blank.sifted_rate_per_s;
+    Ok(match finite {
+        Ok(plan) => Expectation {
+            block_s,
+            secret_bits_per_block: plan.certificate.key_bits,
+            secret_rate_per_s: plan.secret_rate.per_second(),
+            secret_bits_per_pulse: plan.secret_rate.per_second() / pulses_per_s,
+            ..blank
+        },
+        Err(why) => Expectation {
+            block_s: if block_s.is_finite() { block_s } else { 0.0 },
+            no_key: Some(why.to_string()),
+            ..blank
+        },
+    })
+}
+
+/// The model of a link as it was built.
+pub(crate) fn honest_model(link: &Link) -> Result<LinkModel, RunError> {
+    Optics::new(link, Stream::new(0, EntityId(0), Purpose::named("unused")))?.honest()
+}
+
+/// The bound that the network file chose.
+pub(crate) fn bound_of(link: &Link) -> Bound {
+    match link.protocol.bound {
+        BoundChoice::Rusca2018 => Bound::OneDecoyRusca,
+        BoundChoice::Lim2014 => Bound::TwoDecoyLim,
+        BoundChoice::Tomamichel2012 => Bound::SinglePhotonTomamichel,
+    }
+}
+
+/// What a link's keys promise.
+pub(crate) fn security_of(link: &Link) -> SecurityParameters {
+    SecurityParameters { secrecy: link.protocol.eps_secrecy, correctness: link.protocol.eps_correctness }
+}
+
+/// The intensity classes as both ends know them.
+pub(crate) fn classes_of(link: &Link) -> Vec<SourceClass> {
+    match &link.transmitter.source {
+        bellwether_network::Source::WeakCoherent { intensities } => {
+            intensities.iter().map(|i| SourceClass::new(i.mean_photons, i.probability)).collect()
+        }
+        source => vec![SourceClass::new(source.mean_photons(), 1.0)],
+    }
+}
+
+fn plan(link: &Link, expected: &ExpectedLink, block_bits: f64) -> Result<Plan, NoKey> {
+    let f = link.protocol.reconciliation.planning_efficiency;
+    expected_rate(bound_of(link), expected, block_bits, f, &security_of(link))
+}
+
+fn expected_link(link: &Link, model: &LinkModel) -> ExpectedLink {
+    let classes = |basis| {
+        (0..model.intensities())
+            .map(|k| ExpectedClass {
+                gain: model.detected_gain(k, basis),
+                error_rate: model.detected_error_rate(k, basis),
+            })
+            .collect()
+    };
+    let sifting = |basis| model.prepared_probability(basis) * model.measured_probability(basis);
+    ExpectedLink {
+        source: classes_of(link),
+        key: classes(Basis::Key),
+        check: classes(Basis::Check),
+        key_sifting: sifting(Basis::Key),
+        check_sifting: sifting(Basis::Check),
+        clock: Frequency::from_hertz(link.mean_pulse_rate()),
+        // The model's gains are those after dead time already.
+        saturation: 1.0,
+    }
 }

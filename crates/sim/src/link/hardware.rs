@@ -1,0 +1,253 @@
+//! The emulated hardware of a link at detail `bits`: the receiver's clicks, and what the transmitter remembers.
+//!
+//! It implements the hardware interface of `bellwether_protocol::hardware` with models: what truly happened to
+//! the light stays here, and each end is shown what its own devices would show.
+
+use crate::conditions::{Conditions, Timeline};
+use crate::optics::Optics;
+use crate::run::RunError;
+use bellwether_bits::BitString;
+use bellwether_physics::{ClickSampler, Clicks};
+use bellwether_protocol::hardware::{Detections, Preparations, PulseNumber};
+use bellwether_units::{Duration, Stream, Time};
+use std::collections::VecDeque;
+
+/// Devices at both ends of one link and the light between them.
+pub(super) struct EmulatedHardware {
+    optics: Optics,
+    timeline: Timeline,
+    sampler: ClickSampler,
+    stream: Stream,
+    pulse_rate: f64,
+    window_pulses: u64,
+    next_pulse: PulseNumber,
+    delay: Duration,
+    monitor: bool,
+    /// What was prepared in the pulses that clicked, until the transmitter has been asked for it.
+    memory: VecDeque<Clicks>,
+    remembered: usize,
+    clicks: Clicks,
+    modelled: Option<(Time, Conditions)>,
+}
+
+/// How many clicks the transmitter's memory reaches back.
+const MEMORY: usize = 8 << 20;
+
+/// What an [`EmulatedHardware`] is made of, beyond its light.
+pub(super) struct Emulation {
+    /// The link's light.
+    pub(super) optics: Optics,
+    /// What happens to the link.
+    pub(super) timeline: Timeline,
+    /// For clicks.
+    pub(super) stream: Stream,
+    /// Pulses a second.
+    pub(super) pulse_rate: f64,
+    /// Pulses a window.
+    pub(super) window_pulses: u64,
+    /// From transmitter to receiver.
+    pub(super) delay: Duration,
+    /// Whether the receiver watches the bias current of its detectors.
+    pub(super) monitor: bool,
+}
+
+impl EmulatedHardware {
+    pub(super) fn new(parts: Emulation) -> Result<Self, RunError> {
+        let Emulation { mut optics, timeline, stream, pulse_rate, window_pulses, delay, monitor } = parts;
+        let model = optics.at(Time::ZERO, timeline.at(Time::ZERO).0)?;
+        Ok(Self {
+            optics,
+            timeline,
+            sampler: ClickSampler::new(&model),
+            stream,
+            pulse_rate,
+            window_pulses,
+            next_pulse: 0,
+            delay,
+            monitor,
+            memory: VecDeque::new(),
+            remembered: 0,
+            clicks: Clicks::default(),
+            modelled: None,
+        })
+    }
+
+    /// When the receiver has seen the whole of the next window.
+    pub(super) fn next_window_ends(&self) -> Time {
+        self.time_of(self.next_pulse + self.window_pulses).saturating_add(self.delay)
+    }
+
+    /// How many pulses have been sent.
+    pub(super) fn pulses(&self) -> PulseNumber {
+        self.next_pulse
+    }
+
+    /// Lets the pulses of the next window fly and gives what the receiver reports of them.
+    pub(super) fn next_window(&mut self) -> Result<Detections, RunError> {
+        let first_pulse = self.next_pulse;
+        let end = first_pulse + self.window_pulses;
+        let ended = self.next_window_ends();
+        let mut clicks = self.fresh();
+        let mut bias_current = None;
+        let mut at = first_pulse;
+        let mut off = 0;
+        while at < end {
+            let now = self.time_of(at);
+            let (conditions, change) = self.timeline.at(now);
+            let conditions = conditions.clone();
+            let change = change.map_or(end, |change| self.pulse_at(change)).clamp(at + 1, end);
+            self.remodel(now, &conditions)?;
+            off = self.optics.pulses_off(conditions.clock_offset);
+            if conditions.receiver_up {
+                self.sampler.sample(at..change, &mut self.stream, &mut clicks);
+                let current = self.sampler.model().bias_current();
+                bias_current = bias_current.max_of(current);
+            }
+            at = change;
+        }
+        self.next_pulse = end;
+        let detections = self.report(first_pulse, ended, off, &clicks, bias_current);
+        self.remember(clicks);
+        Ok(detections)
+    }
+
+    /// What had been prepared in `pulses`, which rise. Of pulses without a click, and of those too long ago,
+    /// nothing is remembered; they are answered by a preparation drawn afresh, which nobody can tell apart.
+    pub(super) fn recall(&mut self, pulses: &[PulseNumber]) -> Preparations {
+        let mut flags = Vec::with_capacity(pulses.len());
+        let mut intensities = Vec::with_capacity(pulses.len());
+        let mut windows = self.memory.iter();
+        let mut current = windows.next();
+        let mut at = 0;
+        for &pulse in pulses {
+            while let Some(window) = current {
+                if window.pulse.last().is_some_and(|&last| last >= pulse) {
+                    break;
+                }
+                current = windows.next();
+                at = 0;
+            }
+            let found = current.and_then(|window| {
+                if window.pulse.get(at) != Some(&pulse) {
+                    at = window.pulse.partition_point(|&p| p < pulse);
+                }
+                (window.pulse.get(at) == Some(&pulse)).then(|| (window.flags[at], window.intensity[at]))
+            });
+            let (flag, intensity) = found.unwrap_or((Clicks::PREPARED_CHECK, 0));
+            at += usize::from(found.is_some());
+            flags.push(flag);
+            intensities.push(intensity);
+        }
+        if let Some(&last) = pulses.last() {
+            self.forget_before(last);
+        }
+        Preparations {
+            bases: column(&flags, Clicks::PREPARED_CHECK),
+            bits: column(&flags, Clicks::PREPARED_BIT),
+            intensities,
+        }
+    }
+
+    /// The transmitter's node crashed: what it remembered is gone.
+    pub(super) fn forget(&mut self) {
+        self.memory.clear();
+        self.remembered = 0;
+    }
+
+    fn report(
+        &self,
+        first_pulse: PulseNumber,
+        ended: Time,
+        off: u64,
+        clicks: &Clicks,
+        bias_current: Option<bellwether_units::Current>,
+    ) -> Detections {
+        // A receiver whose clock is off by whole pulses numbers them wrongly; those past the window's end are
+        // taken for the window after it and lost.
+        let last = first_pulse + self.window_pulses;
+        let kept = clicks.pulse.partition_point(|&pulse| pulse + off < last);
+        Detections {
+            first_pulse,
+            pulse_count: self.window_pulses,
+            ended,
+            pulses: clicks.pulse[..kept].iter().map(|&pulse| pulse + off).collect(),
+            bases: column(&clicks.flags[..kept], Clicks::MEASURED_CHECK),
+            outcomes: column(&clicks.flags[..kept], Clicks::OUTCOME),
+            double_clicks: clicks.flags[..kept].iter().filter(|&&f| f & Clicks::DOUBLE != 0).count() as u64,
+            bias_current: bias_current.filter(|_| self.monitor),
+        }
+    }
+
+    fn remodel(&mut self, now: Time, conditions: &Conditions) -> Result<(), RunError> {
+        let same = self.modelled.as_ref().is_some_and(|(_, last)| last == conditions);
+        if !same || self.optics.wanders(conditions, now) {
+            let model = self.optics.at(now, conditions)?;
+            self.sampler.set_model(&model);
+            self.modelled = Some((now, conditions.clone()));
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, clicks: Clicks) {
+        self.remembered += clicks.len();
+        self.memory.push_back(clicks);
+        while self.remembered > MEMORY {
+            let Some(oldest) = self.memory.pop_front() else { break };
+            self.remembered -= oldest.len();
+            self.clicks = oldest;
+        }
+    }
+
+    fn forget_before(&mut self, pulse: PulseNumber) {
+        while self.memory.front().is_some_and(|window| window.pulse.last().is_none_or(|&last| last <= pulse)) {
+            if let Some(oldest) = self.memory.pop_front() {
+                self.remembered -= oldest.len();
+                self.clicks = oldest;
+            }
+        }
+    }
+
+    /// Columns to fill, with the memory of a window that is forgotten.
+    fn fresh(&mut self) -> Clicks {
+        let mut clicks = core::mem::take(&mut self.clicks);
+        clicks.clear();
+        clicks
+    }
+
+    fn time_of(&self, pulse: PulseNumber) -> Time {
+        let span = Duration::from_seconds(pulse as f64 / self.pulse_rate).unwrap_or(Duration::MAX);
+        Time::ZERO.saturating_add(span)
+    }
+
+    fn pulse_at(&self, time: Time) -> PulseNumber {
+        libm::ceil(time.seconds() * self.pulse_rate) as PulseNumber
+    }
+}
+
+/// One flag of each click as a bit.
+fn column(flags: &[u8], flag: u8) -> BitString {
+    let shift = flag.trailing_zeros();
+    let mut words = Vec::with_capacity(flags.len().div_ceil(64));
+    for chunk in flags.chunks(64) {
+        let mut word = 0u64;
+        for (i, &f) in chunk.iter().enumerate() {
+            word |= u64::from(f >> shift & 1) << i;
+        }
+        words.push(word);
+    }
+    BitString::from_words(words, flags.len())
+}
+
+/// The greater of two currents, where there is any.
+trait MaxOf {
+    fn max_of(self, current: bellwether_units::Current) -> Self;
+}
+
+impl MaxOf for Option<bellwether_units::Current> {
+    fn max_of(self, current: bellwether_units::Current) -> Self {
+        Some(match self {
+            Some(so_far) if so_far > current => so_far,
+            _ => current,
+        })
+    }
+}

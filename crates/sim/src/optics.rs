@@ -1,0 +1,268 @@
+//! The light of a link: the devices of the network file as a physical model, under the conditions that hold.
+
+use crate::conditions::Conditions;
+use crate::run::RunError;
+use bellwether_network as network;
+use bellwether_network::{Attenuation, EavesdropperBasis, Link, Source as SourceDescription};
+use bellwether_physics as physics;
+use bellwether_physics::LinkParameters;
+use bellwether_units::{Angle, Duration, Loss, Stream, Time};
+
+/// A loss through which nothing comes: a cut fibre.
+const OPAQUE: Loss = Loss::from_decibels(1000.0);
+
+/// A link's light over time.
+#[derive(Clone, Debug)]
+pub(crate) struct Optics {
+    name: String,
+    honest: LinkParameters,
+    jitter: Duration,
+    period: Duration,
+    gate: Duration,
+    drift: Option<(physics::Drift, Option<Duration>)>,
+    angle: Angle,
+    drifted_until: Time,
+    stream: Stream,
+}
+
+impl Optics {
+    /// The light of `link`; `stream` is for the drift of its alignment.
+    pub(crate) fn new(link: &Link, stream: Stream) -> Result<Self, RunError> {
+        let bad = |reason: String| RunError::Link { link: link.name.clone(), reason };
+        let drift = match &link.fibre.drift {
+            None => None,
+            Some(drift) => Some((
+                physics::Drift::random_walk(drift.angle, drift.over).map_err(|e| bad(e.to_string()))?,
+                drift.realigned_every,
+            )),
+        };
+        Ok(Self {
+            name: link.name.clone(),
+            honest: parameters(link).map_err(bad)?,
+            jitter: link.receiver.detector.jitter,
+            period: Duration::from_picoseconds(
+                libm::round(link.transmitter.clock.period_picoseconds()) as u64
+            ),
+            gate: link.gate(),
+            drift,
+            angle: Angle::default(),
+            drifted_until: Time::ZERO,
+            stream,
+        })
+    }
+
+    /// The model of the link as it was built: no event, no drift.
+    pub(crate) fn honest(&self) -> Result<physics::LinkModel, RunError> {
+        self.model_of(self.honest.clone(), None)
+    }
+
+    /// The model at `now`; successive calls must not go back in time.
+    pub(crate) fn at(&mut self, now: Time, conditions: &Conditions) -> Result<physics::LinkModel, RunError> {
+        let angle = self.drift_to(now);
+        let mut parameters = self.honest.clone();
+        let misaligned = |e: physics::MisalignmentError| self.bad(e.to_string());
+        if let Some(ramp) = conditions.misalignment {
+            parameters.misalignment = physics::Misalignment::from_error(ramp.at(now)).map_err(misaligned)?;
+        }
+        parameters.misalignment = parameters.misalignment.rotated(angle).map_err(misaligned)?;
+        let off = self.off_gate(conditions.clock_offset);
+        parameters.receiver_loss = parameters.receiver_loss + off;
+        parameters.channel_loss = if conditions.cut || !conditions.transmitter_up {
+            OPAQUE
+        } else {
+            parameters.channel_loss + conditions.extra_loss
+        };
+        let attack = if conditions.cut { None } else { conditions.attack.as_ref() };
+        self.model_of(parameters, attack)
+    }
+
+    /// By how many pulses the receiver's numbering is off for a clock that is off by `offset`.
+    pub(crate) fn pulses_off(&self, offset: Duration) -> u64 {
+        (offset.picoseconds() + self.period.picoseconds() / 2) / self.period.picoseconds().max(1)
+    }
+
+    /// Whether the model changes from one instant to the next even if no event happens.
+    pub(crate) fn wanders(&self, conditions: &Conditions, now: Time) -> bool {
+        self.drift.is_some() || conditions.misalignment.is_some_and(|ramp| ramp.is_moving(now))
+    }
+
+    fn drift_to(&mut self, now: Time) -> Angle {
+        let Some((drift, realigned)) = &self.drift else { return Angle::default() };
+        if let Some(every) = realigned.filter(|every| !every.is_zero()) {
+            let last = now.since(Time::ZERO) / every;
+            let aligned = Time::ZERO + every * last;
+            if aligned > self.drifted_until {
+                self.angle = Angle::default();
+                self.drifted_until = aligned;
+            }
+        }
+        self.angle = drift.advance(self.angle, now.since(self.drifted_until), &mut self.stream);
+        self.drifted_until = now;
+        self.angle
+    }
+
+    /// What is lost because the gate opens beside the pulse: the part of a pulse as wide as the detector's
+    /// jitter that falls outside a gate moved by the offset (beyond what falls outside an unmoved one).
+    fn off_gate(&self, offset: Duration) -> Loss {
+        if offset.is_zero() {
+            return Loss::NONE;
+        }
+        let period = self.period.seconds();
+        let residual = offset.seconds() - self.pulses_off(offset) as f64 * period;
+        let half = self.gate.seconds() / 2.0;
+        // Full width at half maximum is 2 sqrt(2 ln 2) standard deviations.
+        let sigma = (self.jitter.seconds() / 2.354_820_045).max(1e-15);
+        let inside = |from: f64, to: f64| {
+            0.5 * (libm::erf(to / (sigma * core::f64::consts::SQRT_2))
+                - libm::erf(from / (sigma * core::f64::consts::SQRT_2)))
+        };
+        let kept = inside(residual - half, residual + half) / inside(-half, half);
+        if kept <= 1e-100 { OPAQUE } else { Loss::from_transmittance(kept.min(1.0)) }
+    }
+
+    fn model_of(
+        &self,
+        parameters: LinkParameters,
+        attack: Option<&network::Attack>,
+    ) -> Result<physics::LinkModel, RunError> {
+        let model = physics::LinkModel::new(parameters).map_err(|e| self.bad(e.to_string()))?;
+        match attack.and_then(eavesdropper) {
+            None => Ok(model),
+            Some(attack) => attack.on(&model).map_err(|e| self.bad(e.to_string())),
+        }
+    }
+
+    fn bad(&self, reason: String) -> RunError {
+        RunError::Link { link: self.name.clone(), reason }
+    }
+}
+
+/// The physics of a link as the network file describes it.
+fn parameters(link: &Link) -> Result<LinkParameters, String> {
+    let source = match &link.transmitter.source {
+        SourceDescription::WeakCoherent { intensities } => {
+            let classes: Vec<_> = intensities
+                .iter()
+                .map(|i| physics::Intensity { mean_photons: i.mean_photons, probability: i.probability })
+                .collect();
+            physics::Source::weak_coherent(&classes)
+        }
+        SourceDescription::SinglePhoton { brightness, g2 } => {
+            physics::Source::single_photon(*brightness, *g2)
+        }
+        SourceDescription::Heralded { .. } => heralded(&link.transmitter.source),
+    }
+    .map_err(|e| e.to_string())?;
+    let d = &link.receiver.detector;
+    let detector = physics::Detector::new(physics::DetectorParameters {
+        kind: match d.technology {
+            network::DetectorTechnology::Snspd => physics::DetectorKind::Snspd,
+            // Both avalanche diodes are gated here.
+            network::DetectorTechnology::InGaAs | network::DetectorTechnology::Silicon => {
+                physics::DetectorKind::InGaAs
+            }
+        },
+        efficiency: d.efficiency,
+        dark_counts: physics::DarkCounts::Rate(d.dark_count_rate),
+        gate: d.gate,
+        dead_time: d.dead_time,
+        dead_time_scope: match d.dead_time_scope {
+            network::DeadTimeScope::Common => physics::DeadTimeScope::Common,
+            network::DeadTimeScope::Each => physics::DeadTimeScope::Each,
+        },
+        afterpulses: d
+            .afterpulsing
+            .iter()
+            .map(|a| physics::Afterpulse {
+                probability: a.probability,
+                decay: a.decay,
+                hold_off: d.dead_time,
+            })
+            .collect(),
+        jitter: d.jitter,
+    })
+    .map_err(|e| e.to_string())?;
+    Ok(LinkParameters {
+        transmitter_key_probability: link.protocol.key_basis_probability,
+        receiver_key_probability: link.protocol.key_basis_probability,
+        receiver_loss: link.receiver.internal_loss,
+        misalignment: physics::Misalignment::from_error(link.fibre.misalignment)
+            .map_err(|e| e.to_string())?,
+        background_photons: background(link)?,
+        ..LinkParameters::new(link.transmitter.clock, source, link.fibre.loss(), detector)
+    })
+}
+
+fn heralded(source: &SourceDescription) -> Result<physics::Source, physics::SourceError> {
+    let SourceDescription::Heralded {
+        mean_pairs,
+        modes,
+        herald_efficiency,
+        herald_dark_probability,
+        coupling,
+    } = source
+    else {
+        unreachable!("called for heralded sources only")
+    };
+    let _ = coupling;
+    let statistics =
+        if *modes == 1 { physics::PairStatistics::Thermal } else { physics::PairStatistics::Poisson };
+    physics::Source::heralded(statistics, *mean_pairs, *herald_efficiency, *herald_dark_probability)
+}
+
+/// Raman photons that reach the receiver in a window, of all classical channels together.
+fn background(link: &Link) -> Result<f64, String> {
+    let attenuated = match link.fibre.attenuation {
+        Attenuation::PerLength(loss) => physics::Fibre::new(link.fibre.length, loss),
+        Attenuation::Total(loss) => physics::Fibre::with_total_loss(link.fibre.length, loss),
+    };
+    let fibre = attenuated.map_err(|e| e.to_string())?;
+    let quantum = physics::QuantumChannel {
+        wavelength: link.transmitter.wavelength,
+        bandwidth: link.receiver.filter,
+        gate: link.gate(),
+    };
+    let mut photons = 0.0;
+    for channel in &link.fibre.classical_channels {
+        let scattering = physics::ClassicalChannel {
+            direction: match channel.direction {
+                network::Direction::Forward => physics::Direction::CoPropagating,
+                network::Direction::Backward => physics::Direction::CounterPropagating,
+            },
+            launch_power: channel.power,
+            attenuation: channel.loss_per_length,
+            coefficient: channel.raman,
+        };
+        photons += scattering.photons_per_gate(&fibre, &quantum).map_err(|e| e.to_string())?;
+    }
+    Ok(photons)
+}
+
+/// The attack on the quantum channel, if it is one.
+fn eavesdropper(attack: &network::Attack) -> Option<physics::Attack> {
+    Some(match attack {
+        network::Attack::InterceptResend { fraction, basis } => {
+            physics::Attack::InterceptResend(physics::InterceptResend {
+                fraction: *fraction,
+                basis: match basis {
+                    EavesdropperBasis::Random => physics::BasisChoice::Random { key_probability: 0.5 },
+                    EavesdropperBasis::Key => physics::BasisChoice::AlwaysKey,
+                    EavesdropperBasis::Check => physics::BasisChoice::AlwaysCheck,
+                    EavesdropperBasis::Breidbart => physics::BasisChoice::Breidbart,
+                },
+            })
+        }
+        network::Attack::PhotonNumberSplitting { fraction: _ } => {
+            physics::Attack::PhotonNumberSplitting(physics::PhotonNumberSplitting {})
+        }
+        network::Attack::BeamSplitting => physics::Attack::BeamSplitting,
+        network::Attack::Blinding { fraction: _, bias_current } => {
+            physics::Attack::Blinding(physics::Blinding {
+                basis: physics::BasisChoice::Random { key_probability: 0.5 },
+                compensate_gain: true,
+                photocurrent: *bias_current,
+            })
+        }
+        network::Attack::ManInTheMiddle { .. } => return None,
+    })
+}
