@@ -3,5 +3,11 @@
 pub mod alarm;
 pub mod amplify;
 pub mod authenticate;
+mod channel;
 pub mod security;
+pub mod session;
+pub mod sift;
 pub mod verify;
+mod wire;
+
+pub use wire::Malformed;

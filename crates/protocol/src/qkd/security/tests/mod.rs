@@ -1,7 +1,5 @@
 //! The bounds against published figures, against their own logic and against simulated photons.
 
 mod models;
-mod properties;
 
 mod published;
-mod soundness;

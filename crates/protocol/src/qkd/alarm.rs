@@ -1,0 +1,1 @@
+//! Alarms: what was seen on a link that calibration did not expect.

@@ -1,0 +1,271 @@
+//! What the two machines are told and what they tell.
+
+use crate::hardware::{Detections, Preparations, PulseNumber};
+use crate::qkd::security::{BlockStatistics, Certificate, NoKey};
+use bellwether_bits::SecretBits;
+use bellwether_units::{BlockId, Duration, LinkId, Time};
+use core::fmt;
+
+/// The other end of the link: a link has but one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OtherEnd;
+
+/// What a [`Transmitter`](super::Transmitter) is told.
+pub enum TransmitterCommand {
+    /// Begin to open sessions. To be given once, after the machine is made.
+    Connect,
+    /// The hardware's answer to [`LinkEvent::Recall`].
+    Recalled {
+        /// The number of the request.
+        request: u64,
+        /// What had been prepared in the pulses asked for, in their order. If the hardware no longer knows,
+        /// anything of another length will do: the window is then kept by neither end.
+        preparations: Preparations,
+    },
+}
+
+/// What a [`Receiver`](super::Receiver) is told.
+pub enum ReceiverCommand {
+    /// Begin to listen for sessions. To be given once, after the machine is made.
+    Connect,
+    /// The clicks of the next window. Windows must follow one another: one that begins before the end of the
+    /// last is skipped.
+    Detected(Detections),
+}
+
+/// What either machine tells.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// A session is open at this end.
+    Connected {
+        /// Its number, which rises from session to session.
+        session: u64,
+    },
+    /// A session is over and a new one is sought; blocks in flight have been discarded.
+    Disconnected {
+        /// Its number.
+        session: u64,
+    },
+    /// The transmitter's hardware is to say what it had prepared in these pulses, by
+    /// [`TransmitterCommand::Recalled`].
+    Recall {
+        /// The number to answer with.
+        request: u64,
+        /// The pulses, rising.
+        pulses: Vec<PulseNumber>,
+    },
+    /// A secret key that the other end holds as well.
+    ///
+    /// The receiver tells it first. If either end crashes just then, or the session breaks, the transmitter
+    /// may never tell it; whoever uses keys must find out from the other end whether it holds the block.
+    Key {
+        /// The block it came from.
+        block: BlockId,
+        /// The key, without what was set aside for authentication.
+        key: SecretBits,
+        /// What led to its length and what it promises.
+        certificate: Certificate,
+    },
+    /// How a block ended, with or without key. Told once for each block, before its key.
+    Block(BlockReport),
+    /// A window was not made use of.
+    Skipped {
+        /// How many of its clicks.
+        clicks: u64,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// Something is wrong on the classical channel or with the secret for authentication.
+    ChannelAlarm(ChannelAlarm),
+}
+
+/// The account of one block at one end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockReport {
+    /// Which block.
+    pub block: BlockId,
+    /// When its first window was sifted at this end.
+    pub opened: Time,
+    /// When it had its bits; `None` if it was discarded before.
+    pub closed: Option<Time>,
+    /// When it ended.
+    pub ended: Time,
+    /// Pulses in its windows.
+    pub pulses: u64,
+    /// Clicks in its windows.
+    pub clicks: u64,
+    /// How many of them had both detectors fire.
+    pub double_clicks: u64,
+    /// The counts by basis and intensity. Errors in the key basis are known once the key is corrected.
+    pub statistics: BlockStatistics,
+    /// Whether the errors in the key basis are known.
+    pub corrected: bool,
+    /// Bits disclosed by reconciliation.
+    pub leaked_bits: u64,
+    /// Questions and answers of reconciliation.
+    pub round_trips: u64,
+    /// One-time pads used for tags in both directions, as far as this end knows, since the last block ended.
+    pub pads_used: u64,
+    /// Bits of key set aside for authentication.
+    pub set_aside_bits: u64,
+    /// Bits of key handed out; 0 for a block that was discarded.
+    pub key_bits: u64,
+    /// Why there is no key, if there is none.
+    pub discarded: Option<DiscardReason>,
+}
+
+impl BlockReport {
+    /// How long its windows took.
+    pub fn collecting(&self) -> Duration {
+        self.closed.unwrap_or(self.ended).since(self.opened)
+    }
+    /// How long distillation took from the last window on.
+    pub fn distilling(&self) -> Duration {
+        self.ended.since(self.closed.unwrap_or(self.ended))
+    }
+}
+
+/// Why a block was discarded whole.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DiscardReason {
+    /// Its statistics leave no key.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// The other end found that its statistics leave no key.
+    #[error("the other end found no key in it")]
+    NoKeyThere,
+    /// Reconciliation did not come to an end.
+    #[error("reconciliation failed")]
+    Reconciliation,
+    /// The ends hold different bits after reconciliation.
+    #[error("verification failed: the corrected bits differ")]
+    Verification,
+    /// The ends computed different certificates.
+    #[error("the ends disagree on the length of the key")]
+    Certificate,
+    /// The session broke while it was in flight.
+    #[error("the session ended before the block was done")]
+    SessionLost,
+    /// A message of its session was tampered with.
+    #[error("authentication failed in its session")]
+    Authentication,
+}
+
+impl DiscardReason {
+    /// A short name for tables and counts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoKey(_) | Self::NoKeyThere => "no-key",
+            Self::Reconciliation => "reconciliation",
+            Self::Verification => "verification",
+            Self::Certificate => "certificate",
+            Self::SessionLost => "session-lost",
+            Self::Authentication => "authentication",
+        }
+    }
+}
+
+/// Why a window was not made use of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SkipReason {
+    /// No session is open.
+    NotConnected,
+    /// Too many windows or blocks are in flight, or too much waits to be sent.
+    Busy,
+    /// The detections contradict themselves, or overlap those before.
+    Unsound,
+}
+
+/// An alarm about the classical channel of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelAlarm {
+    /// The link.
+    pub link: LinkId,
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: ChannelAlarmKind,
+}
+
+/// What is wrong on the classical channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelAlarmKind {
+    /// A tag did not verify: a message was altered, dropped, replayed, put in or came out of order.
+    ForgedTag {
+        /// The frames that the tag should have covered.
+        frames: u64,
+    },
+    /// A message arrived that no honest end would have sent.
+    ImpossibleMessage {
+        /// What is impossible about it.
+        what: &'static str,
+    },
+    /// The ends were given different settings.
+    SettingsDiffer,
+    /// The ends disagree after reconciliation although every message was authentic.
+    KeysDiffer {
+        /// The block.
+        block: BlockId,
+    },
+    /// Nothing has come from the other end for longer than it may be silent.
+    PeerSilent {
+        /// Since when.
+        since: Time,
+    },
+    /// A block made no progress for longer than it may.
+    Stalled {
+        /// The block.
+        block: BlockId,
+    },
+    /// The secret for authentication runs low.
+    PadsLow {
+        /// Pads left in this end's direction.
+        left: u64,
+        /// The stock that is aimed at.
+        target: u64,
+    },
+    /// The secret for authentication is used up: no key can be made before new secret is provisioned.
+    PadsExhausted,
+}
+
+impl ChannelAlarmKind {
+    /// A short name for tables and counts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ForgedTag { .. } => "forged-tag",
+            Self::ImpossibleMessage { .. } => "impossible-message",
+            Self::SettingsDiffer => "settings-differ",
+            Self::KeysDiffer { .. } => "keys-differ",
+            Self::PeerSilent { .. } => "peer-silent",
+            Self::Stalled { .. } => "stalled",
+            Self::PadsLow { .. } => "pads-low",
+            Self::PadsExhausted => "pads-exhausted",
+        }
+    }
+}
+
+impl fmt::Display for ChannelAlarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: ", self.link, self.at)?;
+        match &self.kind {
+            ChannelAlarmKind::ForgedTag { frames } => {
+                write!(f, "the tag over {frames} frames does not verify; expected none that fails")
+            }
+            ChannelAlarmKind::ImpossibleMessage { what } => write!(f, "impossible message: {what}"),
+            ChannelAlarmKind::SettingsDiffer => write!(f, "the other end works with different settings"),
+            ChannelAlarmKind::KeysDiffer { block } => {
+                write!(f, "the ends hold different bits of {block}; expected equal ones after reconciliation")
+            }
+            ChannelAlarmKind::PeerSilent { since } => {
+                write!(f, "nothing heard of the other end since {since}")
+            }
+            ChannelAlarmKind::Stalled { block } => write!(f, "{block} makes no progress"),
+            ChannelAlarmKind::PadsLow { left, target } => {
+                write!(f, "{left} authentication pads are left, {target} are aimed at")
+            }
+            ChannelAlarmKind::PadsExhausted => {
+                write!(f, "no authentication pads are left: no key until new secret is provisioned")
+            }
+        }
+    }
+}
