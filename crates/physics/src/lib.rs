@@ -40,6 +40,7 @@ mod block;
 mod clicks;
 mod detector;
 mod eavesdropper;
+mod exponential;
 mod fibre;
 mod link;
 mod misalignment;

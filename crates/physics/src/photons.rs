@@ -53,35 +53,48 @@ impl PhotonNumbers {
             Self::Poisson(mean) => libm::exp(-mean * (1.0 - z)),
             Self::Thermal(mean) => 1.0 / (1.0 + mean * (1.0 - z)),
             Self::Listed(list) => list.iter().rev().fold(0.0, |sum, p| sum * z + p),
-            Self::Heralded { .. } => 1.0 - self.seen(1.0 - z),
+            Self::Heralded { pairs, efficiency, dark, clicked } => {
+                let herald = herald_probability(pairs, *efficiency, *dark, *clicked);
+                if herald == 0.0 {
+                    return 1.0;
+                }
+                let silent = (1.0 - dark) * pairs.generating_function(z * (1.0 - efficiency));
+                if *clicked { (pairs.generating_function(z) - silent) / herald } else { silent / herald }
+            }
         }
     }
 
     /// 1 - G(1 - `efficiency`): the probability that a detector which registers each photon with probability
     /// `efficiency` sees the pulse, without the cancellation that 1 - G suffers at small values.
     pub fn seen(&self, efficiency: f64) -> f64 {
+        self.fall(1.0, efficiency)
+    }
+
+    /// G(z) - G(z (1 - e)), to full precision at small `e`.
+    fn fall(&self, z: f64, e: f64) -> f64 {
         match self {
-            Self::Poisson(mean) => -libm::expm1(-mean * efficiency),
-            Self::Thermal(mean) => mean * efficiency / (1.0 + mean * efficiency),
-            // Σ P_n (1 - (1-e)^n), with 1 - (1-e)^n = e Σ_{i<n} (1-e)^i.
+            Self::Poisson(mean) => -self.generating_function(z) * libm::expm1(-mean * z * e),
+            Self::Thermal(mean) => {
+                mean * z * e * self.generating_function(z) * self.generating_function(z * (1.0 - e))
+            }
+            // Σ P_n z^n (1 - (1-e)^n), with 1 - (1-e)^n = e Σ_{i<n} (1-e)^i.
             Self::Listed(list) => {
-                let (mut sum, mut lost, mut power) = (0.0, 0.0, 1.0);
+                let (mut sum, mut lost, mut kept, mut power) = (0.0, 0.0, 1.0, 1.0);
                 for p in list {
-                    sum += p * lost;
-                    lost += efficiency * power;
-                    power *= 1.0 - efficiency;
+                    sum += p * power * lost;
+                    lost += e * kept;
+                    kept *= 1.0 - e;
+                    power *= z;
                 }
                 sum
             }
-            Self::Heralded { pairs, efficiency: herald, dark, clicked } => {
-                let total = herald_probability(pairs, *herald, *dark, *clicked);
-                if total == 0.0 {
+            Self::Heralded { pairs, efficiency, dark, clicked } => {
+                let herald = herald_probability(pairs, *efficiency, *dark, *clicked);
+                if herald == 0.0 {
                     return 0.0;
                 }
-                // Seen and herald silent: (1-d) [G(1-h) - G((1-h)(1-e))].
-                let both_silent = pairs.seen(*herald + efficiency - *herald * efficiency);
-                let with_silence = (1.0 - dark) * (both_silent - pairs.seen(*herald));
-                if *clicked { (pairs.seen(efficiency) - with_silence) / total } else { with_silence / total }
+                let silent = (1.0 - dark) * pairs.fall(z * (1.0 - efficiency), e);
+                if *clicked { (pairs.fall(z, e) - silent) / herald } else { silent / herald }
             }
         }
     }
