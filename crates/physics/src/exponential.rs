@@ -33,12 +33,31 @@ impl Exponential {
         &TABLES
     }
 
-    /// A variate of mean 1, from the random word `bits` and in one case of a hundred from further words.
+    /// The number of failures before the first success, with the [`wait_scale`] of its probability, and 24 random
+    /// bits left over.
+    ///
+    /// One random word gives layer, 32 bits of the variate and the bits left over. Where 32 bits leave open what the
+    /// wait is, further bits decide, so that it is as exact as one drawn from a whole word.
     #[inline]
-    pub(crate) fn from_bits(&self, bits: u64, stream: &mut Stream) -> f64 {
-        let layer = usize::from(bits as u8);
-        let x = (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64) * self.x[layer];
-        if x < self.x[layer + 1] { x } else { self.edge(layer, x, stream) }
+    pub(crate) fn wait(&self, scale: f64, stream: &mut Stream) -> (u64, u32) {
+        let word = stream.bits();
+        let layer = usize::from(word as u8);
+        let mantissa = f64::from((word >> 8) as u32);
+        let step = self.x[layer] * (1.0 / 4_294_967_296.0);
+        let (low, high) = (mantissa * step, (mantissa + 1.0) * step);
+        let (least, most) = (whole(low * scale), whole(high * scale));
+        let rest = (word >> 40) as u32;
+        if high < self.x[layer + 1] && least == most {
+            (least, rest)
+        } else {
+            (self.refined(layer, mantissa, scale, stream), rest)
+        }
+    }
+
+    #[cold]
+    fn refined(&self, layer: usize, mantissa: f64, scale: f64, stream: &mut Stream) -> u64 {
+        let x = (mantissa + stream.uniform()) * (1.0 / 4_294_967_296.0) * self.x[layer];
+        whole(scale * if x < self.x[layer + 1] { x } else { self.edge(layer, x, stream) })
     }
 
     #[cold]
@@ -64,7 +83,9 @@ impl Exponential {
     #[inline]
     pub(crate) fn draw(&self, stream: &mut Stream) -> f64 {
         let bits = stream.bits();
-        self.from_bits(bits, stream)
+        let layer = usize::from(bits as u8);
+        let x = (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64) * self.x[layer];
+        if x < self.x[layer + 1] { x } else { self.edge(layer, x, stream) }
     }
 }
 
@@ -74,11 +95,10 @@ pub(crate) fn wait_scale(p: f64) -> f64 {
     if p <= 0.0 { 1e300 } else { -1.0 / libm::log1p(-f64::min(p, 1.0)) }
 }
 
-/// Failures before the first success.
+/// The whole part, held at its end. By way of i64, to which one machine instruction converts.
 #[inline]
-pub(crate) fn wait(exponential: f64, scale: f64) -> u64 {
-    // By way of i64, which one machine instruction converts; both hold at their end.
-    (exponential * scale) as i64 as u64
+pub(crate) fn whole(x: f64) -> u64 {
+    x as i64 as u64
 }
 
 #[cfg(test)]
@@ -122,13 +142,43 @@ mod tests {
         assert!((5..50).contains(&far), "{far} beyond 9");
     }
 
+    /// Chi-square of the first 30 values of a geometric law of p = 0.1; 59.7 is the 0.1 % point at 30 degrees.
+    #[test]
+    fn waits_are_geometric() {
+        let (mut s, scale, n) = (stream(3), wait_scale(0.1), 300_000);
+        let mut counts = [0f64; 31];
+        for _ in 0..n {
+            counts[usize::min(Exponential::tables().wait(scale, &mut s).0 as usize, 30)] += 1.0;
+        }
+        let chi2: f64 = (0..=30)
+            .map(|g| {
+                let p = 0.9f64.powi(g) * if g < 30 { 0.1 } else { 1.0 };
+                let expected = p * f64::from(n);
+                (counts[g as usize] - expected).powi(2) / expected
+            })
+            .sum();
+        assert!(chi2 < 59.7, "{chi2}");
+    }
+
+    /// At p = 1e-11 a wait spans many units of the 32 bits that are drawn first: its last digit must be uniform.
+    #[test]
+    fn long_waits_have_all_their_digits() {
+        let (mut s, scale) = (stream(4), wait_scale(1e-11));
+        let mut counts = [0f64; 16];
+        for _ in 0..32_000 {
+            counts[(Exponential::tables().wait(scale, &mut s).0 % 16) as usize] += 1.0;
+        }
+        let chi2: f64 = counts.iter().map(|c| (c - 2000.0).powi(2) / 2000.0).sum();
+        assert!(chi2 < 37.7, "{chi2} at 15 degrees; 37.7 is the 0.1 % point");
+    }
+
     #[test]
     fn waits_hold_at_the_ends_of_probability() {
         let t = Exponential::tables();
         let mut s = stream(2);
         for _ in 0..1000 {
-            assert_eq!(wait(t.draw(&mut s), wait_scale(1.0)), 0);
-            assert!(wait(t.draw(&mut s), wait_scale(0.0)) > 1 << 60);
+            assert_eq!(t.wait(wait_scale(1.0), &mut s).0, 0);
+            assert!(t.wait(wait_scale(0.0), &mut s).0 > 1 << 60);
         }
     }
 }

@@ -9,7 +9,7 @@
 use crate::alias::AliasTable;
 use crate::clicks::Clicks;
 use crate::detector::DeadTimeScope;
-use crate::exponential::{Exponential, wait, wait_scale};
+use crate::exponential::{Exponential, wait_scale, whole};
 use crate::link::LinkModel;
 use crate::{Basis, Outcome};
 use bellwether_units::Stream;
@@ -96,19 +96,22 @@ impl ClickSampler {
         let exponential = Exponential::tables();
         let State { scale, triggers, .. } = &self.states[2];
         let step = self.dead.saturating_add(1);
+        let mut live = self.live_from[0];
         let mut at = u64::max(pulses.start, self.live_from[0]);
         while at < pulses.end {
-            at = at.saturating_add(wait(exponential.draw(stream), *scale));
+            let (gap, bits) = exponential.wait(*scale, stream);
+            at = at.saturating_add(gap);
             if at >= pulses.end {
                 break;
             }
-            let what = triggers.draw(stream.bits());
+            let what = triggers.draw(bits, stream);
             if what & UNRECORDED == 0 {
                 out.push(at, what as u8, (what >> INTENSITY) as u8);
             }
             at = at.saturating_add(step);
-            self.live_from = [at; 2];
+            live = at;
         }
+        self.live_from = [live; 2];
     }
 
     fn sample_general(&mut self, pulses: Range<u64>, stream: &mut Stream, out: &mut Clicks) {
@@ -132,21 +135,22 @@ impl ClickSampler {
             if at >= pulses.end {
                 break;
             }
+            let release = self.next_release(at);
             let mask = usize::from(alive[0]) | usize::from(alive[1]) << 1;
             let state = &self.states[mask - 1];
-            let light = at.saturating_add(wait(exponential.draw(stream), state.scale));
-            let release = self.next_release(at);
+            let (gap, bits) = exponential.wait(state.scale, stream);
+            let light = at.saturating_add(gap);
             let next = u64::min(light, release.unwrap_or(u64::MAX));
             if next >= until {
                 at = until;
                 continue;
             }
             at = next;
-            let mut what = if light == next { state.triggers.draw(stream.bits()) } else { 0 };
+            let mut what = if light == next { state.triggers.draw(bits, stream) } else { 0 };
             let mut fired = what >> FIRED & 3;
             if release == Some(next) {
                 if light != next {
-                    what = state.quiet.draw(stream.bits());
+                    what = state.quiet.draw(bits, stream);
                 } else if what & UNRECORDED != 0 {
                     what &= !UNRECORDED;
                     fired = 0;
@@ -193,11 +197,10 @@ impl ClickSampler {
             }
             if own {
                 for trap in &mut self.traps {
-                    let idle =
-                        trap.idle.unwrap_or_else(|| wait(Exponential::tables().draw(stream), trap.scale));
+                    let idle = trap.idle.unwrap_or_else(|| Exponential::tables().wait(trap.scale, stream).0);
                     trap.idle = if idle == 0 {
                         let held = Exponential::tables().draw(stream) * trap.decay;
-                        self.carriers.push((live.saturating_add(held as i64 as u64), detector));
+                        self.carriers.push((live.saturating_add(whole(held)), detector));
                         None
                     } else {
                         Some(idle - 1)
