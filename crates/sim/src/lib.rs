@@ -13,6 +13,7 @@ mod conditions;
 pub mod expect;
 mod interval;
 pub mod kernel;
+mod link;
 mod optics;
 pub mod run;
 pub mod summary;
