@@ -1,1 +1,0 @@
-//! Alarms: what was seen on a link that calibration did not expect.
