@@ -213,7 +213,8 @@ mod tests {
                         prop_assert_eq!(store.expose(), &put.slice(given.len()..put.len()));
                         prop_assert!(store.duplicate() == store);
                         let half = store.len() / 2;
-                        prop_assert_eq!(store.slice(half..store.len()).expose(), &store.expose().slice(half..store.len()));
+                        let part = store.slice(half..store.len());
+                        prop_assert_eq!(part.expose(), &store.expose().slice(half..store.len()));
                     }
                 }
             }
