@@ -7,6 +7,7 @@
 //! Kernels choose among the instruction sets of the machine at run time, and each has a portable twin
 //! that gives the same bits; the tests compare them.
 
+mod additive_fft;
 mod arch;
 mod bitstring;
 pub mod gf128;

@@ -5,8 +5,12 @@
 //! The product is a slice of the product of two polynomials over GF(2), and only that slice is computed.
 
 use crate::BitString;
+use crate::additive_fft::Plan;
 use crate::arch::{Backend, Kernel, Lanes};
 use zeroize::Zeroize;
+
+/// How many products of words, term by term, take the time of one butterfly of a transform.
+const TERMS_PER_BUTTERFLY: f64 = 5.0;
 
 /// How many bits of seed a matrix of `output_len` rows and `input_len` columns has.
 pub const fn seed_len(input_len: usize, output_len: usize) -> usize {
@@ -30,10 +34,37 @@ pub const fn seed_len(input_len: usize, output_len: usize) -> usize {
 /// # Panics
 /// If the seed has not exactly [`seed_len`] bits.
 pub fn hash(seed: &BitString, input: &BitString, output_len: usize) -> BitString {
-    hash_on(Backend::best(), seed, input, output_len)
+    hash_on(Backend::best(), Method::best, seed, input, output_len)
 }
 
-fn hash_on(backend: Backend, seed: &BitString, input: &BitString, output_len: usize) -> BitString {
+/// How the correlation of words is computed.
+#[derive(Clone, Copy, Debug)]
+enum Method {
+    /// Product by product: for short inputs.
+    Terms,
+    /// By additive Fourier transforms.
+    Transforms(Plan),
+}
+
+impl Method {
+    /// The quicker one for an input of `input` words and `sums` sums.
+    fn best(input: usize, sums: usize) -> Self {
+        let (plan, butterflies) = Plan::best(input, sums);
+        if input as f64 * sums as f64 <= TERMS_PER_BUTTERFLY * butterflies {
+            Self::Terms
+        } else {
+            Self::Transforms(plan)
+        }
+    }
+}
+
+fn hash_on(
+    backend: Backend,
+    choose: impl Fn(usize, usize) -> Method,
+    seed: &BitString,
+    input: &BitString,
+    output_len: usize,
+) -> BitString {
     assert!(
         seed.len() == seed_len(input.len(), output_len),
         "a Toeplitz matrix {output_len} x {} has {} bits, not {}",
@@ -50,56 +81,73 @@ fn hash_on(backend: Backend, seed: &BitString, input: &BitString, output_len: us
     let offset = (input.len() - 1) % 64;
     let words = (offset + output_len).div_ceil(64);
     let mut reversed: Vec<u64> = input.words().iter().rev().copied().collect();
-    let mut padded = Vec::with_capacity(seed.words().len() + 1);
-    padded.push(0);
-    padded.extend_from_slice(seed.words());
-    let mut sums = vec![0; words + 1];
-    backend.run(Direct { window: &padded, kernel: &reversed, sums: &mut sums });
-    let product = sums.windows(2).map(|pair| pair[1] as u64 ^ (pair[0] >> 64) as u64).collect();
+    let mut window = Vec::with_capacity(seed.words().len() + 1);
+    window.push(0);
+    window.extend_from_slice(seed.words());
+    let method = choose(reversed.len(), words + 1);
+    let (mut low, mut high) =
+        backend.run(Correlation { window: &window, kernel: &reversed, sums: words + 1, method });
+    let product = low[1..].iter().zip(&high).map(|(low, high)| low ^ high).collect();
     reversed.zeroize();
-    sums.zeroize();
+    low.zeroize();
+    high.zeroize();
     let mut whole = BitString::from_words(product, words * 64);
     let output = whole.slice(offset..offset + output_len);
     whole.zeroize();
     output
 }
 
-/// The carry-less correlation `sums[i] = sum over k of window[i + k] kernel[k]`, term by term. The window
-/// has as many words as the kernel and the sums together, less one.
-struct Direct<'a> {
+/// The low and the high words of the carry-less correlation `sums[i] = sum over k of window[i + k] kernel[k]`.
+/// The window has as many words as the kernel and the sums together, less one.
+struct Correlation<'a> {
     window: &'a [u64],
     kernel: &'a [u64],
-    sums: &'a mut [u128],
+    sums: usize,
+    method: Method,
 }
 
-impl Kernel for Direct<'_> {
-    type Output = ();
+impl Kernel for Correlation<'_> {
+    type Output = (Vec<u64>, Vec<u64>);
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
+    fn run<L: Lanes>(self, lanes: L) -> (Vec<u64>, Vec<u64>) {
+        match self.method {
+            Method::Terms => self.by_terms(lanes),
+            Method::Transforms(plan) => plan.correlate(lanes, self.window, self.kernel, self.sums),
+        }
+    }
+}
+
+impl Correlation<'_> {
+    #[inline(always)]
+    fn by_terms<L: Lanes>(&self, lanes: L) -> (Vec<u64>, Vec<u64>) {
+        let (mut low, mut high) = (Vec::with_capacity(self.sums), Vec::with_capacity(self.sums));
         let (chunks, rest) = self.kernel.as_chunks::<8>();
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         let whole = chunks.len() * 8;
-        for (group, sums) in self.sums.chunks_mut(4).enumerate() {
-            let window = &self.window[group * 4..];
+        for first in (0..self.sums).step_by(4) {
+            let window = &self.window[first..];
+            let together = (self.sums - first).min(4);
             let mut totals = [lanes.splat(0); 4];
             for (k, chunk) in chunks.iter().enumerate() {
                 let kernel = lanes.load(chunk);
-                for (i, total) in totals.iter_mut().enumerate().take(sums.len()) {
+                for (i, total) in totals.iter_mut().enumerate().take(together) {
                     if let Some(words) = window[k * 8 + i..].first_chunk() {
                         *total = multiply_add(lanes, *total, lanes.load(words), kernel);
                     }
                 }
             }
-            for (i, (total, sum)) in totals.iter_mut().zip(sums.iter_mut()).enumerate() {
+            for (i, total) in totals.into_iter().enumerate().take(together) {
                 let mut words = [0; 8];
                 words[..rest.len()].copy_from_slice(&window[whole + i..whole + i + rest.len()]);
-                *total = multiply_add(lanes, *total, lanes.load(&words), lanes.load(&last));
-                *sum ^= lanes.sum(*total);
+                let total = lanes.sum(multiply_add(lanes, total, lanes.load(&words), lanes.load(&last)));
+                low.push(total as u64);
+                high.push((total >> 64) as u64);
             }
         }
         last.zeroize();
+        (low, high)
     }
 }
 
@@ -130,13 +178,23 @@ mod tests {
         output
     }
 
+    fn terms(_input: usize, _sums: usize) -> Method {
+        Method::Terms
+    }
+
+    fn transforms(input: usize, sums: usize) -> Method {
+        Method::Transforms(Plan::best(input, sums).0)
+    }
+
     fn agrees_with_the_matrix(input_len: usize, output_len: usize, rng: &mut Stream) {
         let seed = BitString::random(seed_len(input_len, output_len), rng);
         let input = BitString::random(input_len, rng);
         let expected = matrix_product(&seed, &input, output_len);
         for backend in Backend::all() {
-            let output = hash_on(backend, &seed, &input, output_len);
-            assert_eq!(output, expected, "{input_len} to {output_len} on {backend:?}");
+            let by_terms = hash_on(backend, terms, &seed, &input, output_len);
+            assert!(by_terms == expected, "{input_len} to {output_len} by terms on {backend:?}");
+            let by_transforms = hash_on(backend, transforms, &seed, &input, output_len);
+            assert!(by_transforms == expected, "{input_len} to {output_len} by transforms on {backend:?}");
         }
     }
 
@@ -156,6 +214,20 @@ mod tests {
             for output_len in edges {
                 agrees_with_the_matrix(input_len, output_len, &mut rng);
             }
+        }
+    }
+
+    /// Transforms against products term by term, two algorithms that share only the carry-less product.
+    #[test]
+    fn long_inputs_hash_alike_by_terms_and_by_transforms() {
+        let mut rng = stream(2);
+        for (input_len, output_len) in [(1_000_000, 300_000), (65_536, 65_536), (300_001, 77), (500, 200_003)]
+        {
+            let seed = BitString::random(seed_len(input_len, output_len), &mut rng);
+            let input = BitString::random(input_len, &mut rng);
+            let expected = hash_on(Backend::best(), terms, &seed, &input, output_len);
+            let output = hash_on(Backend::best(), transforms, &seed, &input, output_len);
+            assert!(output == expected, "{input_len} to {output_len}");
         }
     }
 
