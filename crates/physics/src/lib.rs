@@ -57,9 +57,7 @@ pub use clicks::{Click, Clicks};
 pub use detector::{
     Afterpulse, DarkCounts, DeadTimeScope, Detector, DetectorError, DetectorKind, DetectorParameters,
 };
-pub use eavesdropper::{
-    Attack, AttackError, BasisChoice, Blinding, InterceptResend, Knowledge, PhotonNumberSplitting,
-};
+pub use eavesdropper::{Attack, AttackError, BasisChoice, Blinding, InterceptResend, Knowledge};
 pub use fibre::{Fibre, FibreError};
 pub use link::{LinkError, LinkModel, LinkParameters, Outcome};
 pub use misalignment::{Drift, Misalignment, MisalignmentError};

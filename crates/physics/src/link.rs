@@ -151,6 +151,10 @@ pub struct LinkModel {
     outcomes: Vec<[[Outcome; 2]; 2]>,
     /// By detector and pulse: a trigger outside the window, not recorded.
     pub(crate) unrecorded: f64,
+    /// By detector and pulse: a click in the window that is not of this pulse's light.
+    noise: f64,
+    /// From the channel's end to a click in the own window.
+    receiver_efficiency: f64,
     pub(crate) dead_pulses: u64,
     pub(crate) traps: Vec<Trap>,
     throughput: Throughput,
@@ -251,6 +255,8 @@ impl LinkModel {
             parameters,
             outcomes,
             unrecorded,
+            noise,
+            receiver_efficiency: eta * own,
             // A gate that opens in the moment the dead time ends is still lost, so that whole numbers of
             // periods give R / (1 + R tau) exactly.
             dead_pulses: libm::ceil(dead - 1e-9) as u64,
@@ -373,6 +379,14 @@ impl LinkModel {
         self.photocurrent.unwrap_or(Current::from_amperes(honest))
     }
 
+    /// The probability that a pulse without photons clicks.
+    pub(crate) fn dark_click(&self) -> f64 {
+        self.noise * (2.0 - self.noise)
+    }
+    /// From the channel's end to a click in the own window.
+    pub(crate) fn receiver_efficiency(&self) -> f64 {
+        self.receiver_efficiency
+    }
     pub(crate) fn throughput(&self) -> &Throughput {
         &self.throughput
     }

@@ -2,8 +2,34 @@
 //!
 //! An [`Attack`] makes of an honest [`LinkModel`] the law of the attacked link, which is sampled as any other; what
 //! the eavesdropper then knows is a closed form, [`Attack::knowledge`].
+//!
+//! ```
+//! use bellwether_physics::*;
+//! use bellwether_units::{Frequency, Loss};
+//!
+//! let source = Source::single_photon(0.3, 0.0)?;
+//! let detector = Detector::new(DetectorParameters::ideal(DetectorKind::Snspd, 0.8))?;
+//! let clock = Frequency::from_hertz(1e8);
+//! let honest = LinkModel::new(LinkParameters::new(clock, source, Loss::from_decibels(10.0), detector))?;
+//! let attack = Attack::InterceptResend(InterceptResend {
+//!     fraction: 0.3,
+//!     basis: BasisChoice::Random { key_probability: 0.5 },
+//! });
+//! assert!((attack.on(&honest)?.error_rate(0, Basis::Key) - 0.3 / 4.0).abs() < 1e-12);
+//! assert!((attack.knowledge(&honest)?.information - 0.3 / 2.0).abs() < 1e-12);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod blinding;
+mod intercept;
+mod splitting;
+
+pub use blinding::Blinding;
+pub use intercept::InterceptResend;
+
+use crate::Basis;
 use crate::link::LinkModel;
+use crate::probability::is_probability;
 use bellwether_units::Current;
 
 /// In which basis an eavesdropper measures.
@@ -18,32 +44,30 @@ pub enum BasisChoice {
     AlwaysKey,
     /// Always in the check basis.
     AlwaysCheck,
-    /// In the basis half-way between both (22.5 degrees).
+    /// In the basis half-way between both, at 22.5 degrees (Bennett et al., J. Cryptology 5, 3 (1992)).
     Breidbart,
 }
 
-/// Measures a fraction of the pulses and sends on what was found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InterceptResend {
-    /// The fraction of pulses attacked.
-    pub fraction: f64,
-    /// How they are measured.
-    pub basis: BasisChoice,
-}
+impl BasisChoice {
+    /// The probability of measuring in `basis`, if it is one of the receiver's.
+    fn probability(self, basis: Basis) -> Option<f64> {
+        let key = match self {
+            Self::Random { key_probability } => key_probability,
+            Self::AlwaysKey => 1.0,
+            Self::AlwaysCheck => 0.0,
+            Self::Breidbart => return None,
+        };
+        Some(if basis == Basis::Key { key } else { 1.0 - key })
+    }
 
-/// Keeps a photon of every pulse that holds several, over a lossless line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PhotonNumberSplitting {}
-
-/// Blinds the detectors with bright light and dictates their clicks (Lydersen et al., Nature Photonics 4, 686 (2010)).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Blinding {
-    /// How the eavesdropper measures what the transmitter sends. Breidbart is refused.
-    pub basis: BasisChoice,
-    /// Whether the loss of clicks at unequal bases is made up, so that the signal's gain stays.
-    pub compensate_gain: bool,
-    /// The current that the blinding light draws through the detectors.
-    pub photocurrent: Current,
+    fn check(self) -> Result<(), AttackError> {
+        match self {
+            Self::Random { key_probability } => {
+                checked("probability of the eavesdropper's key basis", key_probability)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What an eavesdropper does to the quantum channel.
@@ -51,9 +75,13 @@ pub struct Blinding {
 pub enum Attack {
     /// Measures and resends.
     InterceptResend(InterceptResend),
-    /// Splits photon numbers.
-    PhotonNumberSplitting(PhotonNumberSplitting),
-    /// Replaces the channel by a lossless line behind a beam splitter and keeps the other arm.
+    /// Counts the photons of each pulse without disturbing them, keeps all but one of those that hold several, and
+    /// sends that one over a lossless line. Of these pulses, and then of pulses with one photon, only so many pass that
+    /// the gain of the brightest intensity stays; weaker ones then have too few clicks, which is what decoys are for
+    /// (Lütkenhaus & Jahma, New J. Phys. 4, 44 (2002); Hwang, PRL 91, 057901 (2003)).
+    PhotonNumberSplitting,
+    /// Replaces the channel by a lossless line behind a beam splitter of its transmittance and keeps the other arm. The
+    /// receiver cannot notice.
     BeamSplitting,
     /// Blinds the detectors.
     Blinding(Blinding),
@@ -81,19 +109,51 @@ pub enum AttackError {
 /// What the eavesdropper knows of the sifted key, all classes together, once the bases are announced.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Knowledge {
-    /// The fraction of sifted key-basis clicks of which the prepared bit is known with certainty.
+    /// The fraction of sifted key-basis clicks of which the bit is known with certainty.
     pub known_fraction: f64,
     /// The mean Shannon information on a sifted key-basis bit, in bits.
     pub information: f64,
 }
 
+impl Knowledge {
+    fn certain(fraction: f64) -> Self {
+        Self { known_fraction: fraction, information: fraction }
+    }
+}
+
 impl Attack {
     /// The law of the link `honest` under this attack.
     pub fn on(&self, honest: &LinkModel) -> Result<LinkModel, AttackError> {
-        Ok(honest.clone())
+        match self {
+            Self::InterceptResend(attack) => attack.on(honest),
+            Self::PhotonNumberSplitting => Ok(splitting::photon_number_splitting(honest)),
+            Self::BeamSplitting => Ok(honest.clone()),
+            Self::Blinding(attack) => attack.on(honest),
+        }
     }
+
     /// What the eavesdropper knows of the sifted key of the link `honest` under this attack.
-    pub fn knowledge(&self, _honest: &LinkModel) -> Result<Knowledge, AttackError> {
-        Ok(Knowledge::default())
+    pub fn knowledge(&self, honest: &LinkModel) -> Result<Knowledge, AttackError> {
+        match self {
+            Self::InterceptResend(attack) => attack.knowledge(honest),
+            Self::PhotonNumberSplitting => Ok(splitting::photon_number_knowledge(honest)),
+            Self::BeamSplitting => Ok(splitting::beam_splitting_knowledge(honest)),
+            Self::Blinding(attack) => attack.knowledge(),
+        }
     }
+}
+
+fn checked(what: &'static str, value: f64) -> Result<(), AttackError> {
+    if is_probability(value) { Ok(()) } else { Err(AttackError::NotAProbability { what, value }) }
+}
+
+/// The mean over sifted key-basis clicks of `model` of something that a click of class `k` has with the joint
+/// probability `of(k)`.
+fn mean_over_clicks(model: &LinkModel, of: impl Fn(usize) -> f64) -> f64 {
+    let (mut part, mut whole) = (0.0, 0.0);
+    for k in 0..model.intensities() {
+        part += model.intensity_probability(k) * of(k);
+        whole += model.intensity_probability(k) * model.gain(k, Basis::Key);
+    }
+    if whole > 0.0 { f64::min(part / whole, 1.0) } else { 0.0 }
 }
