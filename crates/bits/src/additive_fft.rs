@@ -77,12 +77,17 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The plan with transforms of 2^`log` points, which must be more than `sums`.
+    pub(crate) fn with_log(log: u32, kernel: usize, sums: usize) -> Self {
+        Self { log, piece: ((1 << log) - sums + 1).min(kernel) }
+    }
+
     /// The plan of least work for a kernel of `kernel` words and `sums` sums, and that work: about the number
     /// of butterflies.
     pub(crate) fn best(kernel: usize, sums: usize) -> (Self, f64) {
         let least = (sums + 1).next_power_of_two().trailing_zeros().max(LEAST_LOG);
         let most = (kernel + sums).next_power_of_two().trailing_zeros().max(LEAST_LOG);
-        let plan = |log: u32| Self { log, piece: ((1 << log) - sums + 1).min(kernel) };
+        let plan = |log| Self::with_log(log, kernel, sums);
         let cost = |plan: &Self| {
             let transforms = 2 * kernel.div_ceil(plan.piece) + 1;
             (transforms << (plan.log - 1)) as f64 * f64::from(plan.log + 1)
@@ -115,10 +120,10 @@ impl Plan {
         for start in (0..kernel.len()).step_by(self.piece) {
             let end = (start + self.piece).min(kernel.len());
             fill(&mut words, &kernel[start..end]);
-            transform.to_novel_basis(&mut words);
+            transform.change_basis::<{ Change::FORWARD }>(&mut words);
             transform.evaluate::<L, false>(lanes, &words, &mut kernel_values);
             fill(&mut words, &window[start..end + sums - 1]);
-            transform.to_novel_basis_inverse_transposed(&mut words);
+            transform.change_basis::<{ Change::INVERSE_TRANSPOSED }>(&mut words);
             transform.evaluate::<L, true>(lanes, &words, &mut window_values);
             for ((total, &a), &b) in total.iter_mut().zip(&kernel_values).zip(&window_values) {
                 *total = lanes.xor(*total, multiply_lanes(lanes, a, b));
@@ -129,7 +134,7 @@ impl Plan {
         lanes.wipe(&mut kernel_values);
         lanes.wipe(&mut total);
         for half in [&mut low, &mut high] {
-            transform.to_novel_basis_transposed(half);
+            transform.change_basis::<{ Change::TRANSPOSED }>(half);
             half[sums..].zeroize();
             half.truncate(sums);
         }
@@ -178,54 +183,25 @@ impl Transform {
         self.log - 2
     }
 
-    /// From coefficients of powers of x to coefficients of the novel basis.
+    /// Changes the basis: see [`Change`].
     #[inline(always)]
-    fn to_novel_basis(&self, words: &mut [u64]) {
-        for step in &self.steps {
-            for block in words.chunks_exact_mut(2 * step.half) {
-                let mut end = block.len();
-                while end > step.half {
-                    let len = step.distance.min(end - step.half);
-                    let (below, above) = block.split_at_mut(end - len);
-                    let target = end - len - step.distance;
-                    add(&mut below[target..target + len], &above[..len]);
-                    end -= len;
-                }
+    fn change_basis<const CHANGE: u8>(&self, words: &mut [u64]) {
+        // The last steps work within blocks of 256 words, which is done faster with all lengths known.
+        let outer = if self.log < 8 { &self.steps } else { &self.steps[..self.steps.len() - INNER_STEPS] };
+        if CHANGE == Change::TRANSPOSED {
+            words.as_chunks_mut().0.iter_mut().for_each(inner_steps_transposed);
+            for step in outer.iter().rev() {
+                words
+                    .chunks_exact_mut(2 * step.half)
+                    .for_each(|block| change_step::<CHANGE>(block, step.distance));
             }
-        }
-    }
-
-    /// The transpose of the inverse of [`to_novel_basis`](Self::to_novel_basis).
-    #[inline(always)]
-    fn to_novel_basis_inverse_transposed(&self, words: &mut [u64]) {
-        for step in &self.steps {
-            for block in words.chunks_exact_mut(2 * step.half) {
-                let mut end = block.len();
-                while end > step.half {
-                    let len = step.distance.min(end - step.half);
-                    let (below, above) = block.split_at_mut(end - len);
-                    let source = end - len - step.distance;
-                    add(&mut above[..len], &below[source..source + len]);
-                    end -= len;
-                }
+        } else {
+            for step in outer {
+                words
+                    .chunks_exact_mut(2 * step.half)
+                    .for_each(|block| change_step::<CHANGE>(block, step.distance));
             }
-        }
-    }
-
-    /// The transpose of [`to_novel_basis`](Self::to_novel_basis).
-    #[inline(always)]
-    fn to_novel_basis_transposed(&self, words: &mut [u64]) {
-        for step in self.steps.iter().rev() {
-            for block in words.chunks_exact_mut(2 * step.half) {
-                let mut start = step.half;
-                while start < block.len() {
-                    let len = step.distance.min(block.len() - start);
-                    let (below, above) = block.split_at_mut(start);
-                    let source = start - step.distance;
-                    add(&mut above[..len], &below[source..source + len]);
-                    start += len;
-                }
-            }
+            words.as_chunks_mut().0.iter_mut().for_each(inner_steps::<CHANGE>);
         }
     }
 
@@ -356,7 +332,7 @@ impl Transform {
     ) {
         let mut weights = Weights::new(self, lanes, layer, first);
         for block in values.chunks_exact_mut(1 << layer) {
-            let (upper, lower, other) = weights.next(lanes);
+            let [upper, lower, other] = weights.next(lanes);
             for (((a, b), c), d) in quarters(block) {
                 if SWAPPED {
                     (*c, *a) = butterfly(lanes, upper, *c, *a);
@@ -378,7 +354,7 @@ impl Transform {
     fn two_layers_transposed<L: Lanes>(&self, lanes: L, layer: u32, first: usize, values: &mut [L::Vector]) {
         let mut weights = Weights::new(self, lanes, layer, first);
         for block in values.chunks_exact_mut(1 << layer) {
-            let (upper, lower, other) = weights.next(lanes);
+            let [upper, lower, other] = weights.next(lanes);
             for (((a, b), c), d) in quarters(block) {
                 (*a, *b) = butterfly_transposed(lanes, lower, *a, *b);
                 (*c, *d) = butterfly_transposed(lanes, other, *c, *d);
@@ -410,6 +386,96 @@ fn change_of_basis(log: u32, unit_log: u32, steps: &mut Vec<Step>) {
     }
     change_of_basis(log - k, unit_log + k, steps);
     change_of_basis(k, unit_log, steps);
+}
+
+/// The three ways in which the basis is changed, as constant parameters.
+struct Change;
+
+impl Change {
+    /// From coefficients of powers of x to coefficients of the novel basis.
+    const FORWARD: u8 = 0;
+    /// The transpose of that.
+    const TRANSPOSED: u8 = 1;
+    /// The transpose of its inverse.
+    const INVERSE_TRANSPOSED: u8 = 2;
+}
+
+/// One [`Step`] on one block.
+#[inline(always)]
+fn change_step<const CHANGE: u8>(block: &mut [u64], distance: usize) {
+    let half = block.len() / 2;
+    let mut done = 0;
+    while done < half {
+        // No more at a time than the distance, so that what is read and what is written lie apart.
+        let len = distance.min(half - done);
+        let start = if CHANGE == Change::TRANSPOSED { half + done } else { block.len() - done - len };
+        let (below, above) = block.split_at_mut(start);
+        let (low, high) = (&mut below[start - distance..start - distance + len], &mut above[..len]);
+        if CHANGE == Change::FORWARD {
+            add(low, high);
+        } else {
+            add(high, low);
+        }
+        done += len;
+    }
+}
+
+/// How many of a transform's steps are done by [`inner_steps`].
+const INNER_STEPS: usize = 12;
+
+#[inline(always)]
+fn steps_within<const CHANGE: u8>(block: &mut [u64; 256], half: usize, distance: usize) {
+    for part in block.chunks_exact_mut(2 * half) {
+        change_step::<CHANGE>(part, distance);
+    }
+}
+
+/// The steps that `change_of_basis(8, 0, ..)` lists.
+#[inline(always)]
+fn inner_steps<const CHANGE: u8>(block: &mut [u64; 256]) {
+    steps_within::<CHANGE>(block, 128, 120);
+    steps_within::<CHANGE>(block, 64, 60);
+    steps_within::<CHANGE>(block, 32, 30);
+    steps_within::<CHANGE>(block, 16, 15);
+    steps_within::<CHANGE>(block, 128, 96);
+    steps_within::<CHANGE>(block, 64, 48);
+    steps_within::<CHANGE>(block, 128, 64);
+    steps_within::<CHANGE>(block, 32, 16);
+    for part in block.as_chunks_mut::<16>().0 {
+        let mut words = *part;
+        innermost_steps::<CHANGE>(&mut words);
+        *part = words;
+    }
+}
+
+/// The transpose: the same steps in reverse.
+#[inline(always)]
+fn inner_steps_transposed(block: &mut [u64; 256]) {
+    const CHANGE: u8 = Change::TRANSPOSED;
+    for part in block.as_chunks_mut::<16>().0 {
+        let mut words = *part;
+        words.as_chunks_mut::<4>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 1));
+        change_step::<CHANGE>(&mut words, 4);
+        words.as_chunks_mut::<8>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 3));
+        change_step::<CHANGE>(&mut words, 6);
+        *part = words;
+    }
+    steps_within::<CHANGE>(block, 32, 16);
+    steps_within::<CHANGE>(block, 128, 64);
+    steps_within::<CHANGE>(block, 64, 48);
+    steps_within::<CHANGE>(block, 128, 96);
+    steps_within::<CHANGE>(block, 16, 15);
+    steps_within::<CHANGE>(block, 32, 30);
+    steps_within::<CHANGE>(block, 64, 60);
+    steps_within::<CHANGE>(block, 128, 120);
+}
+
+#[inline(always)]
+fn innermost_steps<const CHANGE: u8>(words: &mut [u64; 16]) {
+    change_step::<CHANGE>(words, 6);
+    words.as_chunks_mut::<8>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 3));
+    change_step::<CHANGE>(words, 4);
+    words.as_chunks_mut::<4>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 1));
 }
 
 #[inline(always)]
@@ -457,8 +523,10 @@ fn quarters<V>(block: &mut [V]) -> Quarters<'_, V> {
     a.iter_mut().zip(b).zip(c).zip(d)
 }
 
-fn raise(element: u128) -> u128 {
-    multiply_const(element, 1 << 64)
+/// An element times x^64: what is lifted above x^127 comes down times x^7 + x^2 + x + 1.
+const fn raise(element: u128) -> u128 {
+    let over = element >> 64;
+    element << 64 ^ over ^ over << 1 ^ over << 2 ^ over << 7
 }
 
 #[inline(always)]
@@ -480,7 +548,7 @@ const fn point_steps(shift: usize) -> [Factor<u128>; BASIS_LEN] {
     let mut i = 0;
     while i + shift < BASIS_LEN {
         let plain = PREFIX_SUMS[i + 1 + shift] ^ PREFIX_SUMS[shift];
-        steps[i] = Factor { plain, raised: multiply_const(plain, 1 << 64) };
+        steps[i] = Factor { plain, raised: raise(plain) };
         i += 1;
     }
     steps
@@ -488,7 +556,7 @@ const fn point_steps(shift: usize) -> [Factor<u128>; BASIS_LEN] {
 
 static UPPER_STEPS: [Factor<u128>; BASIS_LEN] = point_steps(1);
 static LOWER_STEPS: [Factor<u128>; BASIS_LEN] = point_steps(2);
-static ROOT: Factor<u128> = Factor { plain: BASIS[1], raised: multiply_const(BASIS[1], 1 << 64) };
+static ROOT: Factor<u128> = Factor { plain: BASIS[1], raised: raise(BASIS[1]) };
 
 /// The weights of two layers, block after block.
 struct Weights<L: Lanes> {
@@ -507,12 +575,85 @@ impl<L: Lanes> Weights<L> {
 
     /// The weight of the upper layer's block, and of the lower layer's two blocks in it.
     #[inline(always)]
-    fn next(&mut self, lanes: L) -> (Factor<L::Vector>, Factor<L::Vector>, Factor<L::Vector>) {
-        let weights = (self.upper, self.lower, add_factor(lanes, self.lower, ROOT));
+    fn next(&mut self, lanes: L) -> [Factor<L::Vector>; 3] {
+        let weights = [self.upper, self.lower, add_factor(lanes, self.lower, ROOT)];
         let ones = self.block.trailing_ones() as usize;
         self.upper = add_factor(lanes, self.upper, UPPER_STEPS[ones]);
         self.lower = add_factor(lanes, self.lower, LOWER_STEPS[ones]);
         self.block += 1;
         weights
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_basis_is_cantors() {
+        for pair in BASIS.windows(2) {
+            assert_eq!(multiply_const(pair[1], pair[1]) ^ pair[1], pair[0]);
+        }
+        assert_eq!(point(0b101, 1), BASIS[1] ^ BASIS[3]);
+        for shift in [1, 2] {
+            for (index, step) in point_steps(shift).iter().enumerate().take(12) {
+                let n = (1 << index) - 1;
+                assert_eq!(point(n, shift) ^ point(n + 1, shift), step.plain);
+                assert_eq!(step.raised, multiply_const(step.plain, 1 << 64));
+            }
+        }
+    }
+
+    #[test]
+    fn the_inner_steps_are_those_of_the_schedule() {
+        for log in [8, 9, 13, 17, 20] {
+            let steps = Transform::new(log).steps;
+            let inner: Vec<_> =
+                steps[steps.len() - INNER_STEPS..].iter().map(|s| (s.half, s.distance)).collect();
+            let expected = [
+                (128, 120),
+                (64, 60),
+                (32, 30),
+                (16, 15),
+                (128, 96),
+                (64, 48),
+                (128, 64),
+                (32, 16),
+                (8, 6),
+                (4, 3),
+                (8, 4),
+                (2, 1),
+            ];
+            assert_eq!(inner, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn plans_hold_what_they_cut(kernel in 1usize..3_000_000, sums in 1usize..3_000_000) {
+            let (plan, work) = Plan::best(kernel, sums);
+            prop_assert!(plan.piece >= 1 && plan.piece + sums - 1 <= 1 << plan.log);
+            prop_assert!(work > 0.0);
+            prop_assert!((LEAST_LOG as usize..BASIS_LEN).contains(&(plan.log as usize)));
+        }
+    }
+
+    /// Evaluation against the definition: the sum of coefficients times products of vanishing polynomials of
+    /// subspaces, for the polynomial basis against powers of the point.
+    #[test]
+    fn a_polynomial_takes_its_values_at_the_points() {
+        let transform = Transform::new(6);
+        let coefficients: Vec<u64> = (1..=64u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let mut words = coefficients.clone();
+        transform.change_basis::<{ Change::FORWARD }>(&mut words);
+        let mut values = vec![[0; 4]; transform.vectors()];
+        transform.evaluate::<_, false>(crate::arch::Portable, &words, &mut values);
+        for at in 0..64 {
+            let x = point(at, 0);
+            let expected =
+                coefficients.iter().rev().fold(0, |sum, &c| multiply_const(sum, x) ^ u128::from(c));
+            assert_eq!(values[at % 16][at / 16], expected, "point {at}");
+        }
     }
 }
