@@ -123,7 +123,8 @@ fn plan(link: &Link, expected: &ExpectedLink, block_bits: f64) -> Result<Plan, N
     expected_rate(bound_of(link), expected, block_bits, f, &security_of(link))
 }
 
-fn expected_link(link: &Link, model: &LinkModel) -> ExpectedLink {
+/// The link as planning sees it, with the gains and error rates of `model`.
+pub(crate) fn expected_link(link: &Link, model: &LinkModel) -> ExpectedLink {
     let classes = |basis| {
         (0..model.intensities())
             .map(|k| ExpectedClass {

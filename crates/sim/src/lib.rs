@@ -8,14 +8,17 @@
 //! - [`expect`]: what the formulas expect, without sampling.
 //! - [`summary`], [`trace`]: what a run tells.
 
+mod budget;
 mod channel;
 mod conditions;
 pub mod expect;
 mod interval;
 pub mod kernel;
+mod ledger;
 mod link;
 mod optics;
 pub mod run;
 pub mod summary;
 pub mod trace;
+mod words;
 mod world;

@@ -56,6 +56,11 @@ impl Optics {
         self.model_of(self.honest.clone(), None)
     }
 
+    /// The model of the link in the dark: what the detectors do without the transmitter.
+    pub(crate) fn dark(&self) -> Result<physics::LinkModel, RunError> {
+        self.model_of(LinkParameters { channel_loss: OPAQUE, ..self.honest.clone() }, None)
+    }
+
     /// The model at `now`; successive calls must not go back in time.
     pub(crate) fn at(&mut self, now: Time, conditions: &Conditions) -> Result<physics::LinkModel, RunError> {
         let angle = self.drift_to(now);

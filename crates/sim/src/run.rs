@@ -1,8 +1,17 @@
 //! The runner: a network in virtual time, from its first pulse to its summary.
+//!
+//! Links are advanced apart from each other, on as many threads as there are, over one slice of time; what
+//! they say is put in order, and the nodes are advanced over the same slice. Nothing runs back from nodes to
+//! links, so slices and threads change speed and never results.
 
-use crate::summary::Summary;
+use crate::interval::confidence_interval;
+use crate::ledger::Ledger;
+use crate::link::{LinkProcess, LinkRecord};
+use crate::summary::{DemandReplication, LinkReplication, Replications, Summary};
 use crate::trace::TraceRecord;
-use bellwether_units::{Duration, Time};
+use crate::world::World;
+use bellwether_network::Network;
+use bellwether_units::{Duration, LinkId, Time};
 
 /// How to run, beyond what the network file says.
 #[derive(Clone, Debug, Default)]
@@ -52,4 +61,203 @@ pub enum RunError {
 pub struct Outcome {
     /// What it found.
     pub summary: Summary,
+}
+
+/// How many slices a run has at least.
+const SLICES: u64 = 200;
+/// Clicks of all links at detail `bits` in a slice, at most: about a second of work.
+const CLICKS_IN_A_SLICE: f64 = 5e6;
+
+/// Runs `network` from its first pulse to its end, or until the observer stops it.
+///
+/// ```
+/// use bellwether_network::Network;
+/// use bellwether_sim::run::{Options, Unobserved, simulate};
+///
+/// let text = include_str!("../../../networks/single-link.toml");
+/// let network = Network::parse(text, "single-link.toml", &[])?;
+/// let options = Options { duration: Some("10 s".parse_duration()), ..Options::default() };
+/// # trait P { fn parse_duration(&self) -> bellwether_units::Duration; }
+/// # impl P for &str { fn parse_duration(&self) -> bellwether_units::Duration {
+/// #     <bellwether_units::Duration as bellwether_units::Quantity>::parse(self).unwrap() } }
+/// let outcome = simulate(&network, &options, &mut Unobserved)?;
+/// assert!(outcome.summary.links[0].sifted_bits > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the devices of a link do not make a link.
+pub fn simulate(
+    network: &Network,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
+    let seed = options.seed.unwrap_or(network.run.seed);
+    let duration = options.duration.unwrap_or(network.run.duration);
+    let end = Time::ZERO.saturating_add(duration);
+    let mut links = Vec::with_capacity(network.links.len());
+    for place in 0..network.links.len() {
+        links.push(LinkProcess::new(network, LinkId(place as u32), seed, end)?);
+    }
+    let slice = slice_of(network, duration);
+    let mut ledger = Ledger::new(network, seed, duration)?;
+    let mut world = World::new(network, seed);
+    let mut records = Vec::new();
+    ledger.begin(&mut records);
+    let mut now = Time::ZERO;
+    let mut partial = false;
+    while now < end && !partial {
+        now = now.saturating_add(slice).min(end);
+        let said = advance_links(&mut links, now, options.threads)?;
+        ledger.enter(said, &mut world, &mut records);
+        ledger.advance(&mut world, now, &mut records);
+        records.sort_by_key(|record| record.at_ps);
+        observer.trace(&records);
+        records.clear();
+        partial = !observer.progress(now, end) && now < end;
+    }
+    ledger.end(now, partial, &mut records);
+    observer.trace(&records);
+    let tallies: Vec<_> = links.iter().map(LinkProcess::tally).collect();
+    Ok(Outcome { summary: ledger.summary(&world, &tallies, now, partial)? })
+}
+
+/// Runs `network` `runs` times with the seeds `seed`, `seed + 1`, ... and gives means with their 95 %
+/// confidence intervals, beside the summary of every run that was begun before the observer said stop.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn replicate(
+    network: &Network,
+    options: &Options,
+    runs: u64,
+    observer: &mut (dyn Observer + Send),
+) -> Result<(Replications, Vec<Summary>), RunError> {
+    let first = options.seed.unwrap_or(network.run.seed);
+    let threads = options.threads.max(1) as u64;
+    let mut summaries = Vec::new();
+    let mut at = 0;
+    while at < runs {
+        let batch: Vec<u64> = (at..runs.min(at + threads)).collect();
+        at += batch.len() as u64;
+        let results: Vec<Result<Outcome, RunError>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = batch
+                .iter()
+                .map(|&n| {
+                    let options =
+                        Options { seed: Some(first.wrapping_add(n)), threads: 1, duration: options.duration };
+                    scope.spawn(move || simulate(network, &options, &mut Unobserved))
+                })
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| match worker.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        });
+        for result in results {
+            summaries.push(result?.summary);
+        }
+        let done = Duration::from_whole_seconds(at);
+        let all = Duration::from_whole_seconds(runs);
+        if !observer.progress(Time::ZERO + done, Time::ZERO + all) {
+            break;
+        }
+    }
+    Ok((means(&summaries), summaries))
+}
+
+fn means(summaries: &[Summary]) -> Replications {
+    let Some(first) = summaries.first() else { return Replications::default() };
+    let over =
+        |of: &dyn Fn(&Summary) -> f64| confidence_interval(&summaries.iter().map(of).collect::<Vec<_>>());
+    Replications {
+        schema: crate::summary::SCHEMA.to_owned(),
+        run: first.run.clone(),
+        runs: summaries.len() as u64,
+        links: (0..first.links.len())
+            .map(|i| {
+                let qbers: Vec<f64> = summaries.iter().filter_map(|s| s.links[i].qber_key).collect();
+                let name = first.links[i].name.clone();
+                let alarms = |s: &Summary| {
+                    s.alarms.iter().filter(|alarm| alarm.link == name).map(|alarm| alarm.count as f64).sum()
+                };
+                LinkReplication {
+                    sifted_rate_per_s: over(&|s| s.links[i].sifted_rate_per_s),
+                    qber_key: (!qbers.is_empty()).then(|| confidence_interval(&qbers)),
+                    secret_rate_per_s: over(&|s| s.links[i].secret_rate_per_s),
+                    alarms: over(&alarms),
+                    name: name.clone(),
+                }
+            })
+            .collect(),
+        demands: (0..first.demands.len())
+            .map(|i| DemandReplication {
+                name: first.demands[i].name.clone(),
+                delivered: over(&|s| s.demands[i].delivered as f64),
+                refused: over(&|s| s.demands[i].refused.iter().map(|count| count.count as f64).sum()),
+            })
+            .collect(),
+    }
+}
+
+/// A two-hundredth of the run, or less where links at detail `bits` would make it long to wait for.
+fn slice_of(network: &Network, duration: Duration) -> Duration {
+    let clicks: f64 = network
+        .links
+        .iter()
+        .filter(|link| link.detail == bellwether_network::Detail::Bits)
+        .filter_map(|link| crate::expect::honest_model(link).ok().map(|model| (link, model)))
+        .map(|(link, model)| model.click_rate().per_second() * link.transmitter.duty_cycle)
+        .sum();
+    let by_parts = duration / SLICES;
+    let by_work = Duration::from_seconds(CLICKS_IN_A_SLICE / clicks).unwrap_or(Duration::MAX);
+    by_parts.min(by_work).max(Duration::from_milliseconds(1)).min(duration)
+}
+
+/// Lets every link happen up to `now`, and gives what they said in order of (time, link, the link's order).
+fn advance_links(
+    links: &mut [LinkProcess],
+    now: Time,
+    threads: usize,
+) -> Result<Vec<(LinkId, LinkRecord)>, RunError> {
+    let advance = |first: usize, links: &mut [LinkProcess]| -> Result<Vec<(LinkId, LinkRecord)>, RunError> {
+        let mut said = Vec::new();
+        let mut out = Vec::new();
+        for (place, link) in links.iter_mut().enumerate() {
+            link.advance(now, &mut out)?;
+            said.extend(out.drain(..).map(|record| (LinkId((first + place) as u32), record)));
+        }
+        Ok(said)
+    };
+    let threads = threads.clamp(1, links.len().max(1));
+    let mut said = if threads == 1 {
+        advance(0, links)?
+    } else {
+        let share = links.len().div_ceil(threads);
+        let parts: Vec<Result<_, _>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = links
+                .chunks_mut(share)
+                .enumerate()
+                .map(|(n, part)| scope.spawn(move || advance(n * share, part)))
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| match worker.join() {
+                    Ok(part) => part,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        });
+        let mut all = Vec::new();
+        for part in parts {
+            all.extend(part?);
+        }
+        all
+    };
+    // Stable: what one link says at one instant keeps its order.
+    said.sort_by_key(|(link, record)| (record.at, *link));
+    Ok(said)
 }

@@ -227,8 +227,12 @@ pub struct DemandSummary {
 /// One alarm.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct AlarmSummary {
-    /// When.
+    /// When it was first raised.
     pub at_s: f64,
+    /// When it was last raised: alarms of a kind that follow each other closely are one line.
+    pub last_s: f64,
+    /// How often.
+    pub count: u64,
     /// On which link.
     pub link: String,
     /// Which kind.
@@ -267,6 +271,8 @@ pub struct Totals {
     pub keys_delivered: u64,
     /// Keys refused.
     pub keys_refused: u64,
+    /// Keys of which the two ends were handed different bits: always zero, and counted to show it.
+    pub keys_mismatched: u64,
     /// Alarms raised.
     pub alarms: u64,
 }

@@ -41,6 +41,8 @@ pub enum TraceEvent {
         link: String,
         /// The block's number.
         block: u64,
+        /// When its first window was seen, in picoseconds.
+        opened_ps: u64,
         /// Sifted key bits.
         sifted_bits: u64,
         /// Errors among them.

@@ -73,7 +73,8 @@ impl LinkAccount {
         if record.corrected {
             self.key_bits += key.sifted;
             self.key_errors += key.errors;
-            self.least_leak += key.sifted as f64 * binary_entropy(key.errors as f64 / key.sifted.max(1) as f64);
+            self.least_leak +=
+                key.sifted as f64 * binary_entropy(key.errors as f64 / key.sifted.max(1) as f64);
             self.counted_leak += record.leaked_bits;
             if let Some(bin) = self.series.get_mut(place) {
                 bin.sifted += key.sifted;

@@ -3,17 +3,19 @@
 //! What a block discloses is drawn from the measured efficiency of the link's Cascade; what tampering with
 //! messages does is reckoned by the number of messages of a block. Key bits follow from a seed.
 
+use super::watch::Watch;
 use super::{BlockRecord, End, LinkRecord, LinkSays, Tally, stream, window_pulses};
 use crate::conditions::{Conditions, Timeline};
 use crate::expect::{bound_of, classes_of, security_of};
 use crate::optics::Optics;
 use crate::run::RunError;
-use bellwether_network::{CascadeVariant as Variant, Link, LinkEvent, Network, TagPolicy};
+use bellwether_network::{Link, Network, TagPolicy};
 use bellwether_physics::{BlockCounts, BlockSampler};
 use bellwether_protocol::hardware::Basis;
 use bellwether_protocol::keys::KeyMaterial;
+use bellwether_protocol::qkd::alarm::BlockObservation;
 use bellwether_protocol::qkd::security::{BlockStatistics, ClassCounts, SourceClass, key_length};
-use bellwether_units::{BlockId, Duration, LinkId, Stream, Time, binary_entropy};
+use bellwether_units::{BlockId, Current, Duration, LinkId, Stream, Time, binary_entropy};
 
 /// How often a model that wanders is made anew.
 const WANDER_STEP: Duration = Duration::from_whole_seconds(1);
@@ -43,6 +45,8 @@ pub(crate) struct BlocksLink {
     open: OpenBlock,
     counts: BlockCounts,
     modelled: Option<Conditions>,
+    bias_current: Option<Current>,
+    watch: Watch,
     silent: Option<Time>,
     /// Said, but not yet due.
     waiting: Vec<LinkRecord>,
@@ -56,6 +60,8 @@ struct OpenBlock {
     double_clicks: u64,
     pulses: u64,
     clicks: u64,
+    /// The greatest that the monitor showed.
+    bias_current: Option<Current>,
 }
 
 impl BlocksLink {
@@ -63,11 +69,13 @@ impl BlocksLink {
         let link = network.link(id).clone();
         let timeline = Timeline::of_link(network, id);
         let mut optics = Optics::new(&link, stream(network, id, seed, "drift"))?;
+        let watch = Watch::new(&link, &optics)?;
         let honest = optics.honest()?;
         let model = optics.at(Time::ZERO, timeline.at(Time::ZERO).0)?;
-        let per_pulse = honest.sifted_rate(bellwether_physics::Basis::Key).per_second()
-            / link.transmitter.clock.hertz();
-        let window = window_pulses(network, &link, honest.click_rate().per_second() / link.transmitter.clock.hertz());
+        let per_pulse =
+            honest.sifted_rate(bellwether_physics::Basis::Key).per_second() / link.transmitter.clock.hertz();
+        let window =
+            window_pulses(network, &link, honest.click_rate().per_second() / link.transmitter.clock.hertz());
         let classes = classes_of(&link);
         let mut process = Self {
             open: OpenBlock::new(Time::ZERO, 0, classes.len()),
@@ -86,6 +94,8 @@ impl BlocksLink {
             block: BlockId(0),
             counts: BlockCounts::default(),
             modelled: None,
+            bias_current: None,
+            watch,
             silent: None,
             waiting: Vec::new(),
             link,
@@ -111,8 +121,11 @@ impl BlocksLink {
     }
 
     fn time(&self) -> Time {
-        let span = Duration::from_seconds(self.next_pulse as f64 / self.pulse_rate).unwrap_or(Duration::MAX);
-        Time::ZERO.saturating_add(span)
+        Time::ZERO.saturating_add(self.span_of(self.next_pulse))
+    }
+
+    fn span_of(&self, pulses: u64) -> Duration {
+        Duration::from_seconds(pulses as f64 / self.pulse_rate).unwrap_or(Duration::MAX)
     }
 
     /// Draws until the block is full or something changes.
@@ -124,7 +137,8 @@ impl BlocksLink {
         if self.optics.wanders(&conditions, now) {
             limit = limit.min(now.saturating_add(WANDER_STEP));
         }
-        let most = (libm::ceil(limit.seconds() * self.pulse_rate) as u64).max(self.next_pulse + 1) - self.next_pulse;
+        let most =
+            (libm::ceil(limit.seconds() * self.pulse_rate) as u64).max(self.next_pulse + 1) - self.next_pulse;
         if !(conditions.transmitter_up && conditions.receiver_up) {
             self.lose_session(now);
             self.next_pulse += most;
@@ -137,6 +151,10 @@ impl BlocksLink {
         }
         self.silent = None;
         self.remodel(now, &conditions)?;
+        self.open.bias_current = match (self.open.bias_current, self.bias_current) {
+            (Some(a), Some(b)) if a > b => Some(a),
+            (a, b) => b.or(a),
+        };
         let have = self.open.statistics.total(Basis::Key).sifted;
         let wanted = self.open.target.saturating_sub(have).max(1);
         let mut counts = core::mem::take(&mut self.counts);
@@ -146,6 +164,10 @@ impl BlocksLink {
         self.tally.clicks += counts.clicks;
         if self.optics.pulses_off(conditions.clock_offset) > 0 {
             self.misnumber(&mut counts);
+        }
+        let at = self.time().saturating_add(self.delay);
+        if let Some(what) = self.watch.counts(at, counts.pulses, counts.clicks) {
+            self.say(at, what);
         }
         self.open.add(&counts);
         self.counts = counts;
@@ -160,6 +182,7 @@ impl BlocksLink {
             let model = self.optics.at(now, conditions)?;
             self.sampler.set_model(&model);
             self.modelled = Some(conditions.clone());
+            self.bias_current = Some(model.bias_current());
         }
         Ok(())
     }
@@ -193,10 +216,23 @@ impl BlocksLink {
         if tampered {
             record.discarded = Some(("authentication".into(), "authentication failed in its session".into()));
             record.corrected = false;
-            self.alarm(done, "forged-tag", "a tag does not verify; expected none that fails".into());
+            self.alarm(done, "forged-tag", "a tag does not verify; expected none that fails");
         } else {
+            let seen = BlockObservation {
+                block: self.block,
+                at: done,
+                statistics: &record.statistics,
+                pulses: self.open.pulses,
+                clicks: self.open.clicks,
+                double_clicks: self.open.double_clicks,
+                bias_current: self.open.bias_current,
+            };
+            for what in self.watch.block(&seen) {
+                self.say(done, what);
+            }
             let bound = bound_of(&self.link);
-            match key_length(bound, &self.classes, &record.statistics, leaked_bits, &security_of(&self.link)) {
+            match key_length(bound, &self.classes, &record.statistics, leaked_bits, &security_of(&self.link))
+            {
                 Ok(certificate) => {
                     let bits = certificate.key_bits.saturating_sub(record.authentication_bits);
                     let seed = self.fate.bits();
@@ -207,7 +243,11 @@ impl BlocksLink {
                     }
                     record.certificate = Some(certificate);
                 }
-                Err(why) => record.discarded = Some(("no-key".into(), why.to_string())),
+                Err(why) => {
+                    let what = self.watch.no_key(self.block, done, &why);
+                    self.say(done, what);
+                    record.discarded = Some(("no-key".into(), why.to_string()));
+                }
             }
         }
         self.say(done, LinkSays::Block(Box::new(record)));
@@ -235,7 +275,8 @@ impl BlocksLink {
             let mut left: u64 = sifted.iter().sum();
             let mut weight = 1.0;
             for (k, class) in self.classes.iter().enumerate() {
-                let share = if k + 1 == self.classes.len() { 1.0 } else { (class.probability / weight).min(1.0) };
+                let share =
+                    if k + 1 == self.classes.len() { 1.0 } else { (class.probability / weight).min(1.0) };
                 sifted[k] = binomial(left, share, &mut self.fate);
                 errors[k] = binomial(sifted[k], 0.5, &mut self.fate);
                 left -= sifted[k];
@@ -255,7 +296,10 @@ impl BlocksLink {
                 round_trips: None,
                 authentication_bits: 0,
                 certificate: None,
-                discarded: Some(("session-lost".into(), "the session ended before the block was done".into())),
+                discarded: Some((
+                    "session-lost".into(),
+                    "the session ended before the block was done".into(),
+                )),
             };
             self.say(now, LinkSays::Block(Box::new(record)));
             self.block = BlockId(self.block.0 + 1);
@@ -264,16 +308,25 @@ impl BlocksLink {
     }
 
     fn fall_silent(&mut self, now: Time, limit: Time) {
+        let first = self.silent.is_none();
         let since = *self.silent.get_or_insert(now);
+        let dark = self.watch.enough_pulses();
+        let noticed = now.saturating_add(self.span_of(dark));
+        if first
+            && noticed < limit
+            && let Some(what) = self.watch.counts(noticed, dark, 0)
+        {
+            self.say(noticed, what);
+        }
         let at = since.saturating_add(SILENT_AFTER);
         if at >= now && at < limit {
-            self.alarm(at, "peer-silent", format!("nothing heard of the other end since {since}"));
+            self.alarm(at, "peer-silent", &format!("nothing heard of the other end since {since}"));
         }
     }
 
-    fn alarm(&mut self, at: Time, kind: &str, text: String) {
-        let text = format!("link {} at {at}: {text}", self.link.name);
-        self.say(at, LinkSays::Alarm { kind: kind.into(), text, suspect: true });
+    fn alarm(&mut self, at: Time, kind: &str, text: &str) {
+        let what = self.watch.in_words(kind, at, text, kind == "forged-tag");
+        self.say(at, what);
     }
 
     fn say(&mut self, at: Time, what: LinkSays) {
@@ -290,6 +343,7 @@ impl OpenBlock {
             double_clicks: 0,
             pulses: 0,
             clicks: 0,
+            bias_current: None,
         }
     }
 
@@ -297,7 +351,8 @@ impl OpenBlock {
         self.pulses += counts.pulses;
         self.clicks += counts.clicks;
         self.double_clicks += counts.double_clicks;
-        for (basis, classes) in [&mut self.statistics.key, &mut self.statistics.check].into_iter().enumerate() {
+        for (basis, classes) in [&mut self.statistics.key, &mut self.statistics.check].into_iter().enumerate()
+        {
             for (k, class) in classes.iter_mut().enumerate() {
                 class.sifted += counts.sifted[basis][k];
                 class.errors += counts.errors[basis][k];

@@ -9,7 +9,7 @@ use crate::run::RunError;
 use bellwether_bits::BitString;
 use bellwether_physics::{ClickSampler, Clicks};
 use bellwether_protocol::hardware::{Detections, Preparations, PulseNumber};
-use bellwether_units::{Duration, Stream, Time};
+use bellwether_units::{Current, Duration, Stream, Time};
 use std::collections::VecDeque;
 
 /// Devices at both ends of one link and the light between them.
@@ -18,6 +18,8 @@ pub(super) struct EmulatedHardware {
     timeline: Timeline,
     sampler: ClickSampler,
     stream: Stream,
+    choice: Choice,
+    invented: Stream,
     pulse_rate: f64,
     window_pulses: u64,
     next_pulse: PulseNumber,
@@ -27,11 +29,37 @@ pub(super) struct EmulatedHardware {
     memory: VecDeque<Clicks>,
     remembered: usize,
     clicks: Clicks,
-    modelled: Option<(Time, Conditions)>,
+    modelled: Option<Conditions>,
+    bias_current: Current,
 }
 
 /// How many clicks the transmitter's memory reaches back.
 const MEMORY: usize = 8 << 20;
+
+/// What a transmitter chooses from for each pulse.
+pub(super) struct Choice {
+    /// The probability of the key basis.
+    pub(super) key_probability: f64,
+    /// The probability of each intensity.
+    pub(super) intensities: Vec<f64>,
+}
+
+impl Choice {
+    fn draw(&self, stream: &mut Stream) -> (u8, u8) {
+        let basis = if stream.chance(self.key_probability) { 0 } else { Clicks::PREPARED_CHECK };
+        let bit = if stream.chance(0.5) { Clicks::PREPARED_BIT } else { 0 };
+        let mut left = stream.uniform();
+        let mut class = 0;
+        for (k, p) in self.intensities.iter().enumerate() {
+            class = k as u8;
+            left -= p;
+            if left < 0.0 {
+                break;
+            }
+        }
+        (basis | bit, class)
+    }
+}
 
 /// What an [`EmulatedHardware`] is made of, beyond its light.
 pub(super) struct Emulation {
@@ -41,6 +69,10 @@ pub(super) struct Emulation {
     pub(super) timeline: Timeline,
     /// For clicks.
     pub(super) stream: Stream,
+    /// What the transmitter chooses from.
+    pub(super) choice: Choice,
+    /// For preparations of pulses that did not click.
+    pub(super) invented: Stream,
     /// Pulses a second.
     pub(super) pulse_rate: f64,
     /// Pulses a window.
@@ -53,13 +85,25 @@ pub(super) struct Emulation {
 
 impl EmulatedHardware {
     pub(super) fn new(parts: Emulation) -> Result<Self, RunError> {
-        let Emulation { mut optics, timeline, stream, pulse_rate, window_pulses, delay, monitor } = parts;
+        let Emulation {
+            mut optics,
+            timeline,
+            stream,
+            choice,
+            invented,
+            pulse_rate,
+            window_pulses,
+            delay,
+            monitor,
+        } = parts;
         let model = optics.at(Time::ZERO, timeline.at(Time::ZERO).0)?;
         Ok(Self {
             optics,
             timeline,
             sampler: ClickSampler::new(&model),
             stream,
+            choice,
+            invented,
             pulse_rate,
             window_pulses,
             next_pulse: 0,
@@ -69,17 +113,13 @@ impl EmulatedHardware {
             remembered: 0,
             clicks: Clicks::default(),
             modelled: None,
+            bias_current: model.bias_current(),
         })
     }
 
     /// When the receiver has seen the whole of the next window.
     pub(super) fn next_window_ends(&self) -> Time {
         self.time_of(self.next_pulse + self.window_pulses).saturating_add(self.delay)
-    }
-
-    /// How many pulses have been sent.
-    pub(super) fn pulses(&self) -> PulseNumber {
-        self.next_pulse
     }
 
     /// Lets the pulses of the next window fly and gives what the receiver reports of them.
@@ -100,8 +140,7 @@ impl EmulatedHardware {
             off = self.optics.pulses_off(conditions.clock_offset);
             if conditions.receiver_up {
                 self.sampler.sample(at..change, &mut self.stream, &mut clicks);
-                let current = self.sampler.model().bias_current();
-                bias_current = bias_current.max_of(current);
+                bias_current = greater(bias_current, self.bias_current);
             }
             at = change;
         }
@@ -133,7 +172,7 @@ impl EmulatedHardware {
                 }
                 (window.pulse.get(at) == Some(&pulse)).then(|| (window.flags[at], window.intensity[at]))
             });
-            let (flag, intensity) = found.unwrap_or((Clicks::PREPARED_CHECK, 0));
+            let (flag, intensity) = found.unwrap_or_else(|| self.choice.draw(&mut self.invented));
             at += usize::from(found.is_some());
             flags.push(flag);
             intensities.push(intensity);
@@ -160,7 +199,7 @@ impl EmulatedHardware {
         ended: Time,
         off: u64,
         clicks: &Clicks,
-        bias_current: Option<bellwether_units::Current>,
+        bias_current: Option<Current>,
     ) -> Detections {
         // A receiver whose clock is off by whole pulses numbers them wrongly; those past the window's end are
         // taken for the window after it and lost.
@@ -179,11 +218,12 @@ impl EmulatedHardware {
     }
 
     fn remodel(&mut self, now: Time, conditions: &Conditions) -> Result<(), RunError> {
-        let same = self.modelled.as_ref().is_some_and(|(_, last)| last == conditions);
+        let same = self.modelled.as_ref() == Some(conditions);
         if !same || self.optics.wanders(conditions, now) {
             let model = self.optics.at(now, conditions)?;
             self.sampler.set_model(&model);
-            self.modelled = Some((now, conditions.clone()));
+            self.bias_current = model.bias_current();
+            self.modelled = Some(conditions.clone());
         }
         Ok(())
     }
@@ -199,7 +239,8 @@ impl EmulatedHardware {
     }
 
     fn forget_before(&mut self, pulse: PulseNumber) {
-        while self.memory.front().is_some_and(|window| window.pulse.last().is_none_or(|&last| last <= pulse)) {
+        while self.memory.front().is_some_and(|window| window.pulse.last().is_none_or(|&last| last <= pulse))
+        {
             if let Some(oldest) = self.memory.pop_front() {
                 self.remembered -= oldest.len();
                 self.clicks = oldest;
@@ -238,16 +279,7 @@ fn column(flags: &[u8], flag: u8) -> BitString {
     BitString::from_words(words, flags.len())
 }
 
-/// The greater of two currents, where there is any.
-trait MaxOf {
-    fn max_of(self, current: bellwether_units::Current) -> Self;
-}
-
-impl MaxOf for Option<bellwether_units::Current> {
-    fn max_of(self, current: bellwether_units::Current) -> Self {
-        Some(match self {
-            Some(so_far) if so_far > current => so_far,
-            _ => current,
-        })
-    }
+/// The greater of two currents, where there is one already.
+fn greater(so_far: Option<Current>, current: Current) -> Option<Current> {
+    Some(so_far.filter(|so_far| *so_far > current).unwrap_or(current))
 }

@@ -5,8 +5,10 @@
 //! put in order afterwards.
 
 mod account;
+mod bits;
 mod blocks;
 mod hardware;
+mod watch;
 
 use crate::run::RunError;
 pub(crate) use account::LinkAccount;
@@ -14,6 +16,7 @@ use bellwether_network::{Detail, Link, Network};
 use bellwether_protocol::keys::KeyMaterial;
 use bellwether_protocol::qkd::security::{BlockStatistics, Certificate};
 use bellwether_units::{BlockId, EntityId, LinkId, Purpose, Stream, Time};
+use bits::BitsLink;
 use blocks::BlocksLink;
 
 /// An end of a link.
@@ -77,6 +80,7 @@ pub(crate) struct Tally {
 
 /// One link.
 pub(crate) enum LinkProcess {
+    Bits(Box<BitsLink>),
     Blocks(Box<BlocksLink>),
 }
 
@@ -84,15 +88,15 @@ impl LinkProcess {
     /// The link `id` of `network` at the start of a run that ends at `end`.
     pub(crate) fn new(network: &Network, id: LinkId, seed: u64, end: Time) -> Result<Self, RunError> {
         match network.link(id).detail {
-            Detail::Bits | Detail::Blocks => {
-                Ok(Self::Blocks(Box::new(BlocksLink::new(network, id, seed, end)?)))
-            }
+            Detail::Bits => Ok(Self::Bits(Box::new(BitsLink::new(network, id, seed)?))),
+            Detail::Blocks => Ok(Self::Blocks(Box::new(BlocksLink::new(network, id, seed, end)?))),
         }
     }
 
     /// Lets everything happen up to and including `until`, and appends what the link says, in order of time.
     pub(crate) fn advance(&mut self, until: Time, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
         match self {
+            Self::Bits(link) => link.advance(until, says),
             Self::Blocks(link) => link.advance(until, says),
         }
     }
@@ -100,6 +104,7 @@ impl LinkProcess {
     /// The light seen so far.
     pub(crate) fn tally(&self) -> Tally {
         match self {
+            Self::Bits(link) => link.tally(),
             Self::Blocks(link) => link.tally(),
         }
     }

@@ -1,0 +1,467 @@
+//! A link at detail `bits`: every click is made, and the two machines distil the real key over the wire.
+
+use super::hardware::{Choice, EmulatedHardware, Emulation};
+use super::watch::Watch;
+use super::{BlockRecord, End, LinkRecord, LinkSays, Tally, stream, window_pulses};
+use crate::channel::ClassicalChannel;
+use crate::conditions::Timeline;
+use crate::expect::{bound_of, classes_of, security_of};
+use crate::kernel::Schedule;
+use crate::optics::Optics;
+use crate::run::RunError;
+use bellwether_bits::SecretBits;
+use bellwether_network::{Link, Network, TagPolicy as Tags};
+use bellwether_protocol::hardware::Preparations;
+use bellwether_protocol::keys;
+use bellwether_protocol::machine::{Input, Output, Protocol};
+use bellwether_protocol::qkd::alarm::BlockObservation;
+use bellwether_protocol::qkd::session::{
+    BlockReport, DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver,
+    ReceiverCommand, TagPolicy, Transmitter, TransmitterCommand,
+};
+use bellwether_units::{Current, Duration, EntityId, LinkId, Stream, Time};
+use std::collections::BTreeMap;
+
+/// How long a durable write takes.
+const PERSIST: Duration = Duration::from_milliseconds(1);
+/// How long privacy amplification is taken to occupy an end.
+const AMPLIFY: Duration = Duration::from_milliseconds(20);
+/// How long the transmitter's hardware takes to say what it had prepared.
+const RECALL: Duration = Duration::from_microseconds(10);
+/// Alarms of one kind from both ends within so long are one alarm.
+const SAME_ALARM: Duration = Duration::from_whole_seconds(1);
+
+enum Happening {
+    Window,
+    Frame(End, Vec<u8>),
+    Timeout(End),
+    Persisted { end: End, life: u32, number: u64, record: Box<Durable> },
+    Computed { end: End, life: u32, result: Box<JobResult> },
+    Recalled { life: u32, request: u64, preparations: Preparations },
+    Changed,
+}
+
+type Effects = Vec<Output<OtherEnd, LinkEvent, Durable, Job>>;
+
+/// A machine while it runs, and what of it is durable.
+struct Side<M> {
+    machine: Option<M>,
+    durable: Durable,
+    life: u32,
+    random: Stream,
+    timeout: Option<Time>,
+}
+
+/// A link whose every bit is made.
+pub(crate) struct BitsLink {
+    settings: LinkSettings,
+    schedule: Schedule<Happening>,
+    hardware_source: EntityId,
+    sources: [EntityId; 2],
+    hardware: EmulatedHardware,
+    timeline: Timeline,
+    transmitter: Side<Transmitter>,
+    receiver: Side<Receiver>,
+    channels: [ClassicalChannel; 2],
+    watch: Watch,
+    bias_current: Option<Current>,
+    /// A block of the receiver whose key is about to be told.
+    told: Option<BlockReport>,
+    last_alarm: BTreeMap<String, Time>,
+    tally: Tally,
+    effects: Effects,
+    failed: Option<RunError>,
+}
+
+impl BitsLink {
+    pub(crate) fn new(network: &Network, id: LinkId, seed: u64) -> Result<Self, RunError> {
+        let link = network.link(id);
+        let timeline = Timeline::of_link(network, id);
+        let optics = Optics::new(link, stream(network, id, seed, "drift"))?;
+        let watch = Watch::new(link, &optics)?;
+        let honest = optics.honest()?;
+        let settings = settings_of(link, id);
+        let classes = classes_of(link);
+        let hardware = EmulatedHardware::new(Emulation {
+            optics,
+            timeline: timeline.clone(),
+            stream: stream(network, id, seed, "clicks"),
+            choice: Choice {
+                key_probability: link.protocol.key_basis_probability,
+                intensities: classes.iter().map(|class| class.probability).collect(),
+            },
+            invented: stream(network, id, seed, "invented preparations"),
+            pulse_rate: link.mean_pulse_rate(),
+            window_pulses: window_pulses(network, link, honest.click_probability()),
+            delay: link.fibre.delay(),
+            monitor: link.receiver.detector.bias_current_monitor,
+        })?;
+        let bits = (link.protocol.authentication_key.bits() as usize).max(512);
+        let mut provisioning = stream(network, id, seed, "provisioned secret");
+        let durable = Durable::provisioned(SecretBits::random(bits, &mut provisioning))
+            .map_err(|e| RunError::Link { link: link.name.clone(), reason: e.to_string() })?;
+        let mut schedule = Schedule::new();
+        let mut source = || schedule.add_source().expect("three sources are fewer than 2^24");
+        let (hardware_source, sources) = (source(), [source(), source()]);
+        let channel = |name| ClassicalChannel::new(link.message_delay, stream(network, id, seed, name));
+        let mut process = Self {
+            settings,
+            schedule,
+            hardware_source,
+            sources,
+            hardware,
+            timeline,
+            transmitter: Side::new(durable.duplicate(), stream(network, id, seed, "transmitter")),
+            receiver: Side::new(durable, stream(network, id, seed, "receiver")),
+            channels: [channel("messages to the receiver"), channel("messages to the transmitter")],
+            watch,
+            bias_current: None,
+            told: None,
+            last_alarm: BTreeMap::new(),
+            tally: Tally::default(),
+            effects: Vec::new(),
+            failed: None,
+        };
+        process.begin()?;
+        Ok(process)
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(crate) fn advance(&mut self, until: Time, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
+        while let Some(event) = self.schedule.next_until(until) {
+            self.happen(event.time, event.event, says)?;
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), RunError> {
+        let instants: Vec<_> = core::iter::once(Time::ZERO).chain(self.timeline.instants()).collect();
+        for at in instants {
+            self.plan(self.hardware_source, at, Happening::Changed);
+        }
+        self.plan(self.hardware_source, self.hardware.next_window_ends(), Happening::Window);
+        Ok(())
+    }
+
+    fn plan(&mut self, source: EntityId, at: Time, what: Happening) {
+        let at = at.max(self.schedule.now());
+        self.schedule.at(source, at, what).expect("the time is not past and the source was added");
+    }
+
+    fn happen(&mut self, now: Time, what: Happening, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
+        match what {
+            Happening::Window => self.window(now, says)?,
+            Happening::Changed => self.changed(now, says)?,
+            Happening::Frame(End::Transmitter, bytes) => {
+                self.transmit(now, Input::Frame { from: OtherEnd, bytes: &bytes }, says);
+            }
+            Happening::Frame(End::Receiver, bytes) => {
+                self.receive(now, Input::Frame { from: OtherEnd, bytes: &bytes }, says);
+            }
+            Happening::Timeout(End::Transmitter) => {
+                if self.transmitter.timeout_is_due(now) {
+                    self.transmit(now, Input::Timeout, says);
+                } else {
+                    self.ask_for_timeouts(now);
+                }
+            }
+            Happening::Timeout(End::Receiver) => {
+                if self.receiver.timeout_is_due(now) {
+                    self.receive(now, Input::Timeout, says);
+                } else {
+                    self.ask_for_timeouts(now);
+                }
+            }
+            Happening::Persisted { end: End::Transmitter, life, number, record } => {
+                if self.transmitter.life == life {
+                    self.transmitter.durable = *record;
+                    self.transmit(now, Input::Persisted(number), says);
+                }
+            }
+            Happening::Persisted { end: End::Receiver, life, number, record } => {
+                if self.receiver.life == life {
+                    self.receiver.durable = *record;
+                    self.receive(now, Input::Persisted(number), says);
+                }
+            }
+            Happening::Computed { end: End::Transmitter, life, result } => {
+                if self.transmitter.life == life {
+                    self.transmit(now, Input::Computed(*result), says);
+                }
+            }
+            Happening::Computed { end: End::Receiver, life, result } => {
+                if self.receiver.life == life {
+                    self.receive(now, Input::Computed(*result), says);
+                }
+            }
+            Happening::Recalled { life, request, preparations } => {
+                if self.transmitter.life == life {
+                    let command = TransmitterCommand::Recalled { request, preparations };
+                    self.transmit(now, Input::Command(command), says);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn window(&mut self, now: Time, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
+        let detections = self.hardware.next_window()?;
+        self.tally.pulses += detections.pulse_count;
+        self.tally.clicks += detections.pulses.len() as u64;
+        self.bias_current = match (self.bias_current, detections.bias_current) {
+            (Some(a), Some(b)) if a > b => Some(a),
+            (a, b) => b.or(a),
+        };
+        if self.receiver.machine.is_some() {
+            let judged = self.watch.counts(now, detections.pulse_count, detections.pulses.len() as u64);
+            says.extend(judged.map(|what| LinkRecord { at: now, what }));
+            self.receive(now, Input::Command(ReceiverCommand::Detected(detections)), says);
+        }
+        self.plan(self.hardware_source, self.hardware.next_window_ends(), Happening::Window);
+        Ok(())
+    }
+
+    /// Something changed on the link or at its ends.
+    fn changed(&mut self, now: Time, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
+        let (conditions, _) = self.timeline.at(now);
+        let (faults, transmitter_up, receiver_up) =
+            (conditions.faults, conditions.transmitter_up, conditions.receiver_up);
+        for channel in &mut self.channels {
+            channel.set_faults(faults);
+        }
+        let refused = |e: bellwether_protocol::qkd::session::SettingsError| e.to_string();
+        if !transmitter_up && self.transmitter.machine.is_some() {
+            self.transmitter.crash();
+            self.hardware.forget();
+        } else if transmitter_up && self.transmitter.machine.is_none() {
+            let durable = self.transmitter.durable.duplicate();
+            let machine =
+                Transmitter::new(self.settings.clone(), durable).map_err(|e| self.bad(refused(e)))?;
+            self.transmitter.machine = Some(machine);
+            self.transmit(now, Input::Command(TransmitterCommand::Connect), says);
+        }
+        if !receiver_up && self.receiver.machine.is_some() {
+            self.receiver.crash();
+            self.told = None;
+        } else if receiver_up && self.receiver.machine.is_none() {
+            let durable = self.receiver.durable.duplicate();
+            let machine = Receiver::new(self.settings.clone(), durable).map_err(|e| self.bad(refused(e)))?;
+            self.receiver.machine = Some(machine);
+            self.receive(now, Input::Command(ReceiverCommand::Connect), says);
+        }
+        Ok(())
+    }
+
+    fn transmit(
+        &mut self,
+        now: Time,
+        input: Input<'_, OtherEnd, TransmitterCommand, JobResult>,
+        says: &mut Vec<LinkRecord>,
+    ) {
+        let mut effects = core::mem::take(&mut self.effects);
+        if let Some(machine) = &mut self.transmitter.machine {
+            machine.handle(now, &mut self.transmitter.random, input, &mut effects);
+        }
+        self.carry_out(now, End::Transmitter, &mut effects, says);
+    }
+
+    fn receive(
+        &mut self,
+        now: Time,
+        input: Input<'_, OtherEnd, ReceiverCommand, JobResult>,
+        says: &mut Vec<LinkRecord>,
+    ) {
+        let mut effects = core::mem::take(&mut self.effects);
+        if let Some(machine) = &mut self.receiver.machine {
+            machine.handle(now, &mut self.receiver.random, input, &mut effects);
+        }
+        self.carry_out(now, End::Receiver, &mut effects, says);
+    }
+
+    fn carry_out(&mut self, now: Time, end: End, effects: &mut Effects, says: &mut Vec<LinkRecord>) {
+        let source = self.sources[end as usize];
+        let life = match end {
+            End::Transmitter => self.transmitter.life,
+            End::Receiver => self.receiver.life,
+        };
+        for effect in effects.drain(..) {
+            match effect {
+                Output::Event(event) => self.note(now, end, event, says),
+                Output::Send { to: OtherEnd, bytes } => {
+                    let other = end.other();
+                    let mut copies = Vec::new();
+                    self.channels[end as usize].transmit(now, bytes, |at, copy| copies.push((at, copy)));
+                    for (at, copy) in copies {
+                        self.plan(source, at, Happening::Frame(other, copy));
+                    }
+                }
+                Output::Persist(number, record) => {
+                    let what = Happening::Persisted { end, life, number, record: Box::new(record) };
+                    self.plan(source, now.saturating_add(PERSIST), what);
+                }
+                Output::Compute(job) => {
+                    let result = Box::new(job.run());
+                    let what = Happening::Computed { end, life, result };
+                    self.plan(source, now.saturating_add(AMPLIFY), what);
+                }
+            }
+        }
+        self.effects = core::mem::take(effects);
+        self.ask_for_timeouts(now);
+    }
+
+    fn note(&mut self, now: Time, end: End, event: LinkEvent, says: &mut Vec<LinkRecord>) {
+        match event {
+            LinkEvent::Recall { request, pulses } => {
+                let preparations = self.hardware.recall(&pulses);
+                let life = self.transmitter.life;
+                let what = Happening::Recalled { life, request, preparations };
+                self.plan(self.hardware_source, now.saturating_add(RECALL), what);
+            }
+            LinkEvent::Key { block, key, certificate } => {
+                let bits = key.expose();
+                let material = keys::SecretBits::from_words(bits.words().to_vec(), bits.len());
+                if end == End::Receiver
+                    && let Some(report) = self.told.take_if(|report| report.block == block)
+                {
+                    let record = BlockRecord { certificate: Some(certificate), ..record_of(&report) };
+                    says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record)) });
+                }
+                says.push(LinkRecord { at: now, what: LinkSays::Key(end, block, material.into()) });
+            }
+            LinkEvent::Block(report) if end == End::Receiver => self.block_ended(now, report, says),
+            LinkEvent::ChannelAlarm(alarm) => {
+                let kind = alarm.kind.name();
+                let fresh = self.last_alarm.get(kind).is_none_or(|last| now.since(*last) > SAME_ALARM);
+                self.last_alarm.insert(kind.to_owned(), now);
+                if fresh {
+                    let suspect = matches!(kind, "forged-tag" | "impossible-message" | "keys-differ");
+                    let text = alarm.to_string();
+                    let text = text.split_once(": ").map_or(text.as_str(), |(_, text)| text);
+                    let what = self.watch.in_words(kind, now, text, suspect);
+                    says.push(LinkRecord { at: now, what });
+                }
+            }
+            LinkEvent::Block(_)
+            | LinkEvent::Connected { .. }
+            | LinkEvent::Disconnected { .. }
+            | LinkEvent::Skipped { .. } => {}
+        }
+    }
+
+    fn block_ended(&mut self, now: Time, report: BlockReport, says: &mut Vec<LinkRecord>) {
+        if report.corrected {
+            let seen = BlockObservation {
+                block: report.block,
+                at: now,
+                statistics: &report.statistics,
+                pulses: report.pulses,
+                clicks: report.clicks,
+                double_clicks: report.double_clicks,
+                bias_current: self.bias_current.take(),
+            };
+            says.extend(self.watch.block(&seen).into_iter().map(|what| LinkRecord { at: now, what }));
+        }
+        match &report.discarded {
+            None => {
+                self.told = Some(report);
+                return;
+            }
+            Some(DiscardReason::NoKey(why)) => {
+                says.push(LinkRecord { at: now, what: self.watch.no_key(report.block, now, why) });
+            }
+            Some(DiscardReason::SessionLost | DiscardReason::NoKeyThere | DiscardReason::Authentication) => {}
+            Some(reason) => {
+                let what = self.watch.in_words(reason.name(), now, &reason.to_string(), true);
+                says.push(LinkRecord { at: now, what });
+            }
+        }
+        says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record_of(&report))) });
+    }
+
+    fn ask_for_timeouts(&mut self, now: Time) {
+        let [transmitter, receiver] = self.sources;
+        if let Some(due) = self.transmitter.wanted_timeout(now) {
+            self.plan(transmitter, due, Happening::Timeout(End::Transmitter));
+        }
+        if let Some(due) = self.receiver.wanted_timeout(now) {
+            self.plan(receiver, due, Happening::Timeout(End::Receiver));
+        }
+    }
+
+    fn bad(&self, reason: String) -> RunError {
+        RunError::Link { link: self.settings.link.to_string(), reason }
+    }
+}
+
+impl<M: Protocol> Side<M> {
+    fn new(durable: Durable, random: Stream) -> Self {
+        Self { machine: None, durable, life: 0, random, timeout: None }
+    }
+
+    fn crash(&mut self) {
+        self.machine = None;
+        self.timeout = None;
+        self.life += 1;
+    }
+
+    /// A timeout has come: whether the machine still wants it.
+    fn timeout_is_due(&mut self, now: Time) -> bool {
+        if self.timeout != Some(now) {
+            return false;
+        }
+        self.timeout = None;
+        self.machine.as_ref().and_then(Protocol::deadline).is_some_and(|due| due <= now)
+    }
+
+    /// When a timeout must be planned for, if that has not been done.
+    fn wanted_timeout(&mut self, now: Time) -> Option<Time> {
+        let due = self.machine.as_ref().and_then(Protocol::deadline)?.max(now);
+        if self.timeout.is_some_and(|planned| planned <= due) {
+            return None;
+        }
+        self.timeout = Some(due);
+        Some(due)
+    }
+}
+
+impl End {
+    fn other(self) -> Self {
+        match self {
+            Self::Transmitter => Self::Receiver,
+            Self::Receiver => Self::Transmitter,
+        }
+    }
+}
+
+fn record_of(report: &BlockReport) -> BlockRecord {
+    BlockRecord {
+        block: report.block,
+        opened: report.opened,
+        statistics: report.statistics.clone(),
+        corrected: report.corrected,
+        leaked_bits: report.leaked_bits,
+        round_trips: Some(report.round_trips),
+        authentication_bits: report.pads_used * 128,
+        certificate: None,
+        discarded: report.discarded.as_ref().map(|why| (why.name().to_owned(), why.to_string())),
+    }
+}
+
+/// What both ends of a link are set to.
+fn settings_of(link: &Link, id: LinkId) -> LinkSettings {
+    let mut settings = LinkSettings::new(id, classes_of(link), bound_of(link));
+    settings.security = security_of(link);
+    settings.block_bits = link.protocol.block_size.bits();
+    settings.tags = match link.protocol.authentication {
+        Tags::EveryMessage => TagPolicy::EveryMessage,
+        Tags::EveryBlock => TagPolicy::EveryBlock,
+    };
+    settings
+}
