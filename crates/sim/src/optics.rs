@@ -257,17 +257,13 @@ fn eavesdropper(attack: &network::Attack) -> Option<physics::Attack> {
                 },
             })
         }
-        network::Attack::PhotonNumberSplitting { fraction: _ } => {
-            physics::Attack::PhotonNumberSplitting(physics::PhotonNumberSplitting {})
-        }
+        network::Attack::PhotonNumberSplitting { .. } => physics::Attack::PhotonNumberSplitting,
         network::Attack::BeamSplitting => physics::Attack::BeamSplitting,
-        network::Attack::Blinding { fraction: _, bias_current } => {
-            physics::Attack::Blinding(physics::Blinding {
-                basis: physics::BasisChoice::Random { key_probability: 0.5 },
-                compensate_gain: true,
-                photocurrent: *bias_current,
-            })
-        }
+        network::Attack::Blinding { bias_current, .. } => physics::Attack::Blinding(physics::Blinding {
+            basis: physics::BasisChoice::Random { key_probability: 0.5 },
+            compensate_gain: true,
+            photocurrent: *bias_current,
+        }),
         network::Attack::ManInTheMiddle { .. } => return None,
     })
 }
