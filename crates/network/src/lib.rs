@@ -4,8 +4,19 @@
 //! is resolved to an identifier and every condition holds that the models and bounds rely on; or [`Errors`],
 //! which name the file, the line, the text at fault and the remedy, for all mistakes of the file at once.
 
+mod error;
+mod generate;
+mod lower;
 mod model;
+mod overrides;
+mod profile;
+mod read;
+mod reader;
+mod record;
+mod sink;
+mod text;
 
+pub use error::{Errors, Mistake, Place, Problem};
 pub use model::demand::Demand;
 pub use model::device::{
     Afterpulsing, BasisChoice, DeadTimeScope, Detector, DetectorTechnology, Intensity, Receiver, Source,
@@ -17,3 +28,27 @@ pub use model::link::{Evidence, Fitted, Link, Published};
 pub use model::protocol::{Bound, CascadeVariant, ProtocolSettings, Reconciliation, TagPolicy};
 pub use model::size::Size;
 pub use model::{Detail, Identity, Network, Node, Position, Role, Run};
+pub use overrides::{Override, OverrideError};
+pub use profile::{Device, Figures, Profile, profiles};
+
+/// The candidate most like `word`, if it is like enough to have been meant.
+fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let (distance, near) = closest(word, candidates)?;
+    let begun = word.len() >= 3 && near.starts_with(word);
+    (begun || distance <= 2.max(near.chars().count() / 3)).then_some(near)
+}
+
+/// The candidate most like `word`.
+fn nearest_of_all<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    closest(word, candidates).map(|(_, near)| near)
+}
+
+fn closest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<(usize, &'c str)> {
+    // A network may have a million names; what is far down the list is not looked at.
+    const MOST: usize = 20_000;
+    let word: String = word.chars().take(64).collect::<String>().to_lowercase();
+    candidates
+        .take(MOST)
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
+        .min()
+}

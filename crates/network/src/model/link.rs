@@ -90,14 +90,3 @@ impl Link {
         -libm::expm1(-self.receiver.detector.dark_count_rate.per_second() * self.gate().seconds())
     }
 }
-
-impl Evidence {
-    /// As it stands in files and reports: `from-memory`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Published => "published",
-            Self::FromMemory => "from-memory",
-            Self::Reconstructed => "reconstructed",
-        }
-    }
-}

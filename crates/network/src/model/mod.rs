@@ -1,12 +1,12 @@
 //! What a network file says, as types: the network, its nodes and how it is to be run.
 
-pub mod demand;
-pub mod device;
-pub mod event;
-pub mod fibre;
-pub mod link;
-pub mod protocol;
-pub mod size;
+pub(crate) mod demand;
+pub(crate) mod device;
+pub(crate) mod event;
+pub(crate) mod fibre;
+pub(crate) mod link;
+pub(crate) mod protocol;
+pub(crate) mod size;
 
 use crate::{Demand, Event, Link, Size};
 use bellwether_units::{Angle, DemandId, Duration, LinkId, NodeId};

@@ -1,0 +1,437 @@
+//! Links and their fibre, protocol and published figures.
+
+use super::device::source_name;
+use super::{Devices, Names, check_standing};
+use crate::reader::{Layer, Layers, Path, Reader};
+use crate::record::link::{FIBRE, LINK, PROTOCOL};
+use crate::record::network::FILE;
+use crate::record::{Kind, Record};
+use crate::sink::Sink;
+use crate::text::clip;
+use crate::{
+    Attenuation, Bound, ClassicalChannel, Detail, Drift, Fibre, Fitted, Link, Problem, ProtocolSettings,
+    Published, Receiver, Reconciliation, Size, Source, Transmitter, nearest,
+};
+use bellwether_units::{Duration, Length, LinkId, NodeId};
+use core::ops::Range;
+use std::borrow::Cow;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// What `[defaults]` say of every link.
+#[derive(Debug, Default)]
+pub(crate) struct Defaults<'a, 'i> {
+    fibre: Option<Layer<'a, 'i>>,
+    protocol: Option<Layer<'a, 'i>>,
+    transmitter: Option<&'a Spanned<DeValue<'i>>>,
+    receiver: Option<&'a Spanned<DeValue<'i>>>,
+    detail: Detail,
+}
+
+impl<'a, 'i> Defaults<'a, 'i> {
+    /// Finds and checks the file's `[defaults]`.
+    pub(crate) fn new(file: &Reader<'a, 'i, '_>, detail: Detail, sink: &mut Sink<'_>) -> Self {
+        let none = Self { detail, ..Self::default() };
+        let Some(Kind::Table(record)) = FILE.field("defaults").map(|field| &field.kind) else { return none };
+        let Some(reader) = file.table("defaults", record, sink) else { return none };
+        if let Some(layer) = reader.layers.iter().next() {
+            check_standing(layer, record, &reader.path, sink);
+        }
+        Self {
+            fibre: reader.value("fibre").and_then(Layer::of),
+            protocol: reader.value("protocol").and_then(Layer::of),
+            transmitter: reader.value("transmitter"),
+            receiver: reader.value("receiver"),
+            detail,
+        }
+    }
+}
+
+/// A link without its ends and its name.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkBody {
+    pub(crate) fibre: Fibre,
+    pub(crate) transmitter: Transmitter,
+    pub(crate) receiver: Receiver,
+    pub(crate) protocol: ProtocolSettings,
+    pub(crate) detail: Detail,
+    pub(crate) message_delay: Option<Duration>,
+    /// Whether the file says how long the fibre is.
+    pub(crate) has_length: bool,
+}
+
+impl LinkBody {
+    /// The link with these ends.
+    pub(crate) fn between(self, name: String, transmitter_at: NodeId, receiver_at: NodeId) -> Link {
+        Link {
+            name,
+            transmitter_at,
+            receiver_at,
+            message_delay: self.message_delay.unwrap_or_else(|| self.fibre.delay()),
+            fibre: self.fibre,
+            transmitter: self.transmitter,
+            receiver: self.receiver,
+            protocol: self.protocol,
+            detail: self.detail,
+            published: None,
+            note: String::new(),
+        }
+    }
+}
+
+/// Reads the file's links behind those generated. A link that could not be read leaves its name behind, so
+/// that events on it are not told as mistakes of their own.
+pub(super) fn links<'a, 'i>(
+    file: &Reader<'a, 'i, '_>,
+    defaults: &Defaults<'a, 'i>,
+    devices: &Devices<'a, 'i>,
+    nodes: &Names<'_, NodeId>,
+    links: &mut Vec<Link>,
+    names: &mut Names<'a, LinkId>,
+    sink: &mut Sink<'_>,
+) {
+    let tables = file.named("link", sink);
+    links.reserve(tables.len());
+    for table in tables {
+        if names.contains_key(table.name) {
+            let problem = Problem::Duplicate { name: table.name.to_owned() };
+            sink.tell(table.span, || "generated before".to_owned(), problem);
+            continue;
+        }
+        names.insert(Cow::Borrowed(table.name), LinkId(links.len() as u32));
+        let within = Path::top("link");
+        let path = within.below(table.name);
+        let reader = Reader::new(Layers::one(Some(table.layer)), &LINK, path, table.span);
+        reader.check(sink);
+        let ends = ends(&reader, nodes, sink);
+        let body = link_body(&reader, defaults, devices, None, sink);
+        let published = published(&reader, sink);
+        let note = reader.text("note", sink);
+        if let (Some((transmitter_at, receiver_at)), Some(body)) = (ends, body) {
+            let link = body.between(table.name.to_owned(), transmitter_at, receiver_at);
+            links.push(Link { published, note: note.unwrap_or_default(), ..link });
+        }
+    }
+}
+
+fn ends(
+    link: &Reader<'_, '_, '_>,
+    nodes: &Names<'_, NodeId>,
+    sink: &mut Sink<'_>,
+) -> Option<(NodeId, NodeId)> {
+    let (transmitter, receiver, span): (_, _, Range<usize>) = match link.value("ends") {
+        Some(value) => {
+            for key in ["transmitter_at", "receiver_at"] {
+                if let Some(other) = link.value(key) {
+                    link.tell(sink, other.span(), key, Problem::Both { first: "ends", second: key });
+                }
+            }
+            let DeValue::Array(items) = value.get_ref() else {
+                link.wrong_type(sink, "ends", value);
+                return None;
+            };
+            let [transmitter, receiver] = items.as_ref() else {
+                link.wrong_type(sink, "ends", value);
+                return None;
+            };
+            let transmitter = link.named_by("ends", transmitter, "node", nodes, sink);
+            let receiver = link.named_by("ends", receiver, "node", nodes, sink);
+            (transmitter, receiver, value.span())
+        }
+        None if link.value("transmitter_at").is_none() && link.value("receiver_at").is_none() => {
+            link.missing(sink, "ends");
+            return None;
+        }
+        None => {
+            let transmitter = link.reference("transmitter_at", "node", nodes, sink);
+            let receiver = link.reference("receiver_at", "node", nodes, sink);
+            (transmitter, receiver, link.value("receiver_at").map_or(0..0, Spanned::span))
+        }
+    };
+    let (transmitter, receiver) = (transmitter?, receiver?);
+    if transmitter == receiver {
+        let node = nodes.iter().find(|(_, id)| **id == transmitter).map_or("", |(name, _)| name.as_ref());
+        let problem = Problem::SameEnds { what: "link", node: node.to_owned() };
+        link.tell(sink, span, "ends", problem);
+        return None;
+    }
+    Some((transmitter, receiver))
+}
+
+/// Reads what a link is between its ends. `length` is taken if the file gives none.
+pub(crate) fn link_body<'a, 'i>(
+    link: &Reader<'a, 'i, '_>,
+    defaults: &Defaults<'a, 'i>,
+    devices: &Devices<'a, 'i>,
+    length: Option<Length>,
+    sink: &mut Sink<'_>,
+) -> Option<LinkBody> {
+    let fibre = {
+        let mut layers = Layers::one(own_table(link, "fibre", sink)?);
+        layers.push(defaults.fibre);
+        if layers.is_empty() {
+            link.missing(sink, "fibre");
+            None
+        } else {
+            let reader = below(link, "fibre", &FIBRE, layers);
+            reader.check(sink);
+            fibre(&reader, length, sink)
+        }
+    };
+    let transmitter = devices.transmitter(link, defaults.transmitter, sink);
+    let receiver = devices.receiver(link, defaults.receiver, sink);
+    let protocol = {
+        let mut layers = Layers::one(own_table(link, "protocol", sink)?);
+        layers.push(defaults.protocol);
+        let reader = below(link, "protocol", &PROTOCOL, layers);
+        reader.check(sink);
+        protocol(&reader, transmitter.as_ref().map(|transmitter| &transmitter.source), sink)
+    };
+    let detail = match link.value("detail") {
+        Some(_) => link.choice("detail", sink)?,
+        None => defaults.detail,
+    };
+    let message_delay = link.quantity("message_delay", sink);
+    let (fibre, has_length) = fibre?;
+    let (transmitter, receiver) = (transmitter?, receiver?);
+    let period = Duration::from_picoseconds(libm::ceil(transmitter.clock.period_picoseconds()) as u64);
+    if let Some(gate) = receiver.detector.gate.filter(|&gate| gate > period) {
+        let problem = Problem::Condition {
+            what: format!("the receiver's gate of {gate}"),
+            condition: format!("must not be longer than the period of the transmitter's clock, {period}"),
+        };
+        sink.tell(link.span.clone(), || link.path.here(), problem);
+        return None;
+    }
+    Some(LinkBody { fibre, transmitter, receiver, protocol: protocol?, detail, message_delay, has_length })
+}
+
+/// The link's own table of a key; `Some(None)` if it has none, `None` if it has something else there.
+#[allow(clippy::option_option)]
+fn own_table<'a, 'i>(
+    link: &Reader<'a, 'i, '_>,
+    key: &'static str,
+    sink: &mut Sink<'_>,
+) -> Option<Option<Layer<'a, 'i>>> {
+    match link.value(key) {
+        None => Some(None),
+        Some(value) => match Layer::of(value) {
+            Some(layer) => Some(Some(layer)),
+            None => {
+                link.wrong_type(sink, key, value);
+                None
+            }
+        },
+    }
+}
+
+fn below<'a, 'i, 'p>(
+    link: &'p Reader<'a, 'i, '_>,
+    key: &'static str,
+    record: &'static Record,
+    layers: Layers<'a, 'i>,
+) -> Reader<'a, 'i, 'p> {
+    let path = link.path.below(key);
+    let span = link.value(key).map_or_else(|| link.span.clone(), Spanned::span);
+    Reader::new(layers, record, path, span)
+}
+
+fn inner(record: &'static Record, key: &str) -> Option<&'static Record> {
+    match record.field(key)?.kind {
+        Kind::Table(inner) | Kind::List(inner) => Some(inner),
+        _ => None,
+    }
+}
+
+/// The fibre, and whether the file says how long it is.
+fn fibre(reader: &Reader<'_, '_, '_>, length: Option<Length>, sink: &mut Sink<'_>) -> Option<(Fibre, bool)> {
+    let has_length = reader.value("length").is_some();
+    let length = match length {
+        Some(length) if !has_length => Some(length),
+        _ => reader.quantity("length", sink),
+    };
+    let attenuation = attenuation(reader, sink);
+    let extra_loss = reader.quantity("extra_loss", sink);
+    let misalignment = reader.number("misalignment", sink);
+    let group_index = reader.number("group_index", sink);
+    let drift = inner(&FIBRE, "drift").and_then(|record| reader.table("drift", record, sink)).and_then(|r| {
+        r.check(sink);
+        let angle = r.quantity("angle", sink);
+        let over = r.positive_duration("over", sink);
+        let realigned_every = r.positive_duration("realigned_every", sink);
+        Some(Drift { angle: angle?, over: over?, realigned_every })
+    });
+    let channels = inner(&FIBRE, "classical_channels")
+        .map(|record| reader.list("classical_channels", record, sink))
+        .unwrap_or_default();
+    let mut classical_channels = Vec::with_capacity(channels.len());
+    for channel in &channels {
+        channel.check(sink);
+        let power = channel.quantity("power", sink);
+        let direction = channel.choice("direction", sink);
+        let loss_per_length = channel.quantity("loss_per_length", sink);
+        let raman = channel.quantity("raman", sink);
+        if let (Some(power), Some(direction), Some(loss_per_length), Some(raman)) =
+            (power, direction, loss_per_length, raman)
+        {
+            classical_channels.push(ClassicalChannel { power, direction, loss_per_length, raman });
+        }
+    }
+    let fibre = Fibre {
+        length: length?,
+        attenuation: attenuation?,
+        extra_loss: extra_loss?,
+        misalignment: misalignment?,
+        drift,
+        group_index: group_index?,
+        classical_channels,
+    };
+    Some((fibre, has_length))
+}
+
+/// The loss by length or in all: of the nearest layer that gives one of them.
+fn attenuation(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Attenuation> {
+    for layer in reader.layers.iter() {
+        let single = Reader::new(Layers::one(Some(layer)), &FIBRE, reader.path, reader.span.clone());
+        match (single.value("loss_per_length"), single.value("total_loss")) {
+            (Some(_), Some(total)) => {
+                let problem = Problem::Both { first: "loss_per_length", second: "total_loss" };
+                single.tell(sink, total.span(), "total_loss", problem);
+                return None;
+            }
+            (Some(_), None) => return single.quantity("loss_per_length", sink).map(Attenuation::PerLength),
+            (None, Some(_)) => return single.quantity("total_loss", sink).map(Attenuation::Total),
+            (None, None) => {}
+        }
+    }
+    reader.missing(sink, "loss_per_length");
+    None
+}
+
+fn protocol(
+    reader: &Reader<'_, '_, '_>,
+    source: Option<&Source>,
+    sink: &mut Sink<'_>,
+) -> Option<ProtocolSettings> {
+    let block_size: Option<Size> = reader.quantity("block_size", sink);
+    if let (Some(size), Some(value)) = (block_size, reader.value("block_size"))
+        && !(1_000..=1_000_000_000).contains(&size.bits())
+    {
+        let problem = Problem::Condition {
+            what: "`block_size`".to_owned(),
+            condition: "must be 1 kbit to 1 Gbit".to_owned(),
+        };
+        reader.tell(sink, value.span(), "block_size", problem);
+    }
+    let eps_secrecy = reader.number("eps_secrecy", sink);
+    let eps_correctness = reader.number("eps_correctness", sink);
+    let bound = source.and_then(|source| bound(reader, source, sink));
+    let variant = reader.choice("reconciliation", sink);
+    let planning_efficiency = reader.number("planning_efficiency", sink);
+    let authentication = reader.choice("authentication", sink);
+    let authentication_key = reader.quantity("authentication_key", sink);
+    let key_basis_probability = reader.number("key_basis_probability", sink);
+    let false_alarm_probability = reader.number("false_alarm_probability", sink);
+    Some(ProtocolSettings {
+        block_size: block_size?,
+        eps_secrecy: eps_secrecy?,
+        eps_correctness: eps_correctness?,
+        bound: bound?,
+        reconciliation: Reconciliation { variant: variant?, planning_efficiency: planning_efficiency? },
+        authentication: authentication?,
+        authentication_key: authentication_key?,
+        key_basis_probability: key_basis_probability?,
+        false_alarm_probability: false_alarm_probability?,
+    })
+}
+
+/// The security bound: as the file says, or as fits the source; and the conditions it puts on the source.
+fn bound(reader: &Reader<'_, '_, '_>, source: &Source, sink: &mut Sink<'_>) -> Option<Bound> {
+    let fitting = match source {
+        Source::WeakCoherent { intensities } => match intensities.len() {
+            2 => Some(Bound::Rusca2018),
+            3 => Some(Bound::Lim2014),
+            _ => None,
+        },
+        Source::SinglePhoton { .. } | Source::Heralded { .. } => Some(Bound::Tomamichel2012),
+    };
+    let given = match reader.value("bound") {
+        Some(_) => Some(reader.choice::<Bound>("bound", sink)?),
+        None => None,
+    };
+    let span = reader.value("bound").map_or_else(|| reader.span.clone(), Spanned::span);
+    if given.is_some_and(|given| Some(given) != fitting) || fitting.is_none() {
+        let bound = given.unwrap_or(Bound::Rusca2018);
+        let wanted = match bound {
+            Bound::Rusca2018 => "a weak-coherent source of two intensities",
+            Bound::Lim2014 => "a weak-coherent source of three intensities",
+            Bound::Tomamichel2012 => "single photons, single-photon or heralded",
+        };
+        let found = match source {
+            Source::WeakCoherent { intensities } => format!("weak-coherent of {}", intensities.len()),
+            other => source_name(other).to_owned(),
+        };
+        let fitting = fitting.map(Bound::name);
+        let problem = Problem::BoundMismatch { bound: bound.name(), wanted, found, fitting };
+        reader.tell(sink, span, "bound", problem);
+        return None;
+    }
+    let bound = fitting?;
+    if let Source::WeakCoherent { intensities } = source {
+        let mu = |place: usize| intensities.get(place).map_or(0.0, |intensity| intensity.mean_photons);
+        let broken = match bound {
+            Bound::Rusca2018 if mu(1) <= 0.0 => Some("the decoy must have light: mu2 > 0"),
+            Bound::Lim2014 if mu(0) <= mu(1) + mu(2) => Some("mu1 must be above mu2 + mu3"),
+            _ => None,
+        };
+        if let Some(condition) = broken {
+            reader.tell(sink, span, "bound", Problem::Intensities { bound: bound.name(), condition });
+            return None;
+        }
+    }
+    Some(bound)
+}
+
+fn published(link: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Published> {
+    let record = inner(&LINK, "published")?;
+    let reader = link.table("published", record, sink)?;
+    reader.check(sink);
+    let secret_rate = reader.quantity("secret_rate", sink);
+    let sifted_rate = reader.quantity("sifted_rate", sink);
+    let qber = reader.number("qber", sink);
+    let source = reader.text("source", sink);
+    let evidence = reader.choice("evidence", sink);
+    let fitted =
+        inner(record, "fitted").and_then(|record| reader.table("fitted", record, sink)).and_then(|fitted| {
+            fitted.check(sink);
+            let parameter = fitted.text("parameter", sink);
+            let reason = fitted.text("reason", sink);
+            let parameter = parameter.filter(|parameter| is_parameter(&fitted, parameter, sink));
+            Some(Fitted { parameter: parameter?, reason: reason? })
+        });
+    Some(Published { secret_rate, sifted_rate, qber, source: source?, evidence: evidence?, fitted })
+}
+
+/// Whether a path names a value of a link.
+fn is_parameter(fitted: &Reader<'_, '_, '_>, path: &str, sink: &mut Sink<'_>) -> bool {
+    let mut record = &LINK;
+    let mut unknown = None;
+    for segment in path.split('.') {
+        match record.field(segment).map(|field| &field.kind) {
+            Some(Kind::Table(inner) | Kind::TableOrProfile(inner) | Kind::List(inner)) => record = inner,
+            Some(_) => {}
+            None => {
+                unknown = Some(segment);
+                break;
+            }
+        }
+    }
+    let Some(segment) = unknown else { return true };
+    let known: Vec<_> = record.fields.iter().map(|field| field.key).collect();
+    let near = nearest(segment, known.iter().copied()).and_then(|near| known.iter().find(|k| **k == near));
+    let problem =
+        Problem::UnknownKey { key: clip(segment), table: record.name, nearest: near.copied(), known };
+    let span = fitted.value("parameter").map_or(0..0, Spanned::span);
+    fitted.tell(sink, span, "parameter", problem);
+    false
+}

@@ -1,0 +1,261 @@
+//! From a file's table to a network that cannot be wrong.
+
+mod demand;
+mod device;
+mod event;
+mod link;
+mod node;
+
+use crate::generate;
+use crate::reader::{Layer, Layers, Path, Reader, check_alone, check_keys};
+use crate::record::network::FILE;
+use crate::record::{Kind, is_name};
+use crate::sink::Sink;
+use crate::text::clip;
+use crate::{Identity, Network, Problem, Run, nearest_of_all};
+use bellwether_units::{Duration, LinkId, NodeId, Quantity, QuantityError};
+use core::ops::Range;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+pub(crate) use demand::wish;
+pub(crate) use device::Devices;
+pub(crate) use link::{Defaults, LinkBody, link_body};
+
+/// Names of things by what they are called.
+pub(crate) type Names<'a, Id> = BTreeMap<Cow<'a, str>, Id>;
+
+/// The network of a file, if it could be read so far that nothing is missing of it. Mistakes are in `sink`.
+pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>) -> Option<Network> {
+    let path = Path::FILE;
+    let layer = Layer { table, start: 0, end: 0 };
+    let layers = Layers::one(Some(layer));
+    let file = Reader::new(layers, &FILE, path, 0..0);
+    if !format(&file, sink) {
+        return None;
+    }
+    check_keys(layer, &layers, &FILE, &path, sink);
+
+    let (name, description, sources) = heading(&file, sink);
+    let run = run(&file, sink);
+    let devices = Devices::new(&file, sink);
+    let defaults = Defaults::new(&file, run.as_ref().map(|run| run.detail).unwrap_or_default(), sink);
+    let generated = generate::generate(&file, &defaults, &devices, sink);
+
+    let (mut nodes, mut links, mut demands) = match generated {
+        Some(generated) => (generated.nodes, generated.links, generated.demands),
+        None => Default::default(),
+    };
+    let mut node_names: Names<'_, NodeId> = names(nodes.iter().map(|node| node.name.clone()));
+    node::nodes(&file, &mut nodes, &mut node_names, sink);
+    let mut link_names: Names<'_, LinkId> = names(links.iter().map(|link| link.name.clone()));
+    link::links(&file, &defaults, &devices, &node_names, &mut links, &mut link_names, sink);
+    let events = event::events(&file, &node_names, &link_names, sink);
+    if nodes.is_empty() && sink.is_clean() {
+        let problem = Problem::Condition {
+            what: "the network".to_owned(),
+            condition: "has no nodes: write [node.NAME] for each, or [generate]".to_owned(),
+        };
+        sink.tell(0..0, String::new, problem);
+    }
+    // Whether a demand can be served is only known of a network that is otherwise right.
+    let reach = sink.is_clean().then(|| demand::Reach::new(&nodes, &links));
+    demand::demands(&file, &node_names, reach.as_ref(), &mut demands, sink);
+
+    Some(Network {
+        name: name?,
+        description: description?,
+        sources: sources?,
+        run: run?,
+        nodes,
+        links,
+        demands,
+        events,
+        identity,
+    })
+}
+
+/// Whether the file is of this format; otherwise nothing else of it can be understood.
+fn format(file: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> bool {
+    let Some(value) = file.value("format") else {
+        file.missing(sink, "format");
+        return true;
+    };
+    let found = match value.get_ref() {
+        DeValue::Integer(integer) if integer.as_str() == "1" => return true,
+        DeValue::Integer(integer) => clip(integer.as_str()),
+        other => other.type_str().to_owned(),
+    };
+    file.tell(sink, value.span(), "format", Problem::Format { found });
+    false
+}
+
+type Heading = (Option<String>, Option<String>, Option<Vec<String>>);
+
+fn heading(file: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Heading {
+    let Kind::Table(record) = FILE.field("network").map_or(&Kind::Text, |field| &field.kind) else {
+        return (None, None, None);
+    };
+    let Some(network) = file.table("network", record, sink) else { return (None, None, None) };
+    network.check(sink);
+    (network.text("name", sink), network.text("description", sink), network.texts("sources", sink))
+}
+
+fn run(file: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Run> {
+    let Kind::Table(record) = FILE.field("run")?.kind else { return None };
+    let empty = DeTable::new();
+    let absent = Layers::one(Some(Layer { table: &empty, start: 0, end: 0 }));
+    let path = Path::top("run");
+    let run = match file.value("run") {
+        Some(_) => file.table("run", record, sink)?,
+        None => Reader::new(absent, record, path, 0..0),
+    };
+    run.check(sink);
+    let duration = run.positive_duration("duration", sink);
+    if let (Some(duration), Some(value)) = (duration, run.value("duration")) {
+        const LONGEST: Duration = Duration::from_whole_seconds(213 * 86_400);
+        if duration > LONGEST {
+            let error = QuantityError::OutOfRange {
+                text: duration.to_string(),
+                kind: Duration::KIND,
+                range: "above 0 s, to 213 d",
+            };
+            run.tell(sink, value.span(), "duration", Problem::Quantity(error));
+        }
+    }
+    let detail = run.choice("detail", sink);
+    let seed = run.integer("seed", sink);
+    let window = run.positive_duration("window", sink);
+    let report_interval = run.positive_duration("report_interval", sink);
+    Some(Run { duration: duration?, detail: detail?, seed: seed?, window: window?, report_interval })
+}
+
+impl<'a, 'i> Reader<'a, 'i, '_> {
+    /// Checks the keys of the nearest layer; the others are checked where they stand.
+    pub(crate) fn check(&self, sink: &mut Sink<'_>) {
+        if let Some(nearest) = self.layers.iter().next() {
+            check_keys(nearest, &self.layers, self.record, &self.path, sink);
+        }
+    }
+
+    /// A duration above zero.
+    pub(crate) fn positive_duration(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<Duration> {
+        let duration: Duration = self.quantity(key, sink)?;
+        if duration.is_zero() {
+            let span = self.value(key).map_or(0..0, Spanned::span);
+            let problem =
+                Problem::Condition { what: format!("`{key}`"), condition: "must be above zero".to_owned() };
+            self.tell(sink, span, key, problem);
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// The named tables of a key, in the order in which they were written; a table whose name cannot be one
+    /// is told and left out.
+    pub(crate) fn named(&self, key: &'static str, sink: &mut Sink<'_>) -> Vec<NamedTable<'a, 'i>> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Table(table) = value.get_ref() else {
+            self.wrong_type(sink, key, value);
+            return Vec::new();
+        };
+        let mut tables = Vec::with_capacity(table.len());
+        for (name, inner) in table {
+            let span = name.span();
+            let name: &str = name.get_ref();
+            if !is_name(name) {
+                self.tell(sink, span, key, Problem::BadName { name: clip(name) });
+                continue;
+            }
+            match Layer::of(inner) {
+                Some(layer) => tables.push(NamedTable { name, span, layer }),
+                None => {
+                    let problem = Problem::Condition {
+                        what: format!("`{key}.{name}`"),
+                        condition: "must be a table".to_owned(),
+                    };
+                    self.tell(sink, inner.span(), key, problem);
+                }
+            }
+        }
+        tables.sort_by_key(|table| table.span.start);
+        tables
+    }
+
+    /// The thing that the name under a key names.
+    pub(crate) fn reference<Id: Copy>(
+        &self,
+        key: &'static str,
+        what: &'static str,
+        names: &Names<'_, Id>,
+        sink: &mut Sink<'_>,
+    ) -> Option<Id> {
+        let Some(value) = self.value(key) else {
+            self.missing(sink, key);
+            return None;
+        };
+        self.named_by(key, value, what, names, sink)
+    }
+
+    /// The thing that a value names.
+    pub(crate) fn named_by<Id: Copy>(
+        &self,
+        key: &'static str,
+        value: &'a Spanned<DeValue<'i>>,
+        what: &'static str,
+        names: &Names<'_, Id>,
+        sink: &mut Sink<'_>,
+    ) -> Option<Id> {
+        let name = self.text_of(key, value, sink)?;
+        let found = names.get(name).copied();
+        if found.is_none() && sink.has_room() {
+            let nearest = nearest_of_all(name, names.keys().map(AsRef::as_ref)).map(str::to_owned);
+            self.tell(sink, value.span(), key, Problem::NoSuch { what, name: clip(name), nearest });
+        } else if found.is_none() {
+            self.tell(sink, value.span(), key, Problem::NoSuch { what, name: clip(name), nearest: None });
+        }
+        found
+    }
+}
+
+/// A table with its name.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedTable<'a, 'i> {
+    pub(crate) name: &'a str,
+    pub(crate) span: Range<usize>,
+    pub(crate) layer: Layer<'a, 'i>,
+}
+
+/// A table of names, numbered in their order.
+fn names<'a, Id: FromPlace>(list: impl Iterator<Item = String>) -> Names<'a, Id> {
+    list.enumerate().map(|(place, name)| (Cow::Owned(name), Id::from_place(place))).collect()
+}
+
+/// An identifier that is a place in a list.
+pub(crate) trait FromPlace {
+    fn from_place(place: usize) -> Self;
+}
+
+impl FromPlace for NodeId {
+    fn from_place(place: usize) -> Self {
+        Self(place as u32)
+    }
+}
+
+impl FromPlace for LinkId {
+    fn from_place(place: usize) -> Self {
+        Self(place as u32)
+    }
+}
+
+/// Checks the tables of `[defaults]` or of profiles where they stand.
+pub(crate) fn check_standing(
+    layer: Layer<'_, '_>,
+    record: &'static crate::record::Record,
+    path: &Path<'_>,
+    sink: &mut Sink<'_>,
+) {
+    check_alone(layer, record, path, sink);
+}

@@ -1,0 +1,639 @@
+//! Reads the values of a table by its record.
+//!
+//! A value is looked for in a few layers, nearest first: what a link says itself, what the profile says that
+//! it names, what the file's defaults say. The record gives the type, the range and the default.
+
+use crate::record::{Choice, Field, Kind, Presence, Range, Record, is_name};
+use crate::sink::Sink;
+use crate::text::clip;
+use crate::{Problem, nearest};
+use bellwether_units::{Quantity, QuantityError};
+use core::ops::Range as Span;
+use std::borrow::Cow;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Where a table stands, for messages: a chain of names from the inside out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path<'p> {
+    pub(crate) name: &'p str,
+    /// Which one of a list it is.
+    pub(crate) place: Option<usize>,
+    pub(crate) within: Option<&'p Path<'p>>,
+}
+
+impl<'p> Path<'p> {
+    /// The file itself.
+    pub(crate) const FILE: Path<'static> = Path { name: "", place: None, within: None };
+
+    /// What is called `name` at the top of the file.
+    pub(crate) const fn top(name: &'p str) -> Self {
+        Self { name, place: None, within: None }
+    }
+
+    /// What is called `name` within this.
+    pub(crate) const fn below<'q>(&'q self, name: &'q str) -> Path<'q> {
+        Path { name, place: None, within: Some(self) }
+    }
+
+    /// A key here, as an override would name it: `link.A-B.fibre.length`.
+    pub(crate) fn of(&self, key: &str) -> String {
+        let mut words = self.words();
+        if !words.is_empty() {
+            words.push('.');
+        }
+        words.push_str(key);
+        words
+    }
+
+    /// That something is here.
+    pub(crate) fn here(&self) -> String {
+        let words = self.words();
+        if words.is_empty() { words } else { format!("in {words}") }
+    }
+
+    fn words(&self) -> String {
+        let mut words = self.within.map_or_else(String::new, Path::words);
+        if !words.is_empty() {
+            words.push('.');
+        }
+        words.push_str(&clip(self.name));
+        if let Some(place) = self.place {
+            words.push_str(&format!(".{place}"));
+        }
+        words
+    }
+}
+
+/// A table and where it stands in a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layer<'a, 'i> {
+    pub(crate) table: &'a DeTable<'i>,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl<'a, 'i> Layer<'a, 'i> {
+    /// The table of a value, if it is one.
+    pub(crate) fn of(value: &'a Spanned<DeValue<'i>>) -> Option<Self> {
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                let span = value.span();
+                Some(Self { table, start: span.start, end: span.end })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The layers of a table, nearest first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Layers<'a, 'i>([Option<Layer<'a, 'i>>; 3]);
+
+impl<'a, 'i> Layers<'a, 'i> {
+    pub(crate) fn one(layer: Option<Layer<'a, 'i>>) -> Self {
+        Self([layer, None, None])
+    }
+
+    /// Adds a layer behind the others; a fourth is dropped, and none is ever asked for.
+    pub(crate) fn push(&mut self, layer: Option<Layer<'a, 'i>>) {
+        if let Some(free) = self.0.iter_mut().find(|slot| slot.is_none()) {
+            *free = layer;
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Layer<'a, 'i>> {
+        self.0.into_iter().flatten()
+    }
+
+    /// The nearest value of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'i>>> {
+        self.iter().find_map(|layer| layer.table.get(key))
+    }
+
+    /// The tables that a key has in these layers.
+    pub(crate) fn child(&self, key: &str) -> Self {
+        let mut child = Self::default();
+        for layer in self.iter() {
+            child.push(layer.table.get(key).and_then(Layer::of));
+        }
+        child
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0[0].is_none()
+    }
+}
+
+/// Reads one table by its record.
+#[derive(Debug)]
+pub(crate) struct Reader<'a, 'i, 'p> {
+    pub(crate) layers: Layers<'a, 'i>,
+    pub(crate) record: &'static Record,
+    pub(crate) path: Path<'p>,
+    /// What is marked when a key is missing.
+    pub(crate) span: Span<usize>,
+}
+
+impl<'a, 'i, 'p> Reader<'a, 'i, 'p> {
+    /// A reader of a table with all its layers; `span` is marked when a key is missing.
+    pub(crate) fn new(
+        layers: Layers<'a, 'i>,
+        record: &'static Record,
+        path: Path<'p>,
+        span: Span<usize>,
+    ) -> Self {
+        Self { layers, record, path, span }
+    }
+
+    /// The value of a key, with its record.
+    pub(crate) fn value(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
+        debug_assert!(self.record.field(key).is_some(), "{} has no record of {key}", self.record.name);
+        self.layers.get(key)
+    }
+
+    fn field(&self, key: &'static str) -> &'static Field {
+        // Every caller names a key of its record; the test that reads every key of every record proves it.
+        self.record.field(key).expect("the record has the key")
+    }
+
+    /// Tells what is wrong with the value of a key.
+    pub(crate) fn tell(&self, sink: &mut Sink<'_>, span: Span<usize>, key: &str, problem: Problem) {
+        sink.tell(span, || self.path.of(key), problem);
+    }
+
+    /// The value of a key, or what it is when left out, as text; `None` if it is optional or missing.
+    fn found(&self, key: &'static str, sink: &mut Sink<'_>) -> Found<'a, 'i> {
+        let field = self.field(key);
+        if let Some(value) = self.layers.get(key) {
+            return Found::Value(value);
+        }
+        match field.presence {
+            Presence::Default(text) => Found::Default(text),
+            Presence::Optional => Found::Nothing,
+            Presence::Required => {
+                self.missing(sink, key);
+                Found::Nothing
+            }
+        }
+    }
+
+    /// Tells that a key is missing.
+    pub(crate) fn missing(&self, sink: &mut Sink<'_>, key: &'static str) {
+        let example = example(self.field(key));
+        let problem = Problem::Missing { key, table: self.record.name, example };
+        sink.tell(self.span.clone(), || self.path.here(), problem);
+    }
+
+    /// A quantity.
+    pub(crate) fn quantity<Q: Quantity>(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<Q> {
+        debug_assert!(
+            matches!(self.field(key).kind, Kind::Quantity(kind) if kind.kind == Q::KIND),
+            "{key} is no {}",
+            Q::KIND
+        );
+        match self.found(key, sink) {
+            Found::Value(value) => match value.get_ref() {
+                DeValue::String(text) => match parse_quantity(text) {
+                    Ok(quantity) => Some(quantity),
+                    Err(error) => {
+                        self.tell(sink, value.span(), key, Problem::Quantity(error));
+                        None
+                    }
+                },
+                _ => {
+                    self.wrong_type(sink, key, value);
+                    None
+                }
+            },
+            Found::Default(text) => Q::parse(text).ok(),
+            Found::Nothing => None,
+        }
+    }
+
+    /// A number within the range of its record.
+    pub(crate) fn number(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<f64> {
+        match self.found(key, sink) {
+            Found::Value(value) => {
+                let Kind::Number(range) = &self.field(key).kind else { return None };
+                let Some(number) = number(value.get_ref()) else {
+                    self.wrong_type(sink, key, value);
+                    return None;
+                };
+                if range.contains(number) {
+                    return Some(number);
+                }
+                self.tell(sink, value.span(), key, out_of_range(value.get_ref(), range));
+                None
+            }
+            Found::Default(text) => text.parse().ok(),
+            Found::Nothing => None,
+        }
+    }
+
+    /// A whole number within the range of its record.
+    pub(crate) fn integer(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<u64> {
+        match self.found(key, sink) {
+            Found::Value(value) => {
+                let Kind::Integer { least, most } = self.field(key).kind else { return None };
+                match integer(value.get_ref()) {
+                    Integer::Within(number) if (least..=most).contains(&number) => Some(number),
+                    Integer::Not => {
+                        self.wrong_type(sink, key, value);
+                        None
+                    }
+                    _ => {
+                        self.tell(
+                            sink,
+                            value.span(),
+                            key,
+                            integer_out_of_range(value.get_ref(), least, most),
+                        );
+                        None
+                    }
+                }
+            }
+            Found::Default(text) => text.parse().ok(),
+            Found::Nothing => None,
+        }
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Choice>(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<T> {
+        let pick = |word: &str| T::WORDS.iter().position(|w| w.word == word).map(|at| T::VALUES[at]);
+        match self.found(key, sink) {
+            Found::Value(value) => {
+                let DeValue::String(word) = value.get_ref() else {
+                    self.wrong_type(sink, key, value);
+                    return None;
+                };
+                let picked = pick(word);
+                if picked.is_none() {
+                    let problem = unknown_word(key, word, T::WORDS.iter().map(|w| w.word).collect());
+                    self.tell(sink, value.span(), key, problem);
+                }
+                picked
+            }
+            Found::Default(word) => pick(word),
+            Found::Nothing => None,
+        }
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<bool> {
+        match self.found(key, sink) {
+            Found::Value(value) => {
+                let DeValue::Boolean(flag) = value.get_ref() else {
+                    self.wrong_type(sink, key, value);
+                    return None;
+                };
+                Some(*flag)
+            }
+            Found::Default(text) => Some(text == "true"),
+            Found::Nothing => None,
+        }
+    }
+
+    /// Any text.
+    pub(crate) fn text(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<String> {
+        match self.found(key, sink) {
+            Found::Value(value) => self.text_of(key, value, sink).map(str::to_owned),
+            Found::Default(text) => Some(text.to_owned()),
+            Found::Nothing => None,
+        }
+    }
+
+    /// Texts; none if the key is left out.
+    pub(crate) fn texts(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<Vec<String>> {
+        let Found::Value(value) = self.found(key, sink) else { return Some(Vec::new()) };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_type(sink, key, value);
+            return None;
+        };
+        items.iter().map(|item| self.text_of(key, item, sink).map(str::to_owned)).collect()
+    }
+
+    /// The text of a value of this key.
+    pub(crate) fn text_of(
+        &self,
+        key: &'static str,
+        value: &'a Spanned<DeValue<'i>>,
+        sink: &mut Sink<'_>,
+    ) -> Option<&'a str> {
+        if let DeValue::String(text) = value.get_ref() {
+            return Some(text);
+        }
+        self.wrong_type(sink, key, value);
+        None
+    }
+
+    /// A table below this one, whose span is the nearest layer's.
+    pub(crate) fn table<'q>(
+        &'q self,
+        key: &'static str,
+        record: &'static Record,
+        sink: &mut Sink<'_>,
+    ) -> Option<Reader<'a, 'i, 'q>> {
+        if let Some(value) = self.layers.get(key)
+            && !matches!(value.get_ref(), DeValue::Table(_))
+        {
+            self.wrong_type(sink, key, value);
+            return None;
+        }
+        let layers = self.layers.child(key);
+        let Some(nearest) = layers.iter().next() else {
+            if self.field(key).presence == Presence::Required {
+                self.missing(sink, key);
+            }
+            return None;
+        };
+        let path = self.path.below(key);
+        Some(Reader { layers, record, path, span: nearest.start..nearest.end })
+    }
+
+    /// Tables in a row; none if the key is left out.
+    pub(crate) fn list<'q>(
+        &'q self,
+        key: &'static str,
+        record: &'static Record,
+        sink: &mut Sink<'_>,
+    ) -> Vec<Reader<'a, 'i, 'q>> {
+        let Some(value) = self.layers.get(key) else {
+            if self.field(key).presence == Presence::Required {
+                self.missing(sink, key);
+            }
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_type(sink, key, value);
+            return Vec::new();
+        };
+        let mut readers = Vec::with_capacity(items.len());
+        for (place, item) in items.iter().enumerate() {
+            match Layer::of(item) {
+                Some(layer) => {
+                    let path = Path { place: Some(place), ..self.path.below(key) };
+                    readers.push(Reader {
+                        layers: Layers::one(Some(layer)),
+                        record,
+                        path,
+                        span: item.span(),
+                    });
+                }
+                None => self.wrong_type(sink, key, item),
+            }
+        }
+        readers
+    }
+
+    /// Tells that a value is of the wrong type.
+    pub(crate) fn wrong_type(&self, sink: &mut Sink<'_>, key: &'static str, value: &Spanned<DeValue<'_>>) {
+        let field = self.field(key);
+        self.tell(sink, value.span(), key, wrong_type(field, value.get_ref()));
+    }
+}
+
+enum Found<'a, 'i> {
+    Value(&'a Spanned<DeValue<'i>>),
+    Default(&'static str),
+    Nothing,
+}
+
+/// What a TOML integer is as a natural number.
+enum Integer {
+    Within(u64),
+    Outside,
+    Not,
+}
+
+/// Reads a quantity; a text too long to be one is not looked at.
+pub(crate) fn parse_quantity<Q: Quantity>(text: &str) -> Result<Q, QuantityError> {
+    if text.len() <= 60 && !text.contains(char::is_control) { Q::parse(text) } else { Q::parse(&clip(text)) }
+}
+
+fn number(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Float(float) => float.as_str().parse().ok(),
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Integer {
+    match value {
+        DeValue::Integer(integer) => {
+            u64::from_str_radix(integer.as_str(), integer.radix()).map_or(Integer::Outside, Integer::Within)
+        }
+        _ => Integer::Not,
+    }
+}
+
+fn out_of_range(value: &DeValue<'_>, range: &Range) -> Problem {
+    Problem::OutOfRange {
+        value: written(value),
+        what: range.what,
+        range: range.words(),
+        example: range.example,
+    }
+}
+
+fn integer_out_of_range(value: &DeValue<'_>, least: u64, most: u64) -> Problem {
+    let range = if most == u64::MAX { format!("{least} to 2^64 - 1") } else { format!("{least} to {most}") };
+    Problem::OutOfRange { value: written(value), what: "a number allowed here", range, example: "1" }
+}
+
+fn written(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Float(float) => clip(float.as_str()),
+        DeValue::Integer(integer) => clip(integer.as_str()),
+        other => other.type_str().to_owned(),
+    }
+}
+
+/// A word that is not one of those known.
+pub(crate) fn unknown_word(what: &'static str, word: &str, known: Vec<&'static str>) -> Problem {
+    let nearest = nearest(word, known.iter().copied()).and_then(|near| known.iter().find(|w| **w == near));
+    Problem::UnknownWord { value: clip(word), what, nearest: nearest.copied(), known }
+}
+
+fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
+    let expected = match &field.kind {
+        Kind::Text | Kind::Name => "a text".to_owned(),
+        Kind::Texts => "a list of texts".to_owned(),
+        Kind::TwoNodes => "a list of two nodes' names".to_owned(),
+        Kind::Position => "a latitude and a longitude, each a text with its unit".to_owned(),
+        Kind::Flag => "true or false".to_owned(),
+        Kind::Integer { .. } => "a whole number".to_owned(),
+        Kind::Number(range) => range.what.to_owned(),
+        Kind::Quantity(kind) => format!("{}, written as a text with its unit", kind.kind),
+        Kind::Choice(_) => "a word in quotes".to_owned(),
+        Kind::Table(_) => "a table".to_owned(),
+        Kind::TableOrProfile(_) => "a table or the name of a profile".to_owned(),
+        Kind::Named(_) => "a table of tables by name".to_owned(),
+        Kind::List(_) => "a list of tables".to_owned(),
+    };
+    let example = match (&field.kind, found) {
+        // Fifty without a unit is probably fifty of the unit of the example.
+        (Kind::Quantity(kind), DeValue::Integer(_) | DeValue::Float(_)) => {
+            let unit = kind.example.split_once(' ').map_or(kind.units[0].name, |(_, unit)| unit);
+            format!("{} = \"{} {unit}\", if that is the unit", field.key, written(found))
+        }
+        _ => example(field),
+    };
+    let found = match found {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    Problem::WrongType { what: format!("`{}`", field.key), expected, found, example }
+}
+
+/// How a key could be written.
+pub(crate) fn example(field: &Field) -> String {
+    let key = field.key;
+    match &field.kind {
+        Kind::Text => format!("{key} = \"..\""),
+        Kind::Name => format!("{key} = \"NAME\""),
+        Kind::Texts => format!("{key} = [\"..\"]"),
+        Kind::TwoNodes => format!("{key} = [\"A\", \"B\"]"),
+        Kind::Position => format!("{key} = [\"48.27 deg\", \"16.42 deg\"]"),
+        Kind::Flag => format!("{key} = true"),
+        Kind::Integer { least, .. } => format!("{key} = {}", least.max(&1)),
+        Kind::Number(range) => format!("{key} = {}", range.example),
+        Kind::Quantity(kind) => format!("{key} = \"{}\"", kind.example),
+        Kind::Choice(words) => {
+            let words: Vec<_> = words.iter().map(|w| format!("\"{}\"", w.word)).collect();
+            format!("{key} = {}", words.join(" or "))
+        }
+        Kind::Table(inner) => match inner.fields.iter().find(|f| f.presence == Presence::Required) {
+            Some(field) => format!("{key} = {{ {}, .. }}", example(field)),
+            None => format!("{key} = {{ .. }}"),
+        },
+        Kind::TableOrProfile(_) => format!("{key} = \"PROFILE\" or {key} = {{ .. }}"),
+        Kind::Named(_) => format!("[{key}.NAME]"),
+        Kind::List(inner) => match inner.fields.iter().find(|f| f.presence == Presence::Required) {
+            Some(field) => format!("{key} = [{{ {}, .. }}]", example(field)),
+            None => format!("[[{key}]]"),
+        },
+    }
+}
+
+/// Checks the keys of a table against its record: none unknown, none out of place, names well formed. With
+/// `deep` all values are checked too, as for tables that may not be read otherwise.
+pub(crate) fn check_keys(
+    layer: Layer<'_, '_>,
+    layers: &Layers<'_, '_>,
+    record: &'static Record,
+    path: &Path<'_>,
+    sink: &mut Sink<'_>,
+) {
+    for (key, _) in layer.table {
+        let name: &str = key.get_ref();
+        match record.field(name) {
+            None => {
+                let known: Vec<_> = record.fields.iter().map(|field| field.key).collect();
+                let near = nearest(name, known.iter().copied())
+                    .and_then(|near| known.iter().copied().find(|k| *k == near));
+                let problem =
+                    Problem::UnknownKey { key: clip(name), table: record.name, nearest: near, known };
+                sink.tell(key.span(), || path.here(), problem);
+            }
+            Some(field) => {
+                if let Some((by, value, with)) = out_of_place(field, record, layers) {
+                    let problem = Problem::OutOfPlace { key: field.key, by, value, with };
+                    sink.tell(key.span(), || path.here(), problem);
+                }
+            }
+        }
+    }
+}
+
+/// The choice that makes a key meaningless, if one does: its key, its value, and the values that would do.
+fn out_of_place(
+    field: &Field,
+    record: &'static Record,
+    layers: &Layers<'_, '_>,
+) -> Option<(&'static str, String, &'static [&'static str])> {
+    for only in field.only {
+        let decider = record.field(only.key)?;
+        if out_of_place(decider, record, layers).is_some() {
+            continue;
+        }
+        let word: Cow<'_, str> = match layers.get(only.key).map(Spanned::get_ref) {
+            Some(DeValue::String(word)) => Cow::Borrowed(word.as_ref()),
+            Some(_) => continue,
+            None => match decider.presence {
+                Presence::Default(word) => Cow::Borrowed(word),
+                _ => continue,
+            },
+        };
+        let Kind::Choice(words) = decider.kind else { continue };
+        let known = words.iter().any(|w| w.word == word);
+        if known && !only.values.contains(&word.as_ref()) {
+            return Some((only.key, clip(&word), only.values));
+        }
+    }
+    None
+}
+
+/// Checks a table that is perhaps never read, such as a profile that no link names: its keys and the type and
+/// range of each value. What is missing is not told, for another layer may give it.
+pub(crate) fn check_alone(
+    layer: Layer<'_, '_>,
+    record: &'static Record,
+    path: &Path<'_>,
+    sink: &mut Sink<'_>,
+) {
+    let layers = Layers::one(Some(layer));
+    check_keys(layer, &layers, record, path, sink);
+    let reader = Reader::new(layers, record, *path, layer.start..layer.end);
+    for (key, value) in layer.table {
+        let Some(field) = record.field(key.get_ref()) else { continue };
+        let wrong = match (&field.kind, value.get_ref()) {
+            (Kind::Text, DeValue::String(_)) | (Kind::Flag, DeValue::Boolean(_)) => None,
+            (Kind::Name, DeValue::String(name)) => {
+                (!is_name(name)).then(|| Problem::BadName { name: clip(name) })
+            }
+            (Kind::Quantity(kind), DeValue::String(text)) => {
+                (kind.check)(&clip(text)).err().map(Problem::Quantity)
+            }
+            (Kind::Choice(words), DeValue::String(word)) => (!words.iter().any(|w| w.word == word))
+                .then(|| unknown_word(field.key, word, words.iter().map(|w| w.word).collect())),
+            (Kind::Number(range), found) => match number(found) {
+                Some(number) => (!range.contains(number)).then(|| out_of_range(found, range)),
+                None => Some(wrong_type(field, found)),
+            },
+            (Kind::Integer { least, most }, found) => match integer(found) {
+                Integer::Within(number) if (*least..=*most).contains(&number) => None,
+                Integer::Not => Some(wrong_type(field, found)),
+                _ => Some(integer_out_of_range(found, *least, *most)),
+            },
+            (Kind::Table(inner) | Kind::TableOrProfile(inner), DeValue::Table(_)) => {
+                if let Some(below) = Layer::of(value) {
+                    check_alone(below, inner, &path.below(field.key), sink);
+                }
+                None
+            }
+            (Kind::TableOrProfile(_), DeValue::String(_)) => None,
+            (Kind::List(inner), DeValue::Array(items)) => {
+                for item in items.iter() {
+                    match Layer::of(item) {
+                        Some(below) => {
+                            check_alone(below, inner, &path.below(field.key), sink);
+                        }
+                        None => reader.tell(sink, item.span(), field.key, wrong_type(field, item.get_ref())),
+                    }
+                }
+                None
+            }
+            (_, found) => Some(wrong_type(field, found)),
+        };
+        if let Some(problem) = wrong {
+            reader.tell(sink, value.span(), field.key, problem);
+        }
+    }
+}
