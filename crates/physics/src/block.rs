@@ -1,13 +1,4 @@
 //! The counts of a block of pulses, drawn in bulk: for large networks and long times.
-//!
-//! Among pulses that find the detectors alive, triggers are binomial, and what they are is multinomial, drawn as
-//! conditional binomials; each trigger takes its dead pulses out of the block. A block is drawn in a few lots, each so
-//! small that it fits (beyond eight standard deviations; should it not, the excess is owed by the next block), and the
-//! last hundred or so clicks one by one. So counts and durations have the law of
-//! [`ClickSampler`](crate::ClickSampler). Two things are simplified: an after-pulse follows its click at once, with
-//! the mean probability of not being lost to a dead time; and with
-//! [`DeadTimeScope::Each`](crate::DeadTimeScope::Each) the two detectors are replaced by one pair with half the dead
-//! time and the same mean.
 
 use crate::alias::{self, AliasTable};
 use crate::exponential::{Exponential, wait_scale};
@@ -83,7 +74,16 @@ struct Cells {
     key: f64,
 }
 
-/// Draws the counts of blocks. See the [module](self).
+/// Draws the counts of blocks of pulses, in bulk.
+///
+/// Among pulses that find the detectors alive, triggers are binomial, and what they are is multinomial, drawn as
+/// conditional binomials; each trigger takes its dead pulses out of the block. A block is drawn in a few lots, each so
+/// small that it fits (beyond eight standard deviations; should it not, the excess is owed by the next block), and the
+/// last hundred or so clicks one by one. So counts and durations have the law of
+/// [`ClickSampler`](crate::ClickSampler). Two things are simplified: an after-pulse follows its click at once, with
+/// the mean probability of not being lost to a dead time; and with
+/// [`DeadTimeScope::Each`] the two detectors are replaced by one pair with half the dead
+/// time and the same mean.
 ///
 /// ```
 /// # use bellwether_physics::*;

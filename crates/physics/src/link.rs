@@ -1,10 +1,4 @@
 //! One pulse of a link: what comes out of source, channel and detectors together.
-//!
-//! The receiver chooses its basis actively and has two detectors, one for each bit. Light in the right basis
-//! goes to the wrong one in the share that the [`Misalignment`] tells; light in the other basis is halved. Since
-//! threshold detectors see photon numbers only through their generating function, every outcome is a closed form
-//! (Ma, Qi, Zhao & Lo, PRA 72, 012326 (2005), Eqs. (7)-(11), kept exact instead of to first order in the dark
-//! counts). A pulse in which both detectors fire is one click with a random outcome.
 
 use crate::detector::{Detector, DetectorKind};
 use crate::misalignment::Misalignment;
@@ -144,7 +138,14 @@ pub(crate) struct Trap {
     pub(crate) decay: f64,
 }
 
-/// The law of a link. See the [module](self) and the [crate](crate).
+/// The law of a link: what comes out of source, channel and detectors together. The [crate] has an example.
+///
+/// The receiver chooses its basis actively and has two detectors, one for each bit. Light in the right basis
+/// goes to the wrong one in the share that the [`Misalignment`] tells; light in the other basis is halved. Since
+/// threshold detectors see photon numbers only through their generating function, every outcome is a closed form
+/// (Ma, Qi, Zhao & Lo, PRA 72, 012326 (2005), Eqs. (7)-(11), kept exact instead of to first order in the dark
+/// counts). A pulse in which both detectors fire is one click with a random outcome. Light that jitter moves into
+/// another window comes with that pulse's settings; it is averaged over what its own pulse may have been.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkModel {
     parameters: LinkParameters,
@@ -478,8 +479,7 @@ fn check(parameters: &LinkParameters) -> Result<(), LinkError> {
         }
     }
     for loss in [parameters.channel_loss, parameters.receiver_loss] {
-        // Written so that a value that is no number fails.
-        if !(loss.decibels() >= 0.0) {
+        if loss.decibels().is_nan() || loss.decibels() < 0.0 {
             return Err(LinkError::Loss(loss));
         }
     }

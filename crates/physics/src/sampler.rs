@@ -1,10 +1,4 @@
 //! The clicks of a run of pulses, one by one, at a cost that follows clicks and not pulses.
-//!
-//! Given that nothing is dead, pulses are independent: the wait for the next click is geometric, and what the click
-//! is does not depend on the wait. So a click costs an exponential variate and a look-up in one table of joint
-//! outcomes. Dead time adds to the pulse number. After-pulses run beside as a second process: a click leaves a
-//! carrier in a trap or not, and the carrier's release is an event of its own; whichever comes first is next, and the
-//! wait for the other may be drawn again, for it has no memory.
 
 use crate::alias::AliasTable;
 use crate::clicks::Clicks;
@@ -15,7 +9,13 @@ use crate::{Basis, Outcome};
 use bellwether_units::Stream;
 use core::ops::Range;
 
-/// Draws the clicks of a link. See the [module](self) and the [crate](crate).
+/// Draws the clicks of a link one by one, at a cost that follows clicks and not pulses. The [crate] has an example.
+///
+/// While nothing is dead, pulses are independent: the wait for the next click is geometric, and what the click is does
+/// not depend on the wait. So a click costs an exponential variate and a look-up in one table of joint outcomes. Dead
+/// time adds to the pulse number. After-pulses run beside as a second process: a click leaves a carrier in a trap or
+/// not, and the carrier's release is an event of its own; whichever comes first is next, and the wait for the other may
+/// be drawn again, for it has no memory. Nothing is approximated.
 #[derive(Clone, Debug)]
 pub struct ClickSampler {
     /// By which detectors are alive: the first, the second, both (index: mask less 1).

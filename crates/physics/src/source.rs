@@ -1,7 +1,4 @@
-//! What the transmitter emits: classes of pulses, each with its probability and photon-number distribution.
-//!
-//! A decoy-state transmitter has a class for each intensity. A heralded source has two: pulses whose herald
-//! clicked, and the others, which serve as passive decoys (Adachi et al., PRL 99, 180503 (2007)).
+//! Sources of pulses.
 
 use crate::photons::{PhotonNumbers, herald_probability};
 use crate::probability::{is_probability, sums_to_one};
@@ -57,7 +54,10 @@ pub enum SourceError {
     },
 }
 
-/// A source of pulses. See the [module](self).
+/// What a transmitter emits: classes of pulses, each with its probability and photon-number distribution.
+///
+/// A decoy-state transmitter has a class for each intensity. A heralded source has two: pulses whose herald
+/// clicked, and the others, which serve as passive decoys (Adachi et al., PRL 99, 180503 (2007)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     classes: Vec<(f64, PhotonNumbers)>,
@@ -186,8 +186,8 @@ mod tests {
         assert!((g2 - 0.02).abs() < 1e-15);
     }
 
-    /// For a bucket herald of unit efficiency without dark counts, P(n | herald) = P_n / (1 - P_0), so that
-    /// thermal pairs give the shifted geometric law with g2 = 2 m/(1+m)^2 x (1+m)... checked by moments.
+    /// For a bucket herald of unit efficiency without dark counts, P(n | herald) = P_n / (1 - P_0): thermal pairs give
+    /// the geometric law of mean 1 + m.
     #[test]
     fn heralding_removes_the_vacuum() {
         let source = Source::heralded(PairStatistics::Thermal, 0.05, 1.0, 0.0).unwrap();

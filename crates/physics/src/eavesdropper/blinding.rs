@@ -28,8 +28,7 @@ impl Blinding {
         if self.basis == BasisChoice::Breidbart {
             return Err(AttackError::BlindingBreidbart);
         }
-        // Written so that a value that is no number fails.
-        if !(self.photocurrent.amperes() >= 0.0) {
+        if !self.photocurrent.amperes().is_finite() || self.photocurrent.amperes() < 0.0 {
             return Err(AttackError::Photocurrent(self.photocurrent));
         }
         Ok(())
