@@ -7,7 +7,7 @@
 //! Han (IEEE Trans. Inf. Theory 62, 6284 (2016)), as Chen, Cheng, Kuo, Li & Yang use them for multiplication
 //! over GF(2) (arXiv:1708.09746).
 //!
-//! What is wanted is not a product but a correlation, sum over k of window[i + k] kernel[k]. As a function of
+//! What is wanted is not a product but a correlation, the sum over k of `window[i + k] kernel[k]`. As a function of
 //! the window it is the transpose of multiplication by the kernel, so that by transposing each step of
 //! "transform, multiply, transform back" it takes transforms as long as the window alone.
 //!
