@@ -139,15 +139,16 @@ impl LinkAccount {
     /// Where the clicks went, in bits: the parts add up to the clicks.
     pub(crate) fn key_budget(&self, tally: Tally) -> Vec<Contribution> {
         let part = |cause: &str, amount: f64| Contribution { cause: cause.to_owned(), amount };
-        let check = self.check_bits as f64;
+        let (key, check) = (tally.key_sifted as f64, tally.check_sifted as f64);
         vec![
-            part("bases differ or block unfinished", tally.clicks as f64 - self.sifted_bits as f64 - check),
+            part("the bases differ", tally.clicks as f64 - key - check),
             part("disclosed in the check basis", check),
-            part("blocks discarded", self.lost.discarded),
-            part("multi-photon pulses and their bound", self.lost.multi_photon),
+            part("in no finished block", key - self.sifted_bits as f64),
+            part("in discarded blocks", self.lost.discarded),
+            part("not from single photons", self.lost.multi_photon),
             part("phase errors", self.lost.phase_error),
             part("disclosed by reconciliation", self.lost.leak),
-            part("finite-size penalty", self.lost.penalty),
+            part("price of the failure probabilities", self.lost.penalty),
             part("secret key", self.secret_bits as f64),
         ]
     }

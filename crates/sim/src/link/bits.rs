@@ -212,8 +212,7 @@ impl BitsLink {
 
     fn window(&mut self, now: Time, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
         let detections = self.hardware.next_window()?;
-        self.tally.pulses += detections.pulse_count;
-        self.tally.clicks += detections.pulses.len() as u64;
+        self.tally = self.hardware.tally();
         self.bias_current = match (self.bias_current, detections.bias_current) {
             (Some(a), Some(b)) if a > b => Some(a),
             (a, b) => b.or(a),

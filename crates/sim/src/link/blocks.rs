@@ -162,6 +162,8 @@ impl BlocksLink {
         self.next_pulse += counts.pulses;
         self.tally.pulses += counts.pulses;
         self.tally.clicks += counts.clicks;
+        self.tally.key_sifted += counts.sifted_in(bellwether_physics::Basis::Key);
+        self.tally.check_sifted += counts.sifted_in(bellwether_physics::Basis::Check);
         if self.optics.pulses_off(conditions.clock_offset) > 0 {
             self.misnumber(&mut counts);
         }

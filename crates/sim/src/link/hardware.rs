@@ -3,6 +3,7 @@
 //! It implements the hardware interface of `bellwether_protocol::hardware` with models: what truly happened to
 //! the light stays here, and each end is shown what its own devices would show.
 
+use super::Tally;
 use crate::conditions::{Conditions, Timeline};
 use crate::optics::Optics;
 use crate::run::RunError;
@@ -31,6 +32,7 @@ pub(super) struct EmulatedHardware {
     clicks: Clicks,
     modelled: Option<Conditions>,
     bias_current: Current,
+    tally: Tally,
 }
 
 /// How many clicks the transmitter's memory reaches back.
@@ -114,6 +116,7 @@ impl EmulatedHardware {
             clicks: Clicks::default(),
             modelled: None,
             bias_current: model.bias_current(),
+            tally: Tally::default(),
         })
     }
 
@@ -145,9 +148,25 @@ impl EmulatedHardware {
             at = change;
         }
         self.next_pulse = end;
+        self.count(&clicks);
         let detections = self.report(first_pulse, ended, off, &clicks, bias_current);
         self.remember(clicks);
         Ok(detections)
+    }
+
+    /// The light seen so far, as nobody but the emulator knows it.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn count(&mut self, clicks: &Clicks) {
+        const BOTH_CHECK: u8 = Clicks::MEASURED_CHECK | Clicks::PREPARED_CHECK;
+        let with =
+            |bases: u8| clicks.flags.iter().filter(|&&flags| flags & BOTH_CHECK == bases).count() as u64;
+        self.tally.pulses += self.window_pulses;
+        self.tally.clicks += clicks.len() as u64;
+        self.tally.key_sifted += with(0);
+        self.tally.check_sifted += with(BOTH_CHECK);
     }
 
     /// What had been prepared in `pulses`, which rise. Of pulses without a click, and of those too long ago,

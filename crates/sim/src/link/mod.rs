@@ -76,6 +76,10 @@ pub(crate) struct BlockRecord {
 pub(crate) struct Tally {
     pub(crate) pulses: u64,
     pub(crate) clicks: u64,
+    /// Clicks that both ends treated in the key basis.
+    pub(crate) key_sifted: u64,
+    /// Clicks that both ends treated in the check basis.
+    pub(crate) check_sifted: u64,
 }
 
 /// One link.

@@ -1,0 +1,4 @@
+//! The simulator as a library user meets it, in one binary.
+
+mod support;
+mod whole_run;
