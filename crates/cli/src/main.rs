@@ -1,1 +1,7 @@
-fn main() {}
+//! The `bellwether` command; see [`bellwether_cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bellwether_cli::main()
+}

@@ -5,5 +5,3 @@ mod properties;
 
 mod published;
 mod soundness;
-
-pub(crate) use models::binomial;
