@@ -80,12 +80,30 @@ fn clicks(c: &mut Criterion) {
     }
 }
 
+/// A block of a million key clicks drawn in bulk. Goal: at most 50 us, so that a network of a hundred links that fill such
+/// a block every second costs a two-hundredth of a core.
+fn blocks(c: &mut Criterion) {
+    let mut group = c.benchmark_group("blocks of 1e6 key clicks");
+    for decibels in [5.0, 25.0] {
+        let mut sampler = BlockSampler::new(&model(decibels, snspd(30)));
+        let mut stream = Stream::new(1, EntityId(0), Purpose::named("blocks"));
+        let mut counts = BlockCounts::default();
+        group.bench_function(format!("{decibels} dB, dead 30 ns"), |b| {
+            b.iter(|| {
+                sampler.sample_until(1_000_000, u64::MAX, &mut stream, &mut counts);
+                black_box(&counts);
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(std::time::Duration::from_millis(200))
         .measurement_time(std::time::Duration::from_millis(800));
-    targets = clicks
+    targets = clicks, blocks
 }
 criterion_main!(benches);

@@ -15,7 +15,19 @@ const AREA: f64 = 3.949_659_822_581_557e-3;
 pub(crate) struct Exponential {
     x: [f64; 257],
     f: [f64; 257],
+    layers: [Layer; 256],
 }
+
+/// What the first 32 bits of a variate tell in a layer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Layer {
+    /// What one of their units is worth.
+    step: f64,
+    /// Below this many units, a variate lies inside the density whatever its further bits are.
+    inside: u32,
+}
+
+const TWO_32: f64 = 4_294_967_296.0;
 
 static TABLES: LazyLock<Exponential> = LazyLock::new(|| {
     let mut x = [0.0; 257];
@@ -24,7 +36,12 @@ static TABLES: LazyLock<Exponential> = LazyLock::new(|| {
     for i in 1..255 {
         x[i + 1] = -libm::log(libm::exp(-x[i]) + AREA / x[i]);
     }
-    Exponential { x, f: x.map(|x| libm::exp(-x)) }
+    let mut layers = [Layer::default(); 256];
+    for (i, layer) in layers.iter_mut().enumerate() {
+        layer.step = x[i] * (1.0 / TWO_32);
+        layer.inside = (libm::floor(x[i + 1] / x[i] * TWO_32) as u32).saturating_sub(1);
+    }
+    Exponential { x, f: x.map(|x| libm::exp(-x)), layers }
 });
 
 impl Exponential {
@@ -42,21 +59,22 @@ impl Exponential {
     pub(crate) fn wait(&self, scale: f64, stream: &mut Stream) -> (u64, u32) {
         let word = stream.bits();
         let layer = usize::from(word as u8);
-        let mantissa = f64::from((word >> 8) as u32);
-        let step = self.x[layer] * (1.0 / 4_294_967_296.0);
-        let (low, high) = (mantissa * step, (mantissa + 1.0) * step);
-        let (least, most) = (whole(low * scale), whole(high * scale));
+        let mantissa = (word >> 8) as u32;
         let rest = (word >> 40) as u32;
-        if high < self.x[layer + 1] && least == most {
-            (least, rest)
+        let Layer { step, inside } = self.layers[layer];
+        let unit = step * scale;
+        let low = f64::from(mantissa) * unit;
+        let gap = whole(low);
+        if mantissa < inside && low + unit < (gap as i64 as f64) + 1.0 {
+            (gap, rest)
         } else {
-            (self.refined(layer, mantissa, scale, stream), rest)
+            (self.refined(layer, f64::from(mantissa), scale, stream), rest)
         }
     }
 
     #[cold]
     fn refined(&self, layer: usize, mantissa: f64, scale: f64, stream: &mut Stream) -> u64 {
-        let x = (mantissa + stream.uniform()) * (1.0 / 4_294_967_296.0) * self.x[layer];
+        let x = (mantissa + stream.uniform()) * self.layers[layer].step;
         whole(scale * if x < self.x[layer + 1] { x } else { self.edge(layer, x, stream) })
     }
 

@@ -20,7 +20,8 @@ fn trapped(dark: f64, dead: u64, traps: &[(f64, u64)]) -> LinkModel {
 /// deviations are allowed, and 0.3 % for taking the mean of losses.
 #[test]
 fn the_total_of_afterpulses_follows_the_closed_form() {
-    let cases: [(f64, u64, &[(f64, u64)]); 6] = [
+    type Case = (f64, u64, &'static [(f64, u64)]);
+    let cases: [Case; 6] = [
         (1e-5, 10, &[(0.02, 500)]),
         (1e-5, 10, &[(0.4, 500)]),
         (1e-5, 0, &[(0.1, 30), (0.2, 3000)]),

@@ -3,10 +3,10 @@
 use super::*;
 use bellwether_physics::Basis::{Check, Key};
 
-/// Counts by class, prepared and measured basis: right, wrong, double.
-type Table = Vec<[[[u64; 3]; 2]; 2]>;
+/// Counts of a class by prepared and measured basis: right, wrong, double.
+type Cells = [[[u64; 3]; 2]; 2];
 
-fn tabulate(clicks: &Clicks, classes: usize) -> Table {
+fn tabulate(clicks: &Clicks, classes: usize) -> Vec<Cells> {
     let mut table = vec![[[[0; 3]; 2]; 2]; classes];
     for click in clicks.iter() {
         let cell =
@@ -17,15 +17,15 @@ fn tabulate(clicks: &Clicks, classes: usize) -> Table {
 }
 
 /// Every cell within 4.5 standard deviations (36 cells, so 2.5e-4 false alarms).
-fn compare(model: &LinkModel, pulses: u64, table: &Table) {
-    for k in 0..model.intensities() {
+fn compare(model: &LinkModel, pulses: u64, table: &[Cells]) {
+    for (k, cells) in table.iter().enumerate() {
         for prepared in Basis::BOTH {
             for measured in Basis::BOTH {
                 let expected = model.detected_outcome(k, prepared, measured);
                 let weight = model.intensity_probability(k)
                     * model.prepared_probability(prepared)
                     * model.measured_probability(measured);
-                let seen = table[k][prepared.index()][measured.index()];
+                let seen = cells[prepared.index()][measured.index()];
                 for (count, p) in seen.into_iter().zip([expected.right, expected.wrong, expected.both]) {
                     let what = format!("class {k}, {prepared:?} to {measured:?}");
                     assert_binomial(&what, count, pulses as f64, weight * p, 4.5);
@@ -114,12 +114,12 @@ fn gains_behind_dead_times_of_each_detector_are_close() {
     let model = link(decoy_source(), 6.0, detector);
     let pulses = 30_000_000;
     let table = tabulate(&clicks_of(&model, pulses, &mut stream(13)), 3);
-    for k in 0..3 {
+    for (k, cells) in table.iter().enumerate() {
         for basis in Basis::BOTH {
             let weight = model.intensity_probability(k)
                 * model.prepared_probability(basis)
                 * model.measured_probability(basis);
-            let [right, wrong, both] = table[k][basis.index()][basis.index()];
+            let [right, wrong, both] = cells[basis.index()][basis.index()];
             let gain = (right + wrong + both) as f64 / (pulses as f64 * weight);
             let expected = model.detected_gain(k, basis);
             let allowed = 0.01 + 4.0 / ((right + wrong + both) as f64).sqrt();

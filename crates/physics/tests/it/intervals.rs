@@ -85,10 +85,10 @@ fn dead_time_of_each_detector_leaves_the_other_alive() {
     let mut close = 0;
     let mut previous = None::<u64>;
     for click in clicks.iter() {
-        for detector in 0..2 {
+        for (detector, last) in last.iter_mut().enumerate() {
             if click.double() || usize::from(click.outcome()) == detector {
-                assert!(last[detector].is_none_or(|l| click.pulse - l > 30));
-                last[detector] = Some(click.pulse);
+                assert!(last.is_none_or(|l| click.pulse - l > 30));
+                *last = Some(click.pulse);
             }
         }
         close += u32::from(previous.is_some_and(|l| click.pulse - l <= 30));

@@ -1,12 +1,15 @@
 //! Samplers against closed forms, and closed forms against published figures. Every test has a fixed seed and states
 //! its tolerance.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod afterpulses;
 mod attacks;
 mod blocks;
 mod gains;
 mod intervals;
 mod published;
+mod robust;
 
 use bellwether_physics::*;
 use bellwether_units::{Duration, EntityId, Frequency, Loss, Purpose, Stream};

@@ -12,7 +12,7 @@ use bellwether_units::{Length, LossPerLength};
 /// p_dc eta, and after-pulses of after-pulses (p_ap^2).
 #[test]
 fn the_fibre_model_of_lim_2014() {
-    let intensities = [(0.43, 0.40), (0.22, 0.45), (2e-4, 0.15)];
+    let intensities = [(0.43f64, 0.40), (0.22, 0.45), (2e-4, 0.15)];
     let source = Source::weak_coherent(
         &intensities.map(|(mean_photons, probability)| Intensity { mean_photons, probability }),
     )
@@ -42,7 +42,7 @@ fn the_fibre_model_of_lim_2014() {
         let eta = 10f64.powf(-0.02 * kilometres) * 0.1;
         let (mut gain, mut lim_gain, mut errors, mut lim_errors) = (0.0, 0.0, 0.0, 0.0);
         for (k, (mean, p)) in intensities.into_iter().enumerate() {
-            let d = 1.0 - (1.0 - 2.0 * 6e-7) * (-eta * mean as f64).exp();
+            let d = 1.0 - (1.0 - 2.0 * 6e-7) * (-eta * mean).exp();
             assert!((clean.gain(k, Key) / d - 1.0).abs() < 1e-6, "D_{k} at {kilometres} km");
             let e = 6e-7 + 5e-3 * (1.0 - (-eta * mean).exp());
             let clean_error = clean.gain(k, Key) * clean.error_rate(k, Key);
@@ -65,7 +65,7 @@ fn the_fibre_model_of_lim_2014() {
 /// Their double clicks are neglected: up to eta k P_err.
 #[test]
 fn the_model_of_rusca_2018() {
-    let intensities = [(0.45, 0.6), (0.15, 0.4)];
+    let intensities = [(0.45f64, 0.6), (0.15, 0.4)];
     let source = Source::weak_coherent(
         &intensities.map(|(mean_photons, probability)| Intensity { mean_photons, probability }),
     )
@@ -90,18 +90,16 @@ fn the_model_of_rusca_2018() {
         })
         .unwrap();
         let eta = 10f64.powf(-decibels / 10.0);
-        let light = |k: usize| 1.0 - (-eta * intensities[k].0 as f64).exp();
+        let light = |mean: f64| 1.0 - (-eta * mean).exp();
         // Over all settings, not the key basis alone: clicks of every basis make the detectors dead.
-        let any: f64 = (0..2).map(|k| intensities[k].1 * (light(k) + 1e-8)).sum();
+        let any: f64 = intensities.iter().map(|(mean, p)| p * (light(*mean) + 1e-8)).sum();
         let c = 1.0 / (1.0 + 1e9 * any * 100e-9);
-        for k in 0..2 {
-            let (gain, error) = (c * (light(k) + 1e-8), c * (light(k) * 0.01 + 0.5e-8));
+        for (k, (mean, _)) in intensities.into_iter().enumerate() {
+            let light = light(mean);
+            let (gain, error) = (c * (light + 1e-8), c * (light * 0.01 + 0.5e-8));
             assert!((model.detected_gain(k, Key) / gain - 1.0).abs() < 1e-7, "gain at {decibels} dB");
             let seen = model.detected_gain(k, Key) * model.detected_error_rate(k, Key);
-            assert!(
-                (seen / error - 1.0).abs() < 0.5 * eta * intensities[k].0,
-                "error at {decibels} dB: {seen} {error}"
-            );
+            assert!((seen / error - 1.0).abs() < 0.5 * eta * mean, "error at {decibels} dB: {seen} {error}");
         }
         assert!((model.live_fraction() / c - 1.0).abs() < 1e-7);
     }
