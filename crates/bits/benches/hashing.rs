@@ -1,7 +1,7 @@
 //! Universal hashing on one core.
 //!
 //! Goals: polynomial hash at least 5 GB/s on machines with carry-less multiplication; Toeplitz hash of 10^6
-//! bits at ratios 0.2 to 0.5 at least 100 Mbit/s of input, and no slower than half of that at 10^8 bits.
+//! bits at ratios 0.2 to 0.5 at least 100 Mbit/s of input, and as much at 10^7 bits.
 
 use bellwether_bits::gf128::PolynomialHasher;
 use bellwether_bits::{BitString, toeplitz};

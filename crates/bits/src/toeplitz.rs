@@ -18,7 +18,7 @@ pub const fn seed_len(input_len: usize, output_len: usize) -> usize {
 }
 
 /// The product of the Toeplitz matrix of `seed` with `input`: bit i of the output is the sum over j of
-/// seed[i - j + n - 1] input[j], where n is the length of the input.
+/// `seed[i - j + n - 1] input[j]`, where n is the length of the input.
 ///
 /// Running time and memory accesses depend on the lengths alone. Buffers that held what derives from the input
 /// are wiped.

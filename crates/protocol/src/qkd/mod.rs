@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod amplify;
 pub mod authenticate;
 mod channel;
+pub mod reconcile;
 pub mod security;
 pub mod session;
 pub mod sift;

@@ -68,17 +68,11 @@ pub fn assess_block(baseline: &Baseline, thresholds: &Thresholds, seen: &BlockOb
             });
         }
     }
-    if let (Some(limit), Some(current)) = (baseline.bias_current_limit, seen.bias_current) {
-        if current > limit {
-            let expected = Reading::Text(format!("at most {limit}"));
-            alarms.push(Alarm::new(
-                AlarmKind::BiasCurrent,
-                block,
-                seen.at,
-                Reading::Current(current),
-                expected,
-            ));
-        }
+    if let (Some(limit), Some(current)) = (baseline.bias_current_limit, seen.bias_current)
+        && current > limit
+    {
+        let expected = Reading::Text(format!("at most {limit}"));
+        alarms.push(Alarm::new(AlarmKind::BiasCurrent, block, seen.at, Reading::Current(current), expected));
     }
     alarms
 }
@@ -178,8 +172,8 @@ const EXACT_TRIALS: u64 = 10_000_000;
 
 /// P(at least `k` of `n` trials with chance `p`), or 1 where `k` is not above the mean.
 fn tail_above(n: u64, p: f64, k: u64) -> f64 {
-    // Also takes what is not a number.
-    if !(k as f64 > n as f64 * p) {
+    let mean = n as f64 * p;
+    if mean.is_nan() || k as f64 <= mean {
         return 1.0;
     }
     if n <= EXACT_TRIALS { binomial_tail_above(n, p, k) } else { chernoff(n as f64, p, k.min(n) as f64) }
@@ -187,7 +181,8 @@ fn tail_above(n: u64, p: f64, k: u64) -> f64 {
 
 /// P(at most `k` of `n` trials with chance `p`), or 1 where `k` is not below the mean.
 fn tail_below(n: u64, p: f64, k: u64) -> f64 {
-    if !((k as f64) < n as f64 * p) {
+    let mean = n as f64 * p;
+    if mean.is_nan() || k as f64 >= mean {
         return 1.0;
     }
     if n <= EXACT_TRIALS { binomial_tail_below(n, p, k) } else { chernoff(n as f64, p, k as f64) }

@@ -63,7 +63,7 @@ impl Baseline {
             errors += p * (empty / 2.0 + wrong);
         }
         let total: f64 = gains.iter().sum();
-        if !(total > 0.0) {
+        if total.is_nan() || total <= 0.0 {
             return (0.5, vec![0.0; gains.len()]);
         }
         (errors / total, gains.into_iter().map(|gain| gain / total).collect())

@@ -40,7 +40,7 @@ impl Drift {
             let n = total.sifted as f64;
             let deviation = sqrt(n * rate * (1.0 - rate));
             // Without a dozen expected errors a count is not near normal, and its skew would fill the sum.
-            if !(n * rate >= 12.0) {
+            if n * rate < 12.0 {
                 continue;
             }
             let excess = (total.errors as f64 - n * rate) / deviation;

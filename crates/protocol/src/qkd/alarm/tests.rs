@@ -1,4 +1,5 @@
 use super::*;
+use crate::qkd::security::tests::binomial;
 use crate::qkd::security::{BlockStatistics, ClassCounts, ExpectedClass, SourceClass};
 use bellwether_units::{EntityId, Purpose, Stream};
 use proptest::prelude::*;
@@ -34,25 +35,6 @@ fn baseline() -> Baseline {
         double_clicks_per_click: Some(1e-4),
         bias_current_limit: Some(Current::from_amperes(1e-6)),
     }
-}
-
-/// A binomial count, normal with the exact mean and variance where both sides have 100, otherwise summed.
-fn binomial(n: u64, p: f64, rng: &mut Stream) -> u64 {
-    let mean = n as f64 * p;
-    if mean < 100.0 {
-        // Trials until the next hit are geometric.
-        let (mut hits, mut at) = (0, 0.0);
-        loop {
-            at += 1.0 + ((1.0 - rng.uniform()).ln() / (-p).ln_1p()).floor();
-            if !(at <= n as f64) {
-                return hits;
-            }
-            hits += 1;
-        }
-    }
-    let (u, v) = (1.0 - rng.uniform(), rng.uniform());
-    let normal = (-2.0 * u.ln()).sqrt() * (core::f64::consts::TAU * v).cos();
-    (mean + normal * (mean * (1.0 - p)).sqrt()).round().clamp(0.0, n as f64) as u64
 }
 
 struct Block {

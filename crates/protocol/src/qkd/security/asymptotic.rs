@@ -96,8 +96,7 @@ pub fn vacuum_weak_bounds(
     let ratio = nu * nu / (mu * mu);
     let single_yield = mu / (mu * nu - nu * nu)
         * (decoy.gain * exp(nu) - signal.gain * exp(mu) * ratio - (1.0 - ratio) * empty_yield);
-    // Also takes what is not a number.
-    if !(single_yield > 0.0) {
+    if single_yield.is_nan() || single_yield <= 0.0 {
         return SinglePhotonBounds { single_yield: 0.0, error_rate: 0.5 };
     }
     let errors = decoy.error_rate * decoy.gain * exp(nu) - empty_yield / 2.0;

@@ -53,4 +53,4 @@ pub use plan::{
 pub use statistics::{BlockStatistics, ClassCounts, ExpectedCounts, ExpectedStatistics, SourceClass};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,3 +5,5 @@ mod properties;
 
 mod published;
 mod soundness;
+
+pub(crate) use models::binomial;

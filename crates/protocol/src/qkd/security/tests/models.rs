@@ -1,7 +1,7 @@
 //! The channel models of the two papers, as they print them (with the corrections that reproduce them).
 
 use super::super::*;
-use bellwether_units::{Duration, Frequency};
+use bellwether_units::{Duration, Frequency, Stream};
 
 /// Lim et al. 2014, section IV: fibre of 0.2 dB/km, detectors of 10 %.
 pub(super) fn lim(km: f64, settings: &Settings) -> ExpectedLink {
@@ -47,4 +47,30 @@ pub(super) fn rusca(decibels: f64, settings: &Settings) -> ExpectedLink {
         clock,
         saturation: dead_time_factor(clock, gain, Duration::from_nanoseconds(100)),
     }
+}
+
+/// A binomial count: by inversion up to a mean of 50, beyond that normal with the exact mean and variance.
+pub(crate) fn binomial(n: u64, p: f64, rng: &mut Stream) -> u64 {
+    if p > 0.5 {
+        return n - binomial(n, 1.0 - p, rng);
+    }
+    let mean = n as f64 * p;
+    if mean < 50.0 {
+        let (odds, mut left) = (p / (1.0 - p), rng.uniform());
+        let mut term = (n as f64 * (-p).ln_1p()).exp();
+        let mut k = 0;
+        while left > term && k < n {
+            left -= term;
+            term *= (n - k) as f64 / (k + 1) as f64 * odds;
+            k += 1;
+            // What rounding left over belongs to no count.
+            if term < 1e-18 && k as f64 > mean {
+                break;
+            }
+        }
+        return k;
+    }
+    let (u, v) = (1.0 - rng.uniform(), rng.uniform());
+    let normal = (-2.0 * u.ln()).sqrt() * (core::f64::consts::TAU * v).cos();
+    (mean + normal * (mean * (1.0 - p)).sqrt()).round().clamp(0.0, n as f64) as u64
 }
