@@ -1,10 +1,10 @@
 //! What the two machines are told and what they tell.
 
 use crate::hardware::{Detections, Preparations, PulseNumber};
+use crate::qkd::alarm::Alarm;
 use crate::qkd::security::{BlockStatistics, Certificate, NoKey};
 use bellwether_bits::SecretBits;
-use bellwether_units::{BlockId, Duration, LinkId, Time};
-use core::fmt;
+use bellwether_units::{BlockId, Duration, Time};
 
 /// The other end of the link: a link has but one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,8 +75,9 @@ pub enum LinkEvent {
         /// Why.
         reason: SkipReason,
     },
-    /// Something is wrong on the classical channel or with the secret for authentication.
-    ChannelAlarm(ChannelAlarm),
+    /// Something is wrong: with the light, the classical channel, or the secret for authentication. Both ends
+    /// hold the same statistics and raise the same alarms on them.
+    Alarm(Alarm),
 }
 
 /// The account of one block at one end.
@@ -152,6 +153,10 @@ pub enum DiscardReason {
 }
 
 impl DiscardReason {
+    /// Whether it says nothing about the block itself.
+    pub(super) fn is_session(&self) -> bool {
+        matches!(self, Self::SessionLost | Self::Authentication)
+    }
     /// A short name for tables and counts.
     pub fn name(&self) -> &'static str {
         match self {
@@ -174,98 +179,4 @@ pub enum SkipReason {
     Busy,
     /// The detections contradict themselves, or overlap those before.
     Unsound,
-}
-
-/// An alarm about the classical channel of a link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelAlarm {
-    /// The link.
-    pub link: LinkId,
-    /// When.
-    pub at: Time,
-    /// What.
-    pub kind: ChannelAlarmKind,
-}
-
-/// What is wrong on the classical channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChannelAlarmKind {
-    /// A tag did not verify: a message was altered, dropped, replayed, put in or came out of order.
-    ForgedTag {
-        /// The frames that the tag should have covered.
-        frames: u64,
-    },
-    /// A message arrived that no honest end would have sent.
-    ImpossibleMessage {
-        /// What is impossible about it.
-        what: &'static str,
-    },
-    /// The ends were given different settings.
-    SettingsDiffer,
-    /// The ends disagree after reconciliation although every message was authentic.
-    KeysDiffer {
-        /// The block.
-        block: BlockId,
-    },
-    /// Nothing has come from the other end for longer than it may be silent.
-    PeerSilent {
-        /// Since when.
-        since: Time,
-    },
-    /// A block made no progress for longer than it may.
-    Stalled {
-        /// The block.
-        block: BlockId,
-    },
-    /// The secret for authentication runs low.
-    PadsLow {
-        /// Pads left in this end's direction.
-        left: u64,
-        /// The stock that is aimed at.
-        target: u64,
-    },
-    /// The secret for authentication is used up: no key can be made before new secret is provisioned.
-    PadsExhausted,
-}
-
-impl ChannelAlarmKind {
-    /// A short name for tables and counts.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::ForgedTag { .. } => "forged-tag",
-            Self::ImpossibleMessage { .. } => "impossible-message",
-            Self::SettingsDiffer => "settings-differ",
-            Self::KeysDiffer { .. } => "keys-differ",
-            Self::PeerSilent { .. } => "peer-silent",
-            Self::Stalled { .. } => "stalled",
-            Self::PadsLow { .. } => "pads-low",
-            Self::PadsExhausted => "pads-exhausted",
-        }
-    }
-}
-
-impl fmt::Display for ChannelAlarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}: ", self.link, self.at)?;
-        match &self.kind {
-            ChannelAlarmKind::ForgedTag { frames } => {
-                write!(f, "the tag over {frames} frames does not verify; expected none that fails")
-            }
-            ChannelAlarmKind::ImpossibleMessage { what } => write!(f, "impossible message: {what}"),
-            ChannelAlarmKind::SettingsDiffer => write!(f, "the other end works with different settings"),
-            ChannelAlarmKind::KeysDiffer { block } => {
-                write!(f, "the ends hold different bits of {block}; expected equal ones after reconciliation")
-            }
-            ChannelAlarmKind::PeerSilent { since } => {
-                write!(f, "nothing heard of the other end since {since}")
-            }
-            ChannelAlarmKind::Stalled { block } => write!(f, "{block} makes no progress"),
-            ChannelAlarmKind::PadsLow { left, target } => {
-                write!(f, "{left} authentication pads are left, {target} are aimed at")
-            }
-            ChannelAlarmKind::PadsExhausted => {
-                write!(f, "no authentication pads are left: no key until new secret is provisioned")
-            }
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The messages of a session, as payloads of frames.
 
+use super::DiscardReason;
 use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_bits::BitString;
 use bellwether_units::BlockId;
@@ -51,6 +52,18 @@ pub(super) enum DiscardCode {
     Reconciliation = 2,
     Verification = 3,
     Certificate = 4,
+}
+
+impl DiscardCode {
+    /// The reason as this end tells it when the other end gave it.
+    pub(super) fn reason(self) -> DiscardReason {
+        match self {
+            Self::NoKey => DiscardReason::NoKeyThere,
+            Self::Reconciliation => DiscardReason::Reconciliation,
+            Self::Verification => DiscardReason::Verification,
+            Self::Certificate => DiscardReason::Certificate,
+        }
+    }
 }
 
 impl Message<'_> {

@@ -1,10 +1,13 @@
 //! What both ends of a link must agree on before they begin.
 
+use crate::qkd::alarm::{Baseline, Thresholds};
+use crate::qkd::authenticate::AuthenticationError;
+use crate::qkd::reconcile::CascadeVariant;
 use crate::qkd::security::{Bound, SecurityParameters, SourceClass};
 use bellwether_units::{Duration, LinkId};
 
-/// Everything that both ends of one link share. Both must be given the same: they compare a digest when a
-/// session opens, and refuse to make key if it differs.
+/// Everything that both ends of one link share. Both must be given the same, but for times and what concerns
+/// alarms: they compare a digest when a session opens, and make no key if it differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkSettings {
     /// The link, for alarms and reports.
@@ -17,9 +20,18 @@ pub struct LinkSettings {
     pub security: SecurityParameters,
     /// Sifted bits in the key basis that close a block, at the end of the window that reaches them.
     pub block_bits: u64,
+    /// The block lengths of reconciliation.
+    pub cascade: CascadeVariant,
+    /// Bits in a frame of reconciliation, a multiple of 64; 0 for the whole block.
+    pub cascade_frame_bits: usize,
+    /// What calibration expects of the link, for alarms; without it the light raises none. The ends need not
+    /// have the same.
+    pub baseline: Option<Baseline>,
+    /// How the alarms on the light decide.
+    pub thresholds: Thresholds,
     /// Which frames carry an authentication tag.
     pub tags: TagPolicy,
-    /// How the secret for authentication is kept up.
+    /// How the stock of authentication pads is kept up.
     pub authentication: AuthenticationBudget,
     /// Bounds on what is accepted and held.
     pub limits: Limits,
@@ -141,6 +153,9 @@ pub enum SettingsError {
     /// A limit is zero or too large.
     #[error("the limit `{0}` is out of range")]
     Limit(&'static str),
+    /// The secret for authentication cannot be worked with.
+    #[error(transparent)]
+    Secret(AuthenticationError),
     /// A time is zero or longer than the longest it may grow to.
     #[error("the time `{0}` is out of range")]
     Time(&'static str),
@@ -155,6 +170,10 @@ impl LinkSettings {
             bound,
             security: SecurityParameters::default(),
             block_bits: 1_000_000,
+            cascade: CascadeVariant::Option7,
+            cascade_frame_bits: 1 << 16,
+            baseline: None,
+            thresholds: Thresholds::default(),
             tags: TagPolicy::default(),
             authentication: AuthenticationBudget::default(),
             limits: Limits::default(),

@@ -5,6 +5,7 @@ use crate::hardware::{Detections, PulseNumber};
 use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_bits::BitString;
 use bellwether_units::Time;
+use core::ops::Range;
 
 /// The clicks of one window as the receiver announces them: everything but the outcomes in the key basis.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,26 +27,40 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// What to announce of clicks `range` of `detections`, which span the window from `first_pulse` on.
+    /// What to announce of a window, in pieces of at most `limit` clicks, each with the range of its clicks.
     ///
     /// `None` if the columns differ in length or the window reaches beyond the last pulse number.
-    pub fn new(detections: &Detections) -> Option<Self> {
+    pub fn pieces(detections: &Detections, limit: usize) -> Option<Vec<(Range<usize>, Self)>> {
         let clicks = detections.pulses.len();
-        if detections.bases.len() != clicks
-            || detections.outcomes.len() != clicks
-            || detections.first_pulse.checked_add(detections.pulse_count).is_none()
-        {
+        let end = detections.first_pulse.checked_add(detections.pulse_count)?;
+        if detections.bases.len() != clicks || detections.outcomes.len() != clicks || limit == 0 {
             return None;
         }
-        Some(Self {
-            first_pulse: detections.first_pulse,
-            pulse_count: detections.pulse_count,
-            ended: detections.ended,
-            double_clicks: detections.double_clicks,
-            pulses: detections.pulses.clone(),
-            check_outcomes: detections.outcomes.select(&detections.bases),
-            bases: detections.bases.clone(),
-        })
+        let mut pieces = Vec::new();
+        let (mut first_pulse, mut double_clicks, mut from) =
+            (detections.first_pulse, detections.double_clicks, 0);
+        while pieces.is_empty() || from < clicks {
+            let to = clicks.min(from.saturating_add(limit));
+            // A piece ends before the first click of the next, the last one with the window.
+            let last = if to == clicks { end } else { detections.pulses[to] };
+            let bases = detections.bases.slice(from..to);
+            let double = double_clicks.min((to - from) as u64);
+            double_clicks -= double;
+            pieces.push((
+                from..to,
+                Self {
+                    first_pulse,
+                    pulse_count: last.checked_sub(first_pulse)?,
+                    ended: detections.ended,
+                    double_clicks: double,
+                    pulses: detections.pulses[from..to].to_vec(),
+                    check_outcomes: detections.outcomes.slice(from..to).select(&bases),
+                    bases,
+                },
+            ));
+            (from, first_pulse) = (to, last);
+        }
+        Some(pieces)
     }
 
     /// The bytes to send; `None` if the pulses do not rise strictly within the window.

@@ -20,6 +20,15 @@ pub(super) fn digits(classes: usize) -> usize {
 }
 
 impl Reply {
+    /// That none of `clicks` clicks is kept.
+    pub fn nothing(clicks: usize, classes: usize) -> Self {
+        Self {
+            matches: BitString::zeros(clicks),
+            class_digits: vec![BitString::default(); digits(classes)],
+            check_bits: BitString::default(),
+        }
+    }
+
     /// The bytes to send.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::with_capacity(self.matches.len() / 2 + 32);

@@ -18,6 +18,17 @@ pub struct SiftedWindow {
     pub statistics: BlockStatistics,
 }
 
+impl SiftedWindow {
+    /// A window of which nothing is kept, for a source of `classes` intensities.
+    pub fn empty(classes: usize) -> Self {
+        Self {
+            key: SecretBits::default(),
+            key_classes: vec![BitString::default(); classes],
+            statistics: BlockStatistics::empty(classes),
+        }
+    }
+}
+
 /// For each class, the places that hold its index; `None` if some place holds no class's.
 fn class_masks(class_digits: &[BitString], len: usize, classes: usize) -> Option<Vec<BitString>> {
     let mut covered = 0;
@@ -165,7 +176,7 @@ mod tests {
                 bias_current: None,
             };
             let classes = usize::from(classes);
-            let announcement = Announcement::new(&detections).unwrap();
+            let (_, announcement) = Announcement::pieces(&detections, clicks.max(1)).unwrap().pop().unwrap();
             let heard = Announcement::decode(&announcement.encode().unwrap(), clicks).unwrap();
             assert!(heard == announcement);
             let (transmitter, reply) = sift_sent(&heard, &sent, classes).unwrap();
