@@ -10,7 +10,7 @@ use crate::expect::{bound_of, classes_of, security_of};
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_network::{Link, Network, TagPolicy};
-use bellwether_physics::{BlockCounts, BlockSampler};
+use bellwether_physics::{BlockCounts, BlockSampler, binomial};
 use bellwether_protocol::hardware::Basis;
 use bellwether_protocol::keys::KeyMaterial;
 use bellwether_protocol::qkd::alarm::BlockObservation;
@@ -361,9 +361,4 @@ impl OpenBlock {
             }
         }
     }
-}
-
-fn binomial(n: u64, p: f64, stream: &mut Stream) -> u64 {
-    use rand_distr::Distribution;
-    rand_distr::Binomial::new(n, p.clamp(0.0, 1.0)).map_or(0, |law| law.sample(stream))
 }
