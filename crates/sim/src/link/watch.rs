@@ -30,6 +30,14 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(link: &Link, optics: &Optics) -> Result<Self, RunError> {
+        let thresholds =
+            Thresholds { false_alarm: link.protocol.false_alarm_probability, ..Thresholds::default() };
+        let baseline = Self::calibrate(link, optics)?;
+        Ok(Self { link: link.name.clone(), baseline, thresholds, pulses: 0, clicks: 0, off: false })
+    }
+
+    /// What calibration expects of the link as it was built.
+    fn calibrate(link: &Link, optics: &Optics) -> Result<Baseline, RunError> {
         let honest = optics.honest()?;
         let dark = optics.dark()?;
         let expected = expected_link(link, &honest);
@@ -42,9 +50,15 @@ impl Watch {
             .detector
             .bias_current_monitor
             .then(|| Current::from_amperes(BIAS_MARGIN * honest.bias_current().amperes()));
-        let thresholds =
-            Thresholds { false_alarm: link.protocol.false_alarm_probability, ..Thresholds::default() };
-        Ok(Self { link: link.name.clone(), baseline, thresholds, pulses: 0, clicks: 0, off: false })
+        Ok(baseline)
+    }
+
+    pub(super) fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    pub(super) fn thresholds(&self) -> Thresholds {
+        self.thresholds
     }
 
     /// What is off about a block that was distilled or discarded.
@@ -80,7 +94,8 @@ impl Watch {
         libm::ceil(ENOUGH_CLICKS / self.baseline.clicks_per_pulse.max(1e-15)) as u64
     }
 
-    fn says(&self, alarm: &Alarm) -> LinkSays {
+    /// An alarm in the words of the trace.
+    pub(super) fn says(&self, alarm: &Alarm) -> LinkSays {
         let suspect = matches!(
             alarm.kind,
             AlarmKind::QberHigh(_)

@@ -128,3 +128,9 @@ impl Observer for Lines {
         }
     }
 }
+
+#[test]
+fn bits_make_the_rate_that_the_formulas_expect() {
+    let link = &run("bits", "").links[0];
+    println!("{link:?}");
+}
