@@ -12,7 +12,6 @@ use crate::run::RunError;
 use bellwether_bits::SecretBits;
 use bellwether_network::{Link, Network, TagPolicy as Tags};
 use bellwether_protocol::hardware::Preparations;
-use bellwether_protocol::keys;
 use bellwether_protocol::machine::{Input, Output, Protocol};
 use bellwether_protocol::qkd::session::{
     BlockReport, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver, ReceiverCommand,
@@ -318,15 +317,13 @@ impl BitsLink {
                 self.plan(self.hardware_source, now.saturating_add(RECALL), what);
             }
             LinkEvent::Key { block, key, certificate } => {
-                let bits = key.expose();
-                let material = keys::SecretBits::from_words(bits.words().to_vec(), bits.len());
                 if end == End::Receiver
                     && let Some(report) = self.told.take_if(|report| report.block == block)
                 {
                     let record = BlockRecord { certificate: Some(certificate), ..record_of(&report) };
                     says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record)) });
                 }
-                says.push(LinkRecord { at: now, what: LinkSays::Key(end, block, material.into()) });
+                says.push(LinkRecord { at: now, what: LinkSays::Key(end, block, key.into()) });
             }
             LinkEvent::Block(report) if end == End::Receiver => self.block_ended(now, report, says),
             LinkEvent::Alarm(alarm) => {
