@@ -19,7 +19,6 @@ const ENOUGH_CLICKS: f64 = 1_000.0;
 /// Compares a link with what was expected of it when it was built.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    link: String,
     baseline: Baseline,
     thresholds: Thresholds,
     pulses: u64,
@@ -33,7 +32,7 @@ impl Watch {
         let thresholds =
             Thresholds { false_alarm: link.protocol.false_alarm_probability, ..Thresholds::default() };
         let baseline = Self::calibrate(link, optics)?;
-        Ok(Self { link: link.name.clone(), baseline, thresholds, pulses: 0, clicks: 0, off: false })
+        Ok(Self { baseline, thresholds, pulses: 0, clicks: 0, off: false })
     }
 
     /// What calibration expects of the link as it was built.
@@ -72,8 +71,8 @@ impl Watch {
     }
 
     /// An alarm about a block or the classical channel, in words.
-    pub(super) fn in_words(&self, kind: &str, at: Time, text: &str, suspect: bool) -> LinkSays {
-        LinkSays::Alarm { kind: kind.to_owned(), text: format!("link {}, {at}: {text}", self.link), suspect }
+    pub(super) fn in_words(&self, kind: &str, text: &str, suspect: bool) -> LinkSays {
+        LinkSays::Alarm { kind: kind.to_owned(), text: text.to_owned(), suspect }
     }
 
     /// Takes note of a stretch of pulses up to `at`, and judges the detection rate once there is enough.
@@ -105,10 +104,14 @@ impl Watch {
                 | AlarmKind::VerificationFailed
                 | AlarmKind::AuthenticationFailed
         );
-        LinkSays::Alarm {
-            kind: alarm.kind.name().to_owned(),
-            text: format!("link {}, {alarm}", self.link),
-            suspect,
+        // When and on which link stands beside the text wherever it is shown.
+        let block = alarm.block.map(|block| format!("{block}: ")).unwrap_or_default();
+        let mut text = format!("{block}{}: {} seen, {} expected", alarm.kind, alarm.seen, alarm.expected);
+        match alarm.p_value {
+            Some(p) if p < 1e-300 => text.push_str(" (p < 1e-300)"),
+            Some(p) => text.push_str(&format!(" (p = {p:.1e})")),
+            None => {}
         }
+        LinkSays::Alarm { kind: alarm.kind.name().to_owned(), text, suspect }
     }
 }
