@@ -1,6 +1,5 @@
 //! Tests of what the command shows, in one binary.
 
-mod command;
 mod report;
 mod sample;
 mod text;

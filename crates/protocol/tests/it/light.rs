@@ -102,36 +102,57 @@ impl Light {
             double_clicks: 0,
             bias_current: None,
         };
-        for pulse in self.next..self.next + pulses {
+        // Candidates for a click come with the greatest probability of any class; each is then kept with its
+        // own, so that the cost follows the clicks.
+        let clicks: Vec<f64> =
+            self.source.iter().map(|class| self.click_probability(class.mean_photons)).collect();
+        let most = clicks.iter().copied().fold(0.0, f64::max);
+        let end = self.next + pulses;
+        let mut pulse = self.next;
+        loop {
+            if most < 1.0 {
+                let gap = libm::log(1.0 - self.stream.uniform()) / libm::log1p(-most);
+                pulse += gap.min(pulses as f64) as u64;
+            }
+            if pulse >= end {
+                break;
+            }
             let prepared = self.prepared(pulse);
-            let mean = if self.single_photons {
-                self.transmittance
-            } else {
-                1.0 - libm::exp(-self.source[prepared.class as usize].mean_photons * self.transmittance)
-            };
-            let (seen, dark) = (!self.cut && self.stream.chance(mean), self.stream.chance(self.dark));
-            if !seen && !dark {
-                continue;
+            if self.stream.chance(clicks[prepared.class as usize] / most) {
+                self.detect(pulse, &prepared, clicks[prepared.class as usize], &mut out);
             }
-            let check = !self.stream.chance(self.key_basis);
-            let mut outcome = prepared.bit;
-            let mut basis = prepared.check;
-            if seen && self.stream.chance(self.intercepted) {
-                let eve = self.stream.chance(0.5);
-                if eve != basis {
-                    (basis, outcome) = (eve, self.stream.chance(0.5));
-                }
-            }
-            if !seen || check != basis {
-                outcome = self.stream.chance(0.5);
-            } else if self.stream.chance(self.misalignment) {
-                outcome = !outcome;
-            }
-            out.pulses.push(pulse);
-            out.bases.push(check);
-            out.outcomes.push(outcome);
+            pulse += 1;
         }
         self.next += pulses;
         out
+    }
+
+    fn click_probability(&self, mean_photons: f64) -> f64 {
+        let photon = match (self.cut, self.single_photons) {
+            (true, _) => 0.0,
+            (false, true) => self.transmittance,
+            (false, false) => 1.0 - libm::exp(-mean_photons * self.transmittance),
+        };
+        (photon + self.dark).clamp(1e-12, 1.0)
+    }
+
+    fn detect(&mut self, pulse: PulseNumber, prepared: &Prepared, click: f64, out: &mut Detections) {
+        let dark = self.cut || self.stream.chance(self.dark / click);
+        let check = !self.stream.chance(self.key_basis);
+        let (mut basis, mut outcome) = (prepared.check, prepared.bit);
+        if !dark && self.stream.chance(self.intercepted) {
+            let eve = self.stream.chance(0.5);
+            if eve != basis {
+                (basis, outcome) = (eve, self.stream.chance(0.5));
+            }
+        }
+        if dark || check != basis {
+            outcome = self.stream.chance(0.5);
+        } else if self.stream.chance(self.misalignment) {
+            outcome = !outcome;
+        }
+        out.pulses.push(pulse);
+        out.bases.push(check);
+        out.outcomes.push(outcome);
     }
 }

@@ -1,5 +1,9 @@
 //! Both ends of a link together: schedules of faults, tampering, and what distillation costs.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod faults;
 mod light;
 mod pair;
+mod scenarios;
+mod tampering;

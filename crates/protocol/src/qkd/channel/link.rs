@@ -510,6 +510,11 @@ impl Channel {
                 self.persist(effects);
             }
         }
+        if matches!(self.phase, Phase::Resting { .. } | Phase::Seeking { .. }) {
+            // A session that has just failed, or a machine that was just told to connect, need not wait for
+            // a timeout that is due at once.
+            self.act(now, effects);
+        }
         if self.is_awaiting() {
             self.quiet_since.get_or_insert(now);
         } else {
@@ -588,8 +593,8 @@ impl Channel {
         own.into_iter().chain(silence).min()
     }
 
-    /// Does what is due.
-    pub(in crate::qkd) fn timeout(&mut self, now: Time, effects: &mut Effects) {
+    /// Seeks a session, or keeps one going: whatever is due now.
+    fn act(&mut self, now: Time, effects: &mut Effects) {
         let longest = self.settings.timing.retransmit_at_most;
         match &mut self.phase {
             Phase::Resting { until } if *until <= now => {
@@ -614,6 +619,11 @@ impl Channel {
             }
             _ => {}
         }
+    }
+
+    /// Does what is due.
+    pub(in crate::qkd) fn timeout(&mut self, now: Time, effects: &mut Effects) {
+        self.act(now, effects);
         if let Some(since) = self.quiet_since
             && !self.silent
             && now >= since.saturating_add(self.settings.timing.silent_after)

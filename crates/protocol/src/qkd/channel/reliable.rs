@@ -102,20 +102,16 @@ impl Outbox {
     }
     /// Calls `send` with the frames that are due again, with `ack` brought up to date.
     pub(super) fn resend(&mut self, now: Time, ack: u64, mut send: impl FnMut(Vec<u8>)) {
-        /// Frames sent again at one time: the rest follow when these are acknowledged or due once more.
-        const AT_ONCE: usize = 32;
         let timeout = self.timeout.current;
-        let mut sent = 0;
-        for frame in
-            self.frames.iter_mut().filter(|frame| frame.sent.saturating_add(timeout) <= now).take(AT_ONCE)
-        {
+        let mut expired = false;
+        for frame in self.frames.iter_mut().filter(|frame| frame.sent.saturating_add(timeout) <= now) {
             renew_ack(&mut frame.bytes, ack);
             frame.sent = now;
             frame.again = true;
             send(frame.bytes.clone());
-            sent += 1;
+            expired = true;
         }
-        if sent > 0 {
+        if expired {
             self.timeout.expire();
         }
     }

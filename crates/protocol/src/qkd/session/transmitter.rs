@@ -31,6 +31,8 @@ pub struct Transmitter {
     watch: Watch,
     /// The first pulse that was in no window.
     next_pulse: PulseNumber,
+    /// The same as far as it is authentic: a forged window must not use up the pulses to come.
+    authentic_pulse: PulseNumber,
     next_window: u64,
     next_request: u64,
     /// Announced and not yet answered.
@@ -93,6 +95,7 @@ impl Transmitter {
             channel,
             watch: Watch::default(),
             next_pulse: 0,
+            authentic_pulse: 0,
             next_window: 0,
             // Requests of a machine that is made anew are not taken for those of the one before.
             next_request: durable.session() << 32,
@@ -116,6 +119,9 @@ impl Transmitter {
     }
 
     fn message(&mut self, now: Time, rng: &mut dyn Rng, payload: &[u8], sealed: bool, sink: &mut Sink<'_>) {
+        if sealed {
+            self.authentic_pulse = self.next_pulse;
+        }
         let refused = match Message::decode(payload, self.settings.source.len()) {
             Ok(Message::Announce { window, announcement }) => self.announced(now, window, announcement, sink),
             Ok(Message::Reconcile { block, error_rate, shuffles, request }) => {
@@ -491,6 +497,7 @@ impl Transmitter {
     fn opened(&mut self, session: u64, first_block: u64, sink: &mut Sink<'_>) {
         self.open = Block::new(BlockId(first_block), self.settings.source.len());
         self.next_window = 0;
+        self.next_pulse = self.authentic_pulse;
         sink.event(LinkEvent::Connected { session });
     }
 
