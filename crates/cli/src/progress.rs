@@ -129,12 +129,13 @@ impl Observer for Watch {
         if self.failure.is_some() {
             return;
         }
-        for record in records {
-            let written = serde_json::to_writer(&mut trace.file, record).map_err(io::Error::from);
-            if let Err(error) = written.and_then(|()| trace.file.write_all(b"\n")) {
-                self.failure = Some(Failure::write(&trace.path)(error));
-                return;
-            }
+        // Written out slice by slice, so that the trace can be followed and outlives whatever comes.
+        let written = records.iter().try_for_each(|record| {
+            serde_json::to_writer(&mut trace.file, record).map_err(io::Error::from)?;
+            trace.file.write_all(b"\n")
+        });
+        if let Err(error) = written.and_then(|()| trace.file.flush()) {
+            self.failure = Some(Failure::write(&trace.path)(error));
         }
     }
 }

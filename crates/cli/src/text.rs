@@ -273,12 +273,11 @@ fn legend(links: &[LinkSummary]) -> String {
     if stated().any(|published| mark(published) == "†") {
         text.push_str("  † reconstructed: made up to complete the picture; not a published figure\n");
     }
-    if stated().any(|published| published.fitted.is_some()) {
-        let fitted: Vec<_> = links
-            .iter()
-            .filter_map(|link| Some(format!("{} ({})", link.name, link.published.as_ref()?.fitted.as_ref()?)))
-            .collect();
-        text.push_str(&format!("  fitted: {}\n", wrap(&fitted.join("; "), WIDTH - 10, 10)));
+    for link in links {
+        if let Some(fitted) = link.published.as_ref().and_then(|published| published.fitted.as_ref()) {
+            let line = format!("{}, fitted: {fitted}", link.name);
+            text.push_str(&format!("  {}\n", wrap(&line, WIDTH - 6, 4)));
+        }
     }
     text
 }

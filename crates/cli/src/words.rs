@@ -61,7 +61,12 @@ pub fn bits(bits: u64) -> String {
 
 /// A fraction in per cent: `2.45 %`.
 pub fn percent(fraction: f64) -> String {
-    format!("{:.2} %", fraction * 100.0)
+    // Something is not nothing, however small.
+    if fraction > 0.0 && fraction < 5e-5 {
+        "≈ 0 %".to_owned()
+    } else {
+        format!("{:.2} %", fraction * 100.0)
+    }
 }
 
 /// An optional fraction in per cent; a dash for none.
@@ -164,6 +169,7 @@ mod tests {
         assert_eq!(bits(12), "12 bit");
         assert_eq!(bits(12_345_678), "12.3 Mbit");
         assert_eq!(percent(0.02452), "2.45 %");
+        assert_eq!((percent(0.0).as_str(), percent(1e-6).as_str()), ("0.00 %", "≈ 0 %"));
         assert_eq!(kilometres(0.08), "80 m");
         assert_eq!(seconds(86_400.0), "24 h");
         assert_eq!(seconds(0.25), "250 ms");

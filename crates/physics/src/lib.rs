@@ -65,6 +65,7 @@ pub use photons::PhotonNumbers;
 pub use raman::{ClassicalChannel, Direction, QuantumChannel, RamanError};
 pub use sampler::ClickSampler;
 pub use source::{Intensity, PairStatistics, Source, SourceError};
+pub use variates::binomial;
 
 /// One of the two preparation and measurement bases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,7 +16,7 @@ pub(crate) fn standard_normal(stream: &mut Stream) -> f64 {
 
 /// The number of successes in `n` trials of probability `p`, exactly: by inversion where the mean is below 10, else
 /// by the rejection algorithm BTRS (Hörmann, J. Stat. Comput. Simul. 46, 101 (1993)).
-pub(crate) fn binomial(n: u64, p: f64, stream: &mut Stream) -> u64 {
+pub fn binomial(n: u64, p: f64, stream: &mut Stream) -> u64 {
     if n == 0 || p <= 0.0 {
         0
     } else if p >= 1.0 {

@@ -2,8 +2,9 @@
 
 use crate::optics::Optics;
 use crate::run::RunError;
-use bellwether_network::{Bound as BoundChoice, Link, Network};
+use bellwether_network::{Bound as BoundChoice, CascadeVariant as VariantChoice, Link, Network};
 use bellwether_physics::{Basis, LinkModel};
+use bellwether_protocol::qkd::reconcile::CascadeVariant;
 use bellwether_protocol::qkd::security::{
     Bound, ExpectedClass, ExpectedLink, NoKey, Plan, SecurityParameters, SourceClass, expected_rate,
     repeaterless_bound,
@@ -100,6 +101,16 @@ pub(crate) fn bound_of(link: &Link) -> Bound {
         BoundChoice::Rusca2018 => Bound::OneDecoyRusca,
         BoundChoice::Lim2014 => Bound::TwoDecoyLim,
         BoundChoice::Tomamichel2012 => Bound::SinglePhotonTomamichel,
+    }
+}
+
+/// The Cascade that the network file chose.
+pub(crate) fn variant_of(link: &Link) -> CascadeVariant {
+    match link.protocol.reconciliation.variant {
+        VariantChoice::Original => CascadeVariant::Original,
+        VariantChoice::Yan => CascadeVariant::Yan,
+        VariantChoice::Option7 => CascadeVariant::Option7,
+        VariantChoice::Option8 => CascadeVariant::Option8,
     }
 }
 

@@ -239,7 +239,7 @@ fn layout(summary: &Summary) -> (Vec<(f64, f64)>, f64, Places) {
     let ((left, right), (top, bottom)) = (bounds(&|p| p.0), bounds(&|p| p.1));
     let (wide, high) = ((right - left).max(1e-9), (bottom - top).max(1e-9));
     let room = WIDTH - 2.0 * MARGIN_X;
-    let inner = (room * high / wide).clamp(190.0, 520.0);
+    let inner = (room * high / wide).clamp(190.0, 400.0);
     let scale = (room / wide).min(inner / high);
     let shift = ((room - wide * scale) / 2.0, (inner - high * scale) / 2.0);
     let positions: Vec<_> = flat

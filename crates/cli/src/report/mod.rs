@@ -94,18 +94,22 @@ fn tiles(summary: &Summary) -> String {
 }
 
 fn links(html: &mut String, links: &[LinkSummary]) {
-    html.push_str(
+    let has_stated = links.iter().any(|link| link.published.is_some());
+    let _ = writeln!(
+        html,
         "<div class=\"scroll\"><table>\n<tr><th>Link</th><th>From → to</th><th class=\"n\">Length</th>\
          <th class=\"n\">Loss</th><th class=\"n\">Sifted key</th><th class=\"n\">QBER</th><th class=\"n\">Secret key</th>\
-         <th class=\"n\">Expected</th><th class=\"n\">Stated</th><th class=\"n\">Pool at the end</th></tr>\n",
+         <th class=\"n\">Expected</th>{}<th class=\"n\">Pool at the end</th></tr>",
+        if has_stated { "<th class=\"n\">Stated</th>" } else { "" }
     );
     for link in links.iter().take(ROWS) {
-        let stated = link.published.as_ref();
+        let stated =
+            link.published.as_ref().and_then(|stated| Some((stated.secret_rate_per_s?, mark(stated))));
+        let stated = stated.map(|(rate, mark)| format!("{}{mark}", words::rate(rate))).unwrap_or_default();
         let _ = writeln!(
             html,
             "<tr><td><b>{}</b></td><td>{} → {}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td class=\"n\"><b>{}</b></td><td class=\"n\">{}</td><td class=\"n\">{}{}</td>\
-             <td class=\"n\">{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"n\"><b>{}</b></td><td class=\"n\">{}</td>{}<td class=\"n\">{}</td></tr>",
             escape(&link.name),
             escape(&link.transmitter),
             escape(&link.receiver),
@@ -117,8 +121,7 @@ fn links(html: &mut String, links: &[LinkSummary]) {
             link.expected
                 .as_ref()
                 .map_or_else(String::new, |expected| words::rate(expected.secret_rate_per_s)),
-            stated.and_then(|stated| stated.secret_rate_per_s).map(words::rate).unwrap_or_default(),
-            stated.filter(|stated| stated.secret_rate_per_s.is_some()).map(mark).unwrap_or_default(),
+            if has_stated { format!("<td class=\"n\">{stated}</td>") } else { String::new() },
             words::bits(link.pool_bits)
         );
     }

@@ -1,5 +1,6 @@
 //! Tests of what the command shows, in one binary.
 
+mod command;
 mod report;
 mod sample;
 mod text;

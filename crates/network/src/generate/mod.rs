@@ -5,7 +5,7 @@ mod shapes;
 mod waxman;
 
 use crate::lower::{Defaults, Devices, LinkBody, link_body, wish};
-use crate::reader::{Layers, Path, Reader};
+use crate::reader::{Layers, Reader};
 use crate::record::generate::{GENERATE, GraphKind, MOST_LINKS};
 use crate::record::link::TEMPLATE;
 use crate::record::{Kind, Record};

@@ -1,7 +1,8 @@
 //! What a key node is told and what it tells: commands, events and the types in them.
 
-use super::secret::{KeyMaterial, SecretBits};
+use super::material::KeyMaterial;
 use super::view::LinkView;
+use bellwether_bits::SecretBits;
 use bellwether_units::{BlockId, DemandId, Duration, LinkId, NodeId, Time};
 use core::fmt;
 use std::sync::Arc;
@@ -65,6 +66,9 @@ pub struct Request {
     pub priority: u8,
     /// How long the request may wait for key before it is refused.
     pub patience: Duration,
+    /// Over how many routes with no relay in common the key is sent, as the sum of as many shares, so that
+    /// fewer relays than that learn nothing: 0 and 1 are plain relay, 8 is the most.
+    pub paths: u8,
 }
 
 /// A lasting wish for keys: one request every `interval`.
@@ -82,6 +86,8 @@ pub struct Demand {
     pub priority: u8,
     /// How long each request may wait for key before it is refused.
     pub patience: Duration,
+    /// Over how many routes with no relay in common each key is sent: see [`Request::paths`].
+    pub paths: u8,
     /// How many keys are wanted in all; `None` is without end.
     pub total: Option<u64>,
 }
@@ -139,9 +145,11 @@ pub struct DeliveredKey {
     pub to: NodeId,
     /// The bits, the same at both ends.
     pub key: SecretBits,
-    /// The links it passed, from the source on.
-    pub route: Vec<LinkId>,
-    /// The nodes that have seen it, from source to destination.
+    /// The links that its shares passed, from the source on: one route a share. The key is the sum of its
+    /// shares.
+    pub routes: Vec<Vec<LinkId>>,
+    /// The nodes that have seen it or a share of it: the source, the relays in the order of the routes, the
+    /// destination.
     pub nodes: Vec<NodeId>,
     /// The demand it serves, told to both ends.
     pub demand: Option<DemandId>,
@@ -156,7 +164,7 @@ pub struct DeliveredKey {
 pub enum Refusal {
     /// The destination is this node, or not in the network.
     UnknownNode,
-    /// The size is not a multiple of 8, or outside the limits.
+    /// The size is not a multiple of 8 or outside the limits, or too many routes are wanted.
     Size,
     /// Too many requests wait at this node.
     QueueFull,

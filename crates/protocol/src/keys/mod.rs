@@ -16,22 +16,41 @@
 //! Whatever fails on the way burns what was taken and is tried again elsewhere with fresh key.
 
 mod api;
+mod control;
+mod destination;
+mod disjoint;
+mod flood;
+mod link_end;
+mod material;
 mod node;
+mod pool;
+mod queue;
 mod record;
-mod secret;
+mod relay;
+mod routing;
 mod settings;
+mod source;
 mod statistics;
+mod tag;
+mod timers;
 mod topology;
 mod view;
+mod wire;
+
+/// What keys are made of.
+pub use bellwether_bits::SecretBits;
 
 pub use api::{
     BurnCause, Command, DeliveredKey, Demand, Event, Failure, KeyEnd, KeyId, LinkCondition, LossCause,
     PoolLevel, Refusal, Request, RequestId,
 };
+pub use disjoint::disjoint_routes;
+pub use material::KeyMaterial;
 pub use node::KeyNode;
 pub use record::Record;
-pub use secret::{KeyMaterial, SecretBits};
+pub use routing::{HOP_COST, Route, cheapest_route, link_cost};
 pub use settings::Settings;
 pub use statistics::{PoolAccount, RequestStatistics};
 pub use topology::{Topology, TopologyError};
 pub use view::{LinkReport, LinkView};
+pub use wire::{FrameError, check_frame};

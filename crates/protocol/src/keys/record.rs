@@ -1,5 +1,61 @@
-//! What must survive a crash.
+//! What must survive a crash: the journal of a key node.
 
-/// One durable step of a key node. It holds secrets: a driver that writes it must encrypt it.
-#[derive(Clone, Debug)]
-pub struct Record {}
+use super::api::{KeyId, RequestId};
+use super::material::KeyMaterial;
+use super::pool::Stretch;
+use bellwether_bits::SecretBits;
+use bellwether_units::{BlockId, DemandId, LinkId, NodeId};
+
+/// One durable step of a key node. It holds secrets: a driver that writes it must encrypt it, and a driver
+/// that keeps it in memory drops it to erase it.
+#[derive(Debug)]
+pub struct Record {
+    pub(super) steps: Vec<Step>,
+}
+
+/// All or nothing of a record's steps become durable.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A block entered a pool.
+    Stored { link: LinkId, block: BlockId, key: KeyMaterial },
+    /// This end took from its own.
+    Taken { link: LinkId, stretches: Vec<Stretch> },
+    /// The peer took from its own.
+    Received { link: LinkId, stretches: Vec<Stretch> },
+    /// This end's own became the peer's by the loan of this number.
+    Given { link: LinkId, number: u64, stretches: Vec<Stretch> },
+    /// The peer's became this end's own by the loan of this number.
+    Gained { link: LinkId, number: u64, stretches: Vec<Stretch> },
+    /// Source: a key is under way. Unless it is committed, it is void.
+    Started { key: KeyId, to: NodeId, path: Vec<LinkId>, void_token: u64 },
+    /// Source: the key stands and is handed out.
+    Committed { key: KeyId, to: NodeId, path: Vec<LinkId>, token: u64 },
+    /// Destination: a share is here.
+    Held { key: KeyId, share: HeldShare },
+    /// Destination: the key stands and is handed out.
+    Delivered { key: KeyId },
+    /// Either end: the key was handed out, and nothing of that is in doubt.
+    HandedOut { key: KeyId },
+    /// Either end: nothing more is to be remembered of the key.
+    Ended { key: KeyId },
+}
+
+/// One share of a key at its destination.
+#[derive(Debug)]
+pub(super) struct HeldShare {
+    pub(super) share: u8,
+    pub(super) shares: u8,
+    pub(super) from: NodeId,
+    pub(super) bits: u32,
+    pub(super) request: RequestId,
+    pub(super) demand: Option<DemandId>,
+    pub(super) route: Vec<LinkId>,
+    /// The share, the token that it arrived, its part of the token that the key stands.
+    pub(super) payload: SecretBits,
+}
+
+impl HeldShare {
+    pub(super) fn duplicate(&self) -> Self {
+        Self { route: self.route.clone(), payload: self.payload.duplicate(), ..*self }
+    }
+}

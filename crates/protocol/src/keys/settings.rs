@@ -44,12 +44,39 @@ pub struct Settings {
     pub level_radius: u8,
     /// How far cuts and alarms are flooded, in hops.
     pub condition_radius: u8,
+    /// How long it is believed that a distant pool holds too little; after that it is worth a try again.
+    pub level_lifetime: Duration,
     /// The least time between two floods about the level of one link from one end.
     pub level_interval: Duration,
     /// How many links' states a node remembers besides its own.
     pub view_limit: usize,
+    /// How long a note for the journal that nothing waits for may wait for company.
+    pub note_interval: Duration,
     /// How long a computed route is used again without looking for a better one.
     pub route_lifetime: Duration,
+}
+
+impl Settings {
+    /// The settings with every wait at least a millisecond, so that no machine spins.
+    pub(super) fn made_sound(mut self) -> Self {
+        let least = Duration::from_milliseconds(1);
+        for wait in [
+            &mut self.retransmit,
+            &mut self.retry,
+            &mut self.penalty,
+            &mut self.query,
+            &mut self.doubt_limit,
+            &mut self.announce,
+            &mut self.level_interval,
+            &mut self.note_interval,
+        ] {
+            *wait = (*wait).max(least);
+        }
+        self.sendings = self.sendings.clamp(1, 16);
+        self.max_attempts = self.max_attempts.max(1);
+        self.max_hops = self.max_hops.min(super::wire::MAX_ROUTE);
+        self
+    }
 }
 
 impl Default for Settings {
@@ -73,8 +100,10 @@ impl Default for Settings {
             level_quantum: 1024,
             level_radius: 16,
             condition_radius: 255,
+            level_lifetime: Duration::from_whole_seconds(60),
             level_interval: Duration::from_whole_seconds(1),
             view_limit: 1 << 16,
+            note_interval: Duration::from_whole_seconds(1),
             route_lifetime: Duration::from_whole_seconds(1),
         }
     }

@@ -24,7 +24,7 @@ pub struct Topology {
 /// A link as one of its ends sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Neighbour {
-    pub(super) to: NodeId,
+    pub(super) node: NodeId,
     pub(super) link: LinkId,
 }
 
@@ -65,10 +65,10 @@ impl Topology {
             offsets[i + 1] += offsets[i];
         }
         let mut next = offsets.clone();
-        let mut arcs = vec![Neighbour { to: NodeId(0), link: LinkId(0) }; links.len() * 2];
+        let mut arcs = vec![Neighbour { node: NodeId(0), link: LinkId(0) }; links.len() * 2];
         for (i, &(a, b)) in links.iter().enumerate() {
             for (from, to) in [(a, b), (b, a)] {
-                arcs[next[from.index()] as usize] = Neighbour { to, link: LinkId(i as u32) };
+                arcs[next[from.index()] as usize] = Neighbour { node: to, link: LinkId(i as u32) };
                 next[from.index()] += 1;
             }
         }
@@ -114,7 +114,7 @@ impl Topology {
     }
     /// The links of a node and the nodes at their other ends, in the order of the links.
     pub fn links_of(&self, node: NodeId) -> impl Iterator<Item = (LinkId, NodeId)> + '_ {
-        self.neighbours(node).iter().map(|arc| (arc.link, arc.to))
+        self.neighbours(node).iter().map(|arc| (arc.link, arc.node))
     }
     pub(super) fn neighbours(&self, node: NodeId) -> &[Neighbour] {
         match self.offsets.get(node.index()..node.index() + 2) {

@@ -5,21 +5,19 @@ use super::watch::Watch;
 use super::{BlockRecord, End, LinkRecord, LinkSays, Tally, stream, window_pulses};
 use crate::channel::ClassicalChannel;
 use crate::conditions::Timeline;
-use crate::expect::{bound_of, classes_of, security_of};
+use crate::expect::{bound_of, classes_of, security_of, variant_of};
 use crate::kernel::Schedule;
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_bits::SecretBits;
 use bellwether_network::{Link, Network, TagPolicy as Tags};
 use bellwether_protocol::hardware::Preparations;
-use bellwether_protocol::keys;
 use bellwether_protocol::machine::{Input, Output, Protocol};
-use bellwether_protocol::qkd::alarm::BlockObservation;
 use bellwether_protocol::qkd::session::{
-    BlockReport, DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver,
-    ReceiverCommand, TagPolicy, Transmitter, TransmitterCommand,
+    BlockReport, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver, ReceiverCommand,
+    TagPolicy, Transmitter, TransmitterCommand,
 };
-use bellwether_units::{Current, Duration, EntityId, LinkId, Stream, Time};
+use bellwether_units::{Duration, EntityId, LinkId, Stream, Time};
 use std::collections::BTreeMap;
 
 /// How long a durable write takes.
@@ -64,10 +62,11 @@ pub(crate) struct BitsLink {
     receiver: Side<Receiver>,
     channels: [ClassicalChannel; 2],
     watch: Watch,
-    bias_current: Option<Current>,
     /// A block of the receiver whose key is about to be told.
     told: Option<BlockReport>,
-    last_alarm: BTreeMap<String, Time>,
+    /// When an alarm of a kind was last told, and which end raised it.
+    last_alarm: BTreeMap<&'static str, Time>,
+    last_alarm_by: BTreeMap<&'static str, End>,
     tally: Tally,
     effects: Effects,
     failed: Option<RunError>,
@@ -80,7 +79,7 @@ impl BitsLink {
         let optics = Optics::new(link, stream(network, id, seed, "drift"))?;
         let watch = Watch::new(link, &optics)?;
         let honest = optics.honest()?;
-        let settings = settings_of(link, id);
+        let settings = settings_of(link, id, &watch);
         let classes = classes_of(link);
         let hardware = EmulatedHardware::new(Emulation {
             optics,
@@ -115,9 +114,9 @@ impl BitsLink {
             receiver: Side::new(durable, stream(network, id, seed, "receiver")),
             channels: [channel("messages to the receiver"), channel("messages to the transmitter")],
             watch,
-            bias_current: None,
             told: None,
             last_alarm: BTreeMap::new(),
+            last_alarm_by: BTreeMap::new(),
             tally: Tally::default(),
             effects: Vec::new(),
             failed: None,
@@ -213,13 +212,7 @@ impl BitsLink {
     fn window(&mut self, now: Time, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
         let detections = self.hardware.next_window()?;
         self.tally = self.hardware.tally();
-        self.bias_current = match (self.bias_current, detections.bias_current) {
-            (Some(a), Some(b)) if a > b => Some(a),
-            (a, b) => b.or(a),
-        };
         if self.receiver.machine.is_some() {
-            let judged = self.watch.counts(now, detections.pulse_count, detections.pulses.len() as u64);
-            says.extend(judged.map(|what| LinkRecord { at: now, what }));
             self.receive(now, Input::Command(ReceiverCommand::Detected(detections)), says);
         }
         self.plan(self.hardware_source, self.hardware.next_window_ends(), Happening::Window);
@@ -324,27 +317,22 @@ impl BitsLink {
                 self.plan(self.hardware_source, now.saturating_add(RECALL), what);
             }
             LinkEvent::Key { block, key, certificate } => {
-                let bits = key.expose();
-                let material = keys::SecretBits::from_words(bits.words().to_vec(), bits.len());
                 if end == End::Receiver
                     && let Some(report) = self.told.take_if(|report| report.block == block)
                 {
                     let record = BlockRecord { certificate: Some(certificate), ..record_of(&report) };
                     says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record)) });
                 }
-                says.push(LinkRecord { at: now, what: LinkSays::Key(end, block, material.into()) });
+                says.push(LinkRecord { at: now, what: LinkSays::Key(end, block, key.into()) });
             }
             LinkEvent::Block(report) if end == End::Receiver => self.block_ended(now, report, says),
-            LinkEvent::ChannelAlarm(alarm) => {
+            LinkEvent::Alarm(alarm) => {
                 let kind = alarm.kind.name();
                 let fresh = self.last_alarm.get(kind).is_none_or(|last| now.since(*last) > SAME_ALARM);
-                self.last_alarm.insert(kind.to_owned(), now);
-                if fresh {
-                    let suspect = matches!(kind, "forged-tag" | "impossible-message" | "keys-differ");
-                    let text = alarm.to_string();
-                    let text = text.split_once(": ").map_or(text.as_str(), |(_, text)| text);
-                    let what = self.watch.in_words(kind, now, text, suspect);
-                    says.push(LinkRecord { at: now, what });
+                if fresh || self.last_alarm_by.get(kind) == Some(&end) {
+                    self.last_alarm.insert(kind, now);
+                    self.last_alarm_by.insert(kind, end);
+                    says.push(LinkRecord { at: now, what: self.watch.says(&alarm) });
                 }
             }
             LinkEvent::Block(_)
@@ -355,33 +343,11 @@ impl BitsLink {
     }
 
     fn block_ended(&mut self, now: Time, report: BlockReport, says: &mut Vec<LinkRecord>) {
-        if report.corrected {
-            let seen = BlockObservation {
-                block: report.block,
-                at: now,
-                statistics: &report.statistics,
-                pulses: report.pulses,
-                clicks: report.clicks,
-                double_clicks: report.double_clicks,
-                bias_current: self.bias_current.take(),
-            };
-            says.extend(self.watch.block(&seen).into_iter().map(|what| LinkRecord { at: now, what }));
+        if report.discarded.is_none() {
+            self.told = Some(report);
+        } else {
+            says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record_of(&report))) });
         }
-        match &report.discarded {
-            None => {
-                self.told = Some(report);
-                return;
-            }
-            Some(DiscardReason::NoKey(why)) => {
-                says.push(LinkRecord { at: now, what: self.watch.no_key(report.block, now, why) });
-            }
-            Some(DiscardReason::SessionLost | DiscardReason::NoKeyThere | DiscardReason::Authentication) => {}
-            Some(reason) => {
-                let what = self.watch.in_words(reason.name(), now, &reason.to_string(), true);
-                says.push(LinkRecord { at: now, what });
-            }
-        }
-        says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record_of(&report))) });
     }
 
     fn ask_for_timeouts(&mut self, now: Time) {
@@ -454,10 +420,13 @@ fn record_of(report: &BlockReport) -> BlockRecord {
 }
 
 /// What both ends of a link are set to.
-fn settings_of(link: &Link, id: LinkId) -> LinkSettings {
+fn settings_of(link: &Link, id: LinkId, watch: &Watch) -> LinkSettings {
     let mut settings = LinkSettings::new(id, classes_of(link), bound_of(link));
     settings.security = security_of(link);
     settings.block_bits = link.protocol.block_size.bits();
+    settings.cascade = variant_of(link);
+    settings.baseline = Some(watch.baseline().clone());
+    settings.thresholds = watch.thresholds();
     settings.tags = match link.protocol.authentication {
         Tags::EveryMessage => TagPolicy::EveryMessage,
         Tags::EveryBlock => TagPolicy::EveryBlock,

@@ -10,7 +10,7 @@ use crate::expect::{bound_of, classes_of, security_of};
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_network::{Link, Network, TagPolicy};
-use bellwether_physics::{BlockCounts, BlockSampler};
+use bellwether_physics::{BlockCounts, BlockSampler, binomial};
 use bellwether_protocol::hardware::Basis;
 use bellwether_protocol::keys::KeyMaterial;
 use bellwether_protocol::qkd::alarm::BlockObservation;
@@ -218,7 +218,11 @@ impl BlocksLink {
         if tampered {
             record.discarded = Some(("authentication".into(), "authentication failed in its session".into()));
             record.corrected = false;
-            self.alarm(done, "forged-tag", "a tag does not verify; expected none that fails");
+            self.alarm(
+                done,
+                "authentication-failed",
+                "a message failed authentication: a wrong tag seen, none expected",
+            );
         } else {
             let seen = BlockObservation {
                 block: self.block,
@@ -322,12 +326,16 @@ impl BlocksLink {
         }
         let at = since.saturating_add(SILENT_AFTER);
         if at >= now && at < limit {
-            self.alarm(at, "peer-silent", &format!("nothing heard of the other end since {since}"));
+            self.alarm(
+                at,
+                "peer-silent",
+                &format!("the other end is silent: nothing heard for {SILENT_AFTER} seen, frames expected"),
+            );
         }
     }
 
     fn alarm(&mut self, at: Time, kind: &str, text: &str) {
-        let what = self.watch.in_words(kind, at, text, kind == "forged-tag");
+        let what = self.watch.in_words(kind, text, kind == "authentication-failed");
         self.say(at, what);
     }
 
@@ -361,9 +369,4 @@ impl OpenBlock {
             }
         }
     }
-}
-
-fn binomial(n: u64, p: f64, stream: &mut Stream) -> u64 {
-    use rand_distr::Distribution;
-    rand_distr::Binomial::new(n, p.clamp(0.0, 1.0)).map_or(0, |law| law.sample(stream))
 }

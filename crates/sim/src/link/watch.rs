@@ -19,7 +19,6 @@ const ENOUGH_CLICKS: f64 = 1_000.0;
 /// Compares a link with what was expected of it when it was built.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    link: String,
     baseline: Baseline,
     thresholds: Thresholds,
     pulses: u64,
@@ -30,6 +29,14 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(link: &Link, optics: &Optics) -> Result<Self, RunError> {
+        let thresholds =
+            Thresholds { false_alarm: link.protocol.false_alarm_probability, ..Thresholds::default() };
+        let baseline = Self::calibrate(link, optics)?;
+        Ok(Self { baseline, thresholds, pulses: 0, clicks: 0, off: false })
+    }
+
+    /// What calibration expects of the link as it was built.
+    fn calibrate(link: &Link, optics: &Optics) -> Result<Baseline, RunError> {
         let honest = optics.honest()?;
         let dark = optics.dark()?;
         let expected = expected_link(link, &honest);
@@ -42,9 +49,15 @@ impl Watch {
             .detector
             .bias_current_monitor
             .then(|| Current::from_amperes(BIAS_MARGIN * honest.bias_current().amperes()));
-        let thresholds =
-            Thresholds { false_alarm: link.protocol.false_alarm_probability, ..Thresholds::default() };
-        Ok(Self { link: link.name.clone(), baseline, thresholds, pulses: 0, clicks: 0, off: false })
+        Ok(baseline)
+    }
+
+    pub(super) fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    pub(super) fn thresholds(&self) -> Thresholds {
+        self.thresholds
     }
 
     /// What is off about a block that was distilled or discarded.
@@ -58,8 +71,8 @@ impl Watch {
     }
 
     /// An alarm about a block or the classical channel, in words.
-    pub(super) fn in_words(&self, kind: &str, at: Time, text: &str, suspect: bool) -> LinkSays {
-        LinkSays::Alarm { kind: kind.to_owned(), text: format!("link {}, {at}: {text}", self.link), suspect }
+    pub(super) fn in_words(&self, kind: &str, text: &str, suspect: bool) -> LinkSays {
+        LinkSays::Alarm { kind: kind.to_owned(), text: text.to_owned(), suspect }
     }
 
     /// Takes note of a stretch of pulses up to `at`, and judges the detection rate once there is enough.
@@ -80,7 +93,8 @@ impl Watch {
         libm::ceil(ENOUGH_CLICKS / self.baseline.clicks_per_pulse.max(1e-15)) as u64
     }
 
-    fn says(&self, alarm: &Alarm) -> LinkSays {
+    /// An alarm in the words of the trace.
+    pub(super) fn says(&self, alarm: &Alarm) -> LinkSays {
         let suspect = matches!(
             alarm.kind,
             AlarmKind::QberHigh(_)
@@ -90,10 +104,14 @@ impl Watch {
                 | AlarmKind::VerificationFailed
                 | AlarmKind::AuthenticationFailed
         );
-        LinkSays::Alarm {
-            kind: alarm.kind.name().to_owned(),
-            text: format!("link {}, {alarm}", self.link),
-            suspect,
+        // When and on which link stands beside the text wherever it is shown.
+        let block = alarm.block.map(|block| format!("{block}: ")).unwrap_or_default();
+        let mut text = format!("{block}{}: {} seen, {} expected", alarm.kind, alarm.seen, alarm.expected);
+        match alarm.p_value {
+            Some(p) if p < 1e-300 => text.push_str(" (p < 1e-300)"),
+            Some(p) => text.push_str(&format!(" (p = {p:.1e})")),
+            None => {}
         }
+        LinkSays::Alarm { kind: alarm.kind.name().to_owned(), text, suspect }
     }
 }

@@ -187,6 +187,7 @@ impl<'a> World<'a> {
                 interval: interval.max(Duration::from_microseconds(1)),
                 priority: demand.priority,
                 patience: PATIENCE.max(interval),
+                paths: demand.paths,
                 total: demand.total,
             };
             let source = EntityId(demand.from.0);
@@ -268,7 +269,7 @@ impl<'a> World<'a> {
                 station.life += 1;
             }
             (true, false) => {
-                let records = station.records.iter().cloned();
+                let records = station.records.iter();
                 station.machine = Some(KeyNode::restore(node, topology, settings, records));
                 self.ask_for_timeout(now, node);
                 self.resume_demands(now, node);
@@ -294,6 +295,7 @@ impl<'a> World<'a> {
                     interval: interval.max(Duration::from_microseconds(1)),
                     priority: demand.priority,
                     patience: PATIENCE.max(interval),
+                    paths: demand.paths,
                     total: left,
                 };
                 self.plan(EntityId(node.0), now, Happening::Told(node, Command::Demand(command)));

@@ -1,8 +1,10 @@
 //! Whole runs of small networks.
 
-use crate::support::one_link;
-use bellwether_sim::run::{Options, Unobserved, simulate};
+use crate::support::{chain_of_three, one_link};
+use bellwether_sim::run::{Observer, Options, Unobserved, replicate, simulate};
 use bellwether_sim::summary::Summary;
+use bellwether_sim::trace::TraceRecord;
+use bellwether_units::Time;
 
 fn run(detail: &str, more: &str) -> Summary {
     simulate(&one_link(detail, more), &Options::default(), &mut Unobserved).unwrap().summary
@@ -51,4 +53,84 @@ kind = "cut"
     assert!(first("no-key").is_some());
     let dark = first("counts-low").expect("a dark fibre raises an alarm");
     assert!((7.0..7.2).contains(&dark), "{dark}");
+}
+
+#[test]
+fn threads_and_repetition_change_nothing() {
+    let chain = chain_of_three();
+    let run = |threads| {
+        let options = Options { threads, ..Options::default() };
+        let mut lines = Lines::default();
+        let summary = simulate(&chain, &options, &mut lines).unwrap().summary;
+        (serde_json::to_string(&summary).unwrap(), lines.0)
+    };
+    let (summary, trace) = run(1);
+    assert!(trace.lines().count() > 100, "the trace tells what happened");
+    for threads in [1, 2, 4] {
+        let again = run(threads);
+        assert!(again.0 == summary, "the summary differs at {threads} threads");
+        assert!(again.1 == trace, "the trace differs at {threads} threads");
+    }
+}
+
+#[test]
+fn the_trace_goes_forward_in_time() {
+    let mut lines = Lines::default();
+    simulate(&chain_of_three(), &Options::default(), &mut lines).unwrap();
+    let times: Vec<u64> = lines
+        .0
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["at_ps"].as_u64().unwrap())
+        .collect();
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn a_stopped_run_keeps_what_it_has() {
+    struct Stop;
+    impl Observer for Stop {
+        fn progress(&mut self, now: Time, end: Time) -> bool {
+            now.seconds() < end.seconds() / 2.0
+        }
+        fn trace(&mut self, _: &[TraceRecord]) {}
+    }
+    let summary = simulate(&chain_of_three(), &Options::default(), &mut Stop).unwrap().summary;
+    assert!(summary.run.partial);
+    assert!((summary.run.simulated_s / summary.run.duration_s - 0.5).abs() < 0.01);
+    assert!(summary.totals.secret_bits > 0);
+}
+
+#[test]
+fn runs_with_other_seeds_scatter_about_one_mean() {
+    let network = one_link("blocks", "");
+    let options = Options { threads: 2, ..Options::default() };
+    let (replications, summaries) = replicate(&network, &options, 6, &mut Unobserved).unwrap();
+    assert_eq!((replications.runs, summaries.len()), (6, 6));
+    let sifted = &replications.links[0].sifted_rate_per_s;
+    assert!(sifted.low < sifted.mean && sifted.mean < sifted.high);
+    let expected = summaries[0].links[0].expected.as_ref().unwrap().sifted_rate_per_s;
+    assert!((sifted.mean / expected - 1.0).abs() < 1e-3);
+    assert_ne!(summaries[0].links[0].clicks, summaries[1].links[0].clicks);
+}
+
+/// The trace as JSON lines.
+#[derive(Default)]
+struct Lines(String);
+
+impl Observer for Lines {
+    fn progress(&mut self, _: Time, _: Time) -> bool {
+        true
+    }
+    fn trace(&mut self, records: &[TraceRecord]) {
+        for record in records {
+            self.0.push_str(&serde_json::to_string(record).unwrap());
+            self.0.push('\n');
+        }
+    }
+}
+
+#[test]
+fn bits_make_the_rate_that_the_formulas_expect() {
+    let link = &run("bits", "").links[0];
+    println!("{link:?}");
 }
