@@ -128,10 +128,11 @@ pub fn expectations(link: &str, rows: &[Expectation], swept: Option<&str>, style
             }
         };
         // A sweep of the length itself needs no second column for it.
-        let setting = row.setting.clone().filter(|_| swept.is_some_and(|path| path != "fibre.length"));
+        let length =
+            if swept == Some("fibre.length") { String::new() } else { words::kilometres(row.length_km) };
         table.row([
-            setting.unwrap_or_default(),
-            words::kilometres(row.length_km),
+            row.setting.clone().unwrap_or_default(),
+            length,
             words::decibels(row.loss_db),
             words::rate(row.sifted_rate_per_s),
             words::percent(row.qber_key),

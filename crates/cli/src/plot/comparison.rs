@@ -14,13 +14,15 @@ pub struct Comparison {
     pub stated: f64,
     /// Whether it is a published figure, rather than one from memory or made up.
     pub is_published: bool,
+    /// Whether a parameter of the link was chosen to meet a stated figure.
+    pub is_fitted: bool,
     /// What was simulated; may be zero.
     pub simulated: f64,
 }
 
 const WIDTH: f64 = 920.0;
 const LEFT: f64 = 170.0;
-const RIGHT: f64 = 110.0;
+const RIGHT: f64 = 130.0;
 const ROW: f64 = 28.0;
 const TOP: f64 = 10.0;
 
@@ -99,6 +101,7 @@ pub fn comparison(rows: &[Comparison]) -> String {
                 words::rate(row.simulated)
             );
         }
+        let ratio = if row.is_fitted { format!("{ratio} · fitted") } else { ratio };
         let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\">{ratio}</text>", WIDTH - RIGHT + 18.0, y + 4.0);
     }
     svg.push_str("</svg>\n");
@@ -111,7 +114,13 @@ mod tests {
 
     #[test]
     fn a_link_without_key_is_told_as_such() {
-        let row = Comparison { name: "A".to_owned(), stated: 100.0, is_published: true, simulated: 0.0 };
+        let row = Comparison {
+            name: "A".to_owned(),
+            stated: 100.0,
+            is_published: true,
+            is_fitted: true,
+            simulated: 0.0,
+        };
         let svg = comparison(&[row]);
         assert!(svg.contains("no key") && !svg.contains("NaN"));
         assert!(comparison(&[]).is_empty());

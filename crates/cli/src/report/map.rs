@@ -40,13 +40,9 @@ pub(super) fn map(summary: &Summary) -> String {
         "<svg class=\"map\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"map of the network\">\n"
     );
     let mut labels = String::new();
+    let mut rates = Vec::new();
     let alarmed: BTreeSet<&str> = summary.alarms.iter().map(|alarm| alarm.link.as_str()).collect();
-    let cut: BTreeSet<&str> = summary
-        .events
-        .iter()
-        .filter(|event| event.text.to_lowercase().contains("cut"))
-        .map(|event| event.target.as_str())
-        .collect();
+    let cut = cut_links(summary);
     let mut parallel: BTreeMap<(usize, usize), u32> = BTreeMap::new();
     for link in summary.links.iter().take(DRAWN_LINKS) {
         let ends = (nodes.get(link.transmitter.as_str()), nodes.get(link.receiver.as_str()));
@@ -102,27 +98,23 @@ pub(super) fn map(summary: &Summary) -> String {
             );
         }
         if summary.links.len() <= NAMED_LINKS {
-            // Beside the line, on its upper side; a sign on the line needs more room.
-            let up = if dx < 0.0 || (dx == 0.0 && dy > 0.0) { -1.0 } else { 1.0 };
-            let (nx, ny) = (up * dy / length, -up * dx / length);
-            let signed = beside > 0.0 || alarmed.contains(link.name.as_str());
-            let off = if signed { 20.0 } else { 9.0 };
-            let anchor = match nx {
-                nx if nx > 0.3 => "",
-                nx if nx < -0.3 => "end",
-                _ => "middle",
+            let text = if link.secret_rate_per_s > 0.0 {
+                words::rate(link.secret_rate_per_s)
+            } else {
+                "no key".to_owned()
             };
-            let (x, y) = (middle.0 + nx * off, middle.1 + ny * off + 4.0 * (1.0 + ny));
-            let _ = writeln!(
-                labels,
-                "<text class=\"halo {anchor}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
-                if link.secret_rate_per_s > 0.0 {
-                    words::rate(link.secret_rate_per_s)
-                } else {
-                    "no key".to_owned()
-                }
-            );
+            let signed = cut.contains(link.name.as_str()) || alarmed.contains(link.name.as_str());
+            rates.push(Rate { text, from, control, to, signed });
         }
+    }
+    for (rate, place) in rates.iter().zip(place_rates(&rates, &positions)) {
+        let _ = writeln!(
+            labels,
+            "<text class=\"halo middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            place.0,
+            place.1 + 4.0,
+            rate.text
+        );
     }
     let radius = if summary.nodes.len() <= NAMED_NODES { 6.5 } else { 2.5 };
     for (node, &(x, y)) in summary.nodes.iter().zip(&positions) {
@@ -159,6 +151,81 @@ pub(super) fn map(summary: &Summary) -> String {
         "<figure class=\"card\">\n{svg}{}<figcaption>{caption}</figcaption></figure>\n",
         scale.key(summary)
     )
+}
+
+/// The links whose fibre was cut at some time.
+fn cut_links(summary: &Summary) -> BTreeSet<&str> {
+    let cuts = summary.events.iter().filter(|event| event.text.contains("is cut"));
+    cuts.map(|event| event.target.as_str()).collect()
+}
+
+/// A rate that is to stand beside its link.
+struct Rate {
+    text: String,
+    /// The link's curve: from, control, to.
+    from: (f64, f64),
+    control: (f64, f64),
+    to: (f64, f64),
+    /// Whether there is a sign at the middle of the link.
+    signed: bool,
+}
+
+impl Rate {
+    /// The point at `part` of the link's curve.
+    fn point(&self, part: f64) -> (f64, f64) {
+        let rest = 1.0 - part;
+        let at = |a: f64, b: f64, c: f64| rest * rest * a + 2.0 * rest * part * b + part * part * c;
+        (at(self.from.0, self.control.0, self.to.0), at(self.from.1, self.control.1, self.to.1))
+    }
+
+    fn half_width(&self) -> f64 {
+        3.6 * self.text.chars().count() as f64
+    }
+}
+
+/// Where the middle of each rate goes: beside its link, where it hides the least of what is there already.
+fn place_rates(rates: &[Rate], nodes: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut placed: Vec<((f64, f64), f64)> = Vec::new();
+    for (own, rate) in rates.iter().enumerate() {
+        let (dx, dy) = (rate.to.0 - rate.from.0, rate.to.1 - rate.from.1);
+        let length = dx.hypot(dy).max(1.0);
+        let half = rate.half_width();
+        let mut best = (f64::INFINITY, rate.point(0.5));
+        for part in [0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78] {
+            // Side 0 is on the line itself: better than nearer to another's.
+            for side in [-1.0, 1.0, 0.0f64] {
+                let (nx, ny) = (-dy / length * side, dx / length * side);
+                let sign = if rate.signed && part == 0.5 { 10.0 } else { 0.0 };
+                // A steep link is half the text's width away, a flat one half its height.
+                let off = side.abs() * (5.0 + sign + nx.abs() * half + ny.abs() * 7.0);
+                let on = rate.point(part);
+                let at = (on.0 + nx * off, on.1 + ny * off);
+                let reach = |(x, y): (f64, f64), half_width: f64, half_height: f64| {
+                    f64::from((x - at.0).abs() < half + half_width && (y - at.1).abs() < 8.0 + half_height)
+                };
+                let over_rates: f64 = placed.iter().map(|(other, width)| reach(*other, *width, 8.0)).sum();
+                let over_nodes: f64 = nodes.iter().map(|&(x, y)| reach((x, y + 8.0), 24.0, 18.0)).sum();
+                let mut over_links = 0.0;
+                for other in
+                    rates.iter().enumerate().filter(|(place, _)| *place != own).map(|(_, other)| other)
+                {
+                    let points = || (0..=40).map(|step| other.point(f64::from(step) / 40.0));
+                    let nearest =
+                        points().map(|(x, y)| (x - at.0).hypot(y - at.1)).fold(f64::INFINITY, f64::min);
+                    over_links += points().map(|point| reach(point, 2.0, 1.0)).fold(0.0, f64::max);
+                    over_links += if nearest < off { 2.0 } else { 0.0 };
+                }
+                let on_itself = if side == 0.0 { 1.2 + sign } else { 0.0 };
+                let cost =
+                    4.0 * over_rates + 4.0 * over_nodes + 2.0 * over_links + on_itself + (part - 0.5).abs();
+                if cost < best.0 - 1e-9 {
+                    best = (cost, at);
+                }
+            }
+        }
+        placed.push((best.1, half));
+    }
+    placed.into_iter().map(|(at, _)| at).collect()
 }
 
 /// Which class a rate falls into: powers of ten, the last one at the top.
@@ -207,6 +274,12 @@ impl Scale {
         }
         if rates().any(|rate| rate <= 0.0) {
             let _ = write!(key, "<li>{}no key</li>", sample("none"));
+        }
+        if !cut_links(summary).is_empty() {
+            key.push_str(
+                "<li><svg viewBox=\"0 0 26 10\" aria-hidden=\"true\"><path class=\"cut\" d=\"M9 1l8 8m0 -8l-8 8\"/></svg>\
+                 was cut</li>",
+            );
         }
         if !summary.alarms.is_empty() {
             key.push_str(
@@ -397,6 +470,23 @@ mod tests {
         assert_eq!(scale.class(9_000.0), "k3");
         assert_eq!(scale.class(0.001), "k0");
         assert_eq!(scale.class(0.0), "none");
+    }
+
+    #[test]
+    fn rates_of_near_links_do_not_cover_each_other() {
+        let rate = |y| Rate {
+            text: "1.45 kbit/s".to_owned(),
+            from: (100.0, 200.0),
+            control: (300.0, f64::midpoint(200.0, y)),
+            to: (500.0, y),
+            signed: false,
+        };
+        let places = place_rates(&[rate(180.0), rate(200.0), rate(220.0)], &[(100.0, 200.0)]);
+        for (place, a) in places.iter().enumerate() {
+            for b in &places[place + 1..] {
+                assert!((a.0 - b.0).abs() > 70.0 || (a.1 - b.1).abs() > 15.0, "{a:?} covers {b:?}");
+            }
+        }
     }
 
     #[test]

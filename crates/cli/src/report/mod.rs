@@ -170,6 +170,7 @@ fn comparison(html: &mut String, links: &[LinkSummary]) {
                 name: link.name.clone(),
                 stated: published.secret_rate_per_s.filter(|rate| *rate > 0.0)?,
                 is_published: published.evidence == "published",
+                is_fitted: published.fitted.is_some(),
                 simulated: link.secret_rate_per_s,
             })
         })
@@ -183,7 +184,7 @@ fn comparison(html: &mut String, links: &[LinkSummary]) {
     html.push_str(
         "<figcaption>Secret key rates. Disc: simulated. Ring: as the network file states it; green where it is a \
          published figure, amber where it is from memory or reconstructed. On the right: simulated as a multiple of \
-         stated.</figcaption></figure>\n",
+         stated, and whether a parameter of the link was fitted.</figcaption></figure>\n",
     );
     let has_sources = links.iter().filter_map(|link| Some((link, link.published.as_ref()?)));
     html.push_str(
@@ -218,7 +219,7 @@ fn happenings(html: &mut String, summary: &Summary) {
     let events = summary.events.iter().map(|event| {
         let until = event.until_s.map(|at| format!(", until {}", words::clock(at))).unwrap_or_default();
         let row = format!(
-            "<td><span class=\"tag amber\">event</span></td><td>{}</td><td>{}{until}</td>",
+            "<td><span class=\"tag amber\">event</span></td><td class=\"w\">{}</td><td>{}{until}</td>",
             escape(&event.target),
             escape(&event.text)
         );
@@ -226,7 +227,7 @@ fn happenings(html: &mut String, summary: &Summary) {
     });
     let alarms = summary.alarms.iter().map(|alarm| {
         let row = format!(
-            "<td><span class=\"tag red\">alarm</span></td><td>{}</td><td>{}</td>",
+            "<td><span class=\"tag red\">alarm</span></td><td class=\"w\">{}</td><td>{}</td>",
             escape(&alarm.link),
             escape(&alarm_text(alarm))
         );
