@@ -172,30 +172,8 @@ impl EmulatedHardware {
     /// What had been prepared in `pulses`, which rise. Of pulses without a click, and of those too long ago,
     /// nothing is remembered; they are answered by a preparation drawn afresh, which nobody can tell apart.
     pub(super) fn recall(&mut self, pulses: &[PulseNumber]) -> Preparations {
-        let mut flags = Vec::with_capacity(pulses.len());
-        let mut intensities = Vec::with_capacity(pulses.len());
-        let mut windows = self.memory.iter();
-        let mut current = windows.next();
-        let mut at = 0;
-        for &pulse in pulses {
-            while let Some(window) = current {
-                if window.pulse.last().is_some_and(|&last| last >= pulse) {
-                    break;
-                }
-                current = windows.next();
-                at = 0;
-            }
-            let found = current.and_then(|window| {
-                if window.pulse.get(at) != Some(&pulse) {
-                    at = window.pulse.partition_point(|&p| p < pulse);
-                }
-                (window.pulse.get(at) == Some(&pulse)).then(|| (window.flags[at], window.intensity[at]))
-            });
-            let (flag, intensity) = found.unwrap_or_else(|| self.choice.draw(&mut self.invented));
-            at += usize::from(found.is_some());
-            flags.push(flag);
-            intensities.push(intensity);
-        }
+        let (flags, intensities) =
+            self.remembered_run(pulses).unwrap_or_else(|| self.remembered_one_by_one(pulses));
         if let Some(&last) = pulses.last() {
             self.forget_before(last);
         }
@@ -204,6 +182,38 @@ impl EmulatedHardware {
             bits: column(&flags, Clicks::PREPARED_BIT),
             intensities,
         }
+    }
+
+    /// The flags and intensities of `pulses` where they are clicks of one window that follow each other, as
+    /// they are unless a frame was lost or forged.
+    fn remembered_run(&self, pulses: &[PulseNumber]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let first = *pulses.first()?;
+        let window =
+            self.memory.iter().find(|window| window.pulse.last().is_some_and(|&last| last >= first))?;
+        let at = window.pulse.partition_point(|&pulse| pulse < first);
+        let run = at..at + pulses.len();
+        (window.pulse.get(run.clone())? == pulses)
+            .then(|| (window.flags[run.clone()].to_vec(), window.intensity[run].to_vec()))
+    }
+
+    fn remembered_one_by_one(&mut self, pulses: &[PulseNumber]) -> (Vec<u8>, Vec<u8>) {
+        let mut flags = Vec::with_capacity(pulses.len());
+        let mut intensities = Vec::with_capacity(pulses.len());
+        let mut windows = self.memory.iter();
+        let mut current = windows.next();
+        for &pulse in pulses {
+            while current.is_some_and(|window| window.pulse.last().is_none_or(|&last| last < pulse)) {
+                current = windows.next();
+            }
+            let found = current.and_then(|window| {
+                let at = window.pulse.binary_search(&pulse).ok()?;
+                Some((window.flags[at], window.intensity[at]))
+            });
+            let (flag, intensity) = found.unwrap_or_else(|| self.choice.draw(&mut self.invented));
+            flags.push(flag);
+            intensities.push(intensity);
+        }
+        (flags, intensities)
     }
 
     /// The transmitter's node crashed: what it remembered is gone.
@@ -228,7 +238,10 @@ impl EmulatedHardware {
             first_pulse,
             pulse_count: self.window_pulses,
             ended,
-            pulses: clicks.pulse[..kept].iter().map(|&pulse| pulse + off).collect(),
+            pulses: match off {
+                0 => clicks.pulse[..kept].to_vec(),
+                _ => clicks.pulse[..kept].iter().map(|&pulse| pulse + off).collect(),
+            },
             bases: column(&clicks.flags[..kept], Clicks::MEASURED_CHECK),
             outcomes: column(&clicks.flags[..kept], Clicks::OUTCOME),
             double_clicks: clicks.flags[..kept].iter().filter(|&&f| f & Clicks::DOUBLE != 0).count() as u64,
@@ -286,12 +299,23 @@ impl EmulatedHardware {
 
 /// One flag of each click as a bit.
 fn column(flags: &[u8], flag: u8) -> BitString {
+    /// Gathers the lowest bits of eight bytes into one byte: bit i of the product's highest byte is that of
+    /// byte i, and no two terms of the product meet.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
     let shift = flag.trailing_zeros();
     let mut words = Vec::with_capacity(flags.len().div_ceil(64));
     for chunk in flags.chunks(64) {
         let mut word = 0u64;
-        for (i, &f) in chunk.iter().enumerate() {
-            word |= u64::from(f >> shift & 1) << i;
+        let eights = chunk.chunks_exact(8);
+        let rest = eights.remainder();
+        let done = chunk.len() - rest.len();
+        for (i, eight) in eights.enumerate() {
+            let bytes = u64::from_le_bytes(eight.try_into().expect("chunks_exact gives eight bytes"));
+            word |= ((bytes >> shift & LOWEST).wrapping_mul(GATHER) >> 56) << (8 * i);
+        }
+        for (i, &f) in rest.iter().enumerate() {
+            word |= u64::from(f >> shift & 1) << (done + i);
         }
         words.push(word);
     }
@@ -301,4 +325,24 @@ fn column(flags: &[u8], flag: u8) -> BitString {
 /// The greater of two currents, where there is one already.
 fn greater(so_far: Option<Current>, current: Current) -> Option<Current> {
     Some(so_far.filter(|so_far| *so_far > current).unwrap_or(current))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_column_holds_the_flag_of_each_click(
+            flags in prop::collection::vec(any::<u8>(), 0..200),
+            bit in 0u32..8,
+        ) {
+            let packed = column(&flags, 1 << bit);
+            prop_assert_eq!(packed.len(), flags.len());
+            for (i, f) in flags.iter().enumerate() {
+                prop_assert_eq!(packed.get(i), f >> bit & 1 == 1);
+            }
+        }
+    }
 }
