@@ -98,8 +98,8 @@ pub struct Rate {
     /// Which link; may be left out if there is only one
     #[arg(long)]
     pub link: Option<String>,
-    /// Sweep a value of the link in even steps: PATH=FROM..TO[:POINTS]
-    #[arg(long, value_name = "RANGE", value_parser = Sweep::parse)]
+    /// Sweep a value of the link from one end of a range to the other in even steps
+    #[arg(long, value_name = "PATH=FROM..TO[:POINTS]", value_parser = Sweep::parse)]
     pub sweep: Option<Sweep>,
     /// Print the rates as JSON instead of a table
     #[arg(long)]
@@ -226,13 +226,15 @@ Examples:
   bellwether simulate networks/single-link.toml --runs 20 --set 'link.A-B.fibre.length=\"80 km\"'
 
 Files in DIR:
-  report.html    maps, curves and budgets, in one file that needs nothing else
+  report.html    map, curves and budgets, in one file that needs nothing else (of the first of many runs)
   summary.json   the results; equal for equal files and seeds, whatever the machine or the threads
   trace.jsonl    what happened, one event a line
-  manifest.json  what is needed to do the run again, with a copy of the network file beside it
+  runs.jsonl     with --runs, instead of the trace: the summary of every run, one a line
+  manifest.json  what is needed to do the run again
+  network.toml   a copy of the network file, for that
 
-Ctrl-C ends the run at once, keeps the results so far, marks them as partial, and exits with 130; a second
-Ctrl-C gives them up.";
+Ctrl-C ends the run, keeps the results so far, marks them as partial, and exits with 130; a second one gives \
+them up.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
