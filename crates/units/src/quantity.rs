@@ -99,8 +99,17 @@ pub(crate) fn parse_scaled<Q: Quantity>(text: &str) -> Result<f64, QuantityError
         example: Q::EXAMPLE,
         units: units(),
     })?;
-    // Dividing by the exact inverse keeps decimal fractions exact: 50 ns is 50 / 1e9, not 50 * 1e-9.
-    if known.factor < 1.0 { Ok(value / libm::round(1.0 / known.factor)) } else { Ok(value * known.factor) }
+    match whole_inverse(known.factor) {
+        Some(inverse) => Ok(value / inverse),
+        None => Ok(value * known.factor),
+    }
+}
+
+/// The inverse of a factor below one if it is a whole number. Dividing by it keeps decimal fractions exact:
+/// 50 ns is 50 / 1e9, not 50 * 1e-9.
+fn whole_inverse(factor: f64) -> Option<f64> {
+    let inverse = libm::round(1.0 / factor);
+    (factor < 1.0 && libm::fabs(inverse * factor - 1.0) < 1e-12).then_some(inverse)
 }
 
 /// The length of the leading decimal number: sign, digits, point, exponent.
@@ -133,7 +142,7 @@ pub(crate) fn format_scaled(
     units: &[UnitName],
 ) -> fmt::Result {
     let factor = units.iter().find(|u| u.name == unit).map_or(1.0, |u| u.factor);
-    let value = if factor < 1.0 { base * libm::round(1.0 / factor) } else { base / factor };
+    let value = whole_inverse(factor).map_or(base / factor, |inverse| base * inverse);
     if let Some(precision) = f.precision() {
         return write!(f, "{value:.precision$} {unit}");
     }
@@ -380,6 +389,7 @@ mod tests {
         assert_eq!(Loss::parse("0.5 dB").unwrap().decibels(), 0.5);
         assert_eq!(Frequency::parse("2.5 GHz").unwrap().hertz(), 2.5e9);
         assert_eq!(Rate::parse("6 /min").unwrap().per_second(), 0.1);
+        assert!((Angle::parse("90 deg").unwrap().radians() - core::f64::consts::FRAC_PI_2).abs() < 1e-15);
         assert!((Power::parse("-30 dBm").unwrap().watts() - 1e-6).abs() < 1e-18);
         assert_eq!(RamanCoefficient::parse("2.6e-9 /km/nm").unwrap().per_kilometre_nanometre(), 2.6e-9);
     }
