@@ -13,6 +13,8 @@ mod profile;
 mod read;
 mod reader;
 mod record;
+mod reference;
+mod schema;
 mod sink;
 mod text;
 
@@ -30,6 +32,8 @@ pub use model::size::Size;
 pub use model::{Detail, Identity, Network, Node, Position, Role, Run};
 pub use overrides::{Override, OverrideError};
 pub use profile::{Device, Figures, Profile, profiles};
+pub use reference::reference_markdown;
+pub use schema::schema;
 
 /// The candidate most like `word`, if it is like enough to have been meant.
 fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {

@@ -178,9 +178,24 @@ impl<'a, 'i, 'p> Reader<'a, 'i, 'p> {
         }
     }
 
-    /// Tells that a key is missing.
+    /// Tells that a key is missing, unless it is there with a slip of the pen, which is told by itself.
     pub(crate) fn missing(&self, sink: &mut Sink<'_>, key: &'static str) {
-        let example = example(self.field(key));
+        self.missing_of(sink, &[key], key);
+    }
+
+    /// Tells that one of some keys is missing; `words` names them.
+    pub(crate) fn missing_of(&self, sink: &mut Sink<'_>, keys: &[&'static str], words: &'static str) {
+        let known = || self.record.fields.iter().map(|field| field.key);
+        let slip = |name: &str| {
+            self.record.field(name).is_none()
+                && nearest(name, known()).is_some_and(|near| keys.contains(&near))
+        };
+        if self.layers.iter().any(|layer| layer.table.keys().any(|name| slip(name.get_ref()))) {
+            return;
+        }
+        let Some(&first) = keys.first() else { return };
+        let example = example(self.field(first));
+        let key = words;
         let problem = Problem::Missing { key, table: self.record.name, example };
         sink.tell(self.span.clone(), || self.path.here(), problem);
     }

@@ -185,7 +185,9 @@ pub(crate) fn link_body<'a, 'i>(
         layers.push(defaults.protocol);
         let reader = below(link, "protocol", &PROTOCOL, layers);
         reader.check(sink);
-        protocol(&reader, transmitter.as_ref().map(|transmitter| &transmitter.source), sink)
+        let source = transmitter.as_ref().map(|transmitter| &transmitter.source);
+        let sender = link.value("transmitter").map_or_else(|| link.span.clone(), Spanned::span);
+        protocol(&reader, source, sender, sink)
     };
     let detail = match link.value("detail") {
         Some(_) => link.choice("detail", sink)?,
@@ -304,13 +306,16 @@ fn attenuation(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Atten
             (None, None) => {}
         }
     }
-    reader.missing(sink, "loss_per_length");
+    let words = "loss_per_length` or `total_loss";
+    reader.missing_of(sink, &["loss_per_length", "total_loss"], words);
     None
 }
 
+/// The protocol's settings; `sender` is where the transmitter stands.
 fn protocol(
     reader: &Reader<'_, '_, '_>,
     source: Option<&Source>,
+    sender: Range<usize>,
     sink: &mut Sink<'_>,
 ) -> Option<ProtocolSettings> {
     let block_size: Option<Size> = reader.quantity("block_size", sink);
@@ -325,7 +330,7 @@ fn protocol(
     }
     let eps_secrecy = reader.number("eps_secrecy", sink);
     let eps_correctness = reader.number("eps_correctness", sink);
-    let bound = source.and_then(|source| bound(reader, source, sink));
+    let bound = source.and_then(|source| bound(reader, source, sender, sink));
     let variant = reader.choice("reconciliation", sink);
     let planning_efficiency = reader.number("planning_efficiency", sink);
     let authentication = reader.choice("authentication", sink);
@@ -346,7 +351,12 @@ fn protocol(
 }
 
 /// The security bound: as the file says, or as fits the source; and the conditions it puts on the source.
-fn bound(reader: &Reader<'_, '_, '_>, source: &Source, sink: &mut Sink<'_>) -> Option<Bound> {
+fn bound(
+    reader: &Reader<'_, '_, '_>,
+    source: &Source,
+    sender: Range<usize>,
+    sink: &mut Sink<'_>,
+) -> Option<Bound> {
     let fitting = match source {
         Source::WeakCoherent { intensities } => match intensities.len() {
             2 => Some(Bound::Rusca2018),
@@ -359,7 +369,7 @@ fn bound(reader: &Reader<'_, '_, '_>, source: &Source, sink: &mut Sink<'_>) -> O
         Some(_) => Some(reader.choice::<Bound>("bound", sink)?),
         None => None,
     };
-    let span = reader.value("bound").map_or_else(|| reader.span.clone(), Spanned::span);
+    let span = reader.value("bound").map_or(sender, Spanned::span);
     if given.is_some_and(|given| Some(given) != fitting) || fitting.is_none() {
         let bound = given.unwrap_or(Bound::Rusca2018);
         let wanted = match bound {

@@ -57,7 +57,7 @@ fn position(node: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Position> 
             Ok(angle) if libm::fabs(angle.radians().to_degrees()) <= most_degrees + 1e-9 => Some(angle),
             Ok(angle) => {
                 let problem = Problem::Condition {
-                    what: format!("{:.6} deg", angle.radians().to_degrees()),
+                    what: format!("{} deg", libm::round(angle.radians().to_degrees() * 1e6) / 1e6),
                     condition: condition.to_owned(),
                 };
                 node.tell(sink, item.span(), "position", problem);

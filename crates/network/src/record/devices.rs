@@ -46,6 +46,7 @@ const PROFILE: Field = Field::optional(
 pub(crate) static TRANSMITTER: Record = Record {
     name: "transmitter",
     doc: "A transmitter of BB84 states.",
+    layered: true,
     fields: &[
         PROFILE,
         Field::required(
@@ -71,6 +72,7 @@ const HERALDED: &[Only] = &[Only { key: "kind", values: &["heralded"] }];
 static SOURCE: Record = Record {
     name: "source",
     doc: "What makes a transmitter's light.",
+    layered: true,
     fields: &[
         Field::required("kind", Kind::Choice(SourceKind::WORDS), "What it is."),
         Field::required(
@@ -144,6 +146,7 @@ static SOURCE: Record = Record {
 static INTENSITY: Record = Record {
     name: "intensity",
     doc: "One intensity of a weak coherent source.",
+    layered: false,
     fields: &[
         Field::required(
             "mean_photons",
@@ -169,6 +172,7 @@ static INTENSITY: Record = Record {
 pub(crate) static RECEIVER: Record = Record {
     name: "receiver",
     doc: "A receiver of BB84 states.",
+    layered: true,
     fields: &[
         PROFILE,
         Field::default(
@@ -196,6 +200,7 @@ pub(crate) static RECEIVER: Record = Record {
 static DETECTOR: Record = Record {
     name: "detector",
     doc: "A threshold detector of single photons.",
+    layered: true,
     fields: &[
         Field::required("technology", Kind::Choice(DetectorTechnology::WORDS), "What it is made of."),
         Field::required(
@@ -239,6 +244,7 @@ static DETECTOR: Record = Record {
 static AFTERPULSING: Record = Record {
     name: "afterpulsing",
     doc: "The clicks that clicks cause.",
+    layered: true,
     fields: &[
         Field::required(
             "probability",

@@ -143,6 +143,7 @@ const ATTACK: Only = Only { key: "kind", values: &["attack"] };
 pub(crate) static EVENT: Record = Record {
     name: "event",
     doc: "Something that happens to a link or a node.",
+    layered: false,
     fields: &[
         Field::required("at", Kind::Quantity(&DURATION), "When it begins, since the start of the run."),
         Field::optional("until", Kind::Quantity(&DURATION), "When it is undone. Without it, it stays.")

@@ -37,6 +37,7 @@ pub(crate) static GENERATE: Record = Record {
     name: "generate",
     doc: "Nodes `n0`, `n1`, .. and links `n0-n1`, .. made from a seed. The node with the lower number has the \
           transmitter.",
+    layered: false,
     fields: &[
         Field::required("kind", Kind::Choice(GraphKind::WORDS), "The shape of the graph."),
         Field::required(
@@ -110,6 +111,7 @@ pub(crate) static GENERATE: Record = Record {
 static DEMANDS: Record = Record {
     name: "generate.demand",
     doc: "Demands `d0`, `d1`, .. between pairs of generated nodes, drawn at random.",
+    layered: false,
     fields: &[
         Field::required("count", Kind::Integer { least: 1, most: MOST_NODES }, "How many demands are made."),
         KEY_SIZE,

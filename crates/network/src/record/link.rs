@@ -40,6 +40,7 @@ words! { pub Evidence {
 pub(crate) static LINK: Record = Record {
     name: "link",
     doc: "A quantum channel from a transmitter to a receiver with the classical channel beside it.",
+    layered: false,
     fields: &[
         Field::optional(
             "ends",
@@ -64,6 +65,7 @@ pub(crate) static LINK: Record = Record {
 pub(crate) static TEMPLATE: Record = Record {
     name: "generate.link",
     doc: "What all generated links have in common. Without `fibre.length` each is as long as its nodes lie apart.",
+    layered: true,
     fields: &[
         FIBRE_OF_LINK,
         TRANSMITTER_OF_LINK,
@@ -102,6 +104,7 @@ const MESSAGE_DELAY: Field = Field::optional(
 pub(crate) static FIBRE: Record = Record {
     name: "fibre",
     doc: "The fibre between a transmitter and a receiver, and what else travels in it.",
+    layered: true,
     fields: &[
         Field::required("length", Kind::Quantity(&LENGTH), "How long it is."),
         Field::optional(
@@ -152,6 +155,7 @@ pub(crate) static FIBRE: Record = Record {
 static DRIFT: Record = Record {
     name: "drift",
     doc: "A random walk of the angle between the two ends' frames. An angle `a` adds sin²(a) to the misalignment.",
+    layered: true,
     fields: &[
         Field::required(
             "angle",
@@ -171,6 +175,7 @@ static CLASSICAL_CHANNEL: Record = Record {
     name: "classical channel",
     doc: "A classical channel in the quantum channel's fibre; Raman noise after Eraerds et al., New J. Phys. 12, \
           063027 (2010).",
+    layered: false,
     fields: &[
         Field::required("power", Kind::Quantity(&POWER), "The power launched into the fibre."),
         Field::default("direction", Kind::Choice(Direction::WORDS), "forward", "Which way it travels."),
@@ -193,6 +198,7 @@ static CLASSICAL_CHANNEL: Record = Record {
 pub(crate) static PROTOCOL: Record = Record {
     name: "protocol",
     doc: "How a link makes key of its clicks: decoy-state BB84 with biased bases.",
+    layered: true,
     fields: &[
         Field::default(
             "block_size",
@@ -269,6 +275,7 @@ pub(crate) static PROTOCOL: Record = Record {
 static PUBLISHED: Record = Record {
     name: "published",
     doc: "What is published of a link, to be set beside what is simulated.",
+    layered: false,
     fields: &[
         Field::optional("secret_rate", Kind::Quantity(&RATE), "The secret key rate."),
         Field::optional("sifted_rate", Kind::Quantity(&RATE), "The sifted key rate."),
@@ -286,6 +293,7 @@ static PUBLISHED: Record = Record {
 static FITTED: Record = Record {
     name: "fitted",
     doc: "A parameter that was chosen to meet a published figure, which is then no check of the simulation.",
+    layered: false,
     fields: &[
         Field::required(
             "parameter",

@@ -18,6 +18,8 @@ pub(crate) struct Record {
     pub(crate) name: &'static str,
     /// What the table is for.
     pub(crate) doc: &'static str,
+    /// Whether a profile, the defaults or a template may give what the table itself leaves out.
+    pub(crate) layered: bool,
     /// The keys it may have, in the order in which they are best written.
     pub(crate) fields: &'static [Field],
 }

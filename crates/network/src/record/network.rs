@@ -19,6 +19,7 @@ words! { pub Role {
 pub(crate) static FILE: Record = Record {
     name: "network file",
     doc: "A network file. Every physical value is a text with its unit: `\"50 km\"`, `\"0.2 dB/km\"`.",
+    layered: false,
     fields: &[
         Field::required(
             "format",
@@ -61,6 +62,7 @@ pub(crate) static FILE: Record = Record {
 static NETWORK: Record = Record {
     name: "network",
     doc: "What the network is.",
+    layered: false,
     fields: &[
         Field::required("name", Kind::Text, "The network's name."),
         Field::default("description", Kind::Text, "", "What the network is, in a few sentences."),
@@ -71,6 +73,7 @@ static NETWORK: Record = Record {
 static RUN: Record = Record {
     name: "run",
     doc: "How the network is run unless the command says otherwise.",
+    layered: false,
     fields: &[
         Field::default(
             "duration",
@@ -102,6 +105,7 @@ static RUN: Record = Record {
 static DEFAULTS: Record = Record {
     name: "defaults",
     doc: "What holds for every link that does not say otherwise, value by value.",
+    layered: true,
     fields: &[
         Field::optional("fibre", Kind::Table(&link::FIBRE), "Values for every link's fibre."),
         Field::optional(
@@ -122,6 +126,7 @@ static DEFAULTS: Record = Record {
 pub(crate) static NODE: Record = Record {
     name: "node",
     doc: "A place where keys are made, kept, relayed or used.",
+    layered: false,
     fields: &[
         Field::optional(
             "position",
@@ -142,6 +147,7 @@ pub(crate) static NODE: Record = Record {
 pub(crate) static DEMAND: Record = Record {
     name: "demand",
     doc: "A wish for keys that two nodes share.",
+    layered: false,
     fields: &[
         Field::required("from", Kind::Name, "The node that asks."),
         Field::required("to", Kind::Name, "The node it wants to share keys with."),

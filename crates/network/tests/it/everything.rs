@@ -1,0 +1,90 @@
+//! Every key of the format is read into its place.
+
+use crate::parse;
+use bellwether_network::*;
+use bellwether_units::{Duration, LinkId, NodeId, Time};
+
+pub(crate) const FILE: &str = include_str!("everything.toml");
+
+#[test]
+fn every_key_is_read() {
+    let network = parse(FILE).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(network.sources, ["one", "two"]);
+    assert_eq!(network.run.duration, Duration::from_whole_seconds(7200));
+    assert_eq!((network.run.detail, network.run.seed), (Detail::Bits, 7));
+    assert_eq!(network.run.report_interval, Some(Duration::from_whole_seconds(10)));
+
+    let a = network.node(NodeId(0));
+    assert_eq!((a.name.as_str(), a.role, a.note.as_str()), ("A", Role::EndNode, "a"));
+    assert_eq!(a.pool_capacity, Some(Size::from_bits(10_000_000)));
+    assert!((a.position.unwrap().longitude.radians().to_degrees() + 16.4).abs() < 1e-12);
+
+    let link = network.link(LinkId(0));
+    assert_eq!((link.transmitter_at, link.receiver_at), (NodeId(0), NodeId(1)));
+    assert_eq!(link.detail, Detail::Blocks);
+    assert_eq!(link.message_delay, Duration::from_milliseconds(1));
+    assert_eq!(link.fibre.loss().to_string(), "8.5 dB");
+    let drift = link.fibre.drift.unwrap();
+    assert_eq!(drift.realigned_every, Some(Duration::from_whole_seconds(600)));
+    assert_eq!(link.fibre.classical_channels.len(), 2);
+    assert_eq!(link.fibre.classical_channels[0].direction, Direction::Backward);
+    assert_eq!(link.fibre.classical_channels[1].raman.per_kilometre_nanometre(), 2.6e-9);
+    assert_eq!(link.transmitter.profile.as_deref(), Some("mine"));
+    assert_eq!(link.transmitter.source.intensity_count(), 3);
+    assert_eq!(link.receiver.profile.as_deref(), Some("own"));
+    assert_eq!(link.receiver.filter.nanometres(), 0.5, "the defaults come before the profile they name");
+    assert_eq!(link.receiver.detector.dead_time_scope, DeadTimeScope::Each);
+    assert_eq!(link.receiver.detector.afterpulsing.unwrap().probability, 0.02);
+    assert!(link.receiver.detector.bias_current_monitor);
+    assert_eq!(link.gate(), Duration::from_picoseconds(200));
+    let protocol = &link.protocol;
+    assert_eq!(protocol.block_size, Size::from_bits(2_000_000));
+    assert_eq!((protocol.eps_secrecy, protocol.eps_correctness), (1e-10, 1e-12));
+    assert_eq!(protocol.bound, Bound::Lim2014);
+    assert_eq!(protocol.reconciliation.variant, CascadeVariant::Option7);
+    assert_eq!(protocol.authentication, TagPolicy::EveryMessage);
+    let published = link.published.as_ref().unwrap();
+    assert_eq!(published.secret_rate.unwrap().per_second(), 3000.0);
+    assert_eq!(published.evidence, Evidence::Published);
+    assert_eq!(published.fitted.as_ref().unwrap().parameter, "receiver.detector.efficiency");
+
+    let single = network.link(LinkId(1));
+    assert_eq!(single.transmitter.source, Source::SinglePhoton { brightness: 0.4, g2: 0.02 });
+    assert_eq!(single.protocol.bound, Bound::Tomamichel2012);
+    assert_eq!(single.protocol.block_size, Size::from_bits(3_000_000), "from the defaults");
+    assert_eq!(single.fibre.loss().to_string(), "1.9 dB", "from the defaults");
+    assert_eq!(single.message_delay, single.fibre.delay());
+    let Source::Heralded { modes: 3, coupling: 0.7, .. } = network.link(LinkId(2)).transmitter.source else {
+        panic!("the third source is heralded");
+    };
+
+    let demand = &network.demands[0];
+    assert_eq!((demand.from, demand.to), (NodeId(0), NodeId(2)));
+    assert_eq!((demand.key_size.bits(), demand.priority, demand.paths), (256, 9, 2));
+    assert_eq!((demand.total, demand.stop), (Some(1000), Some(minute(60))));
+
+    assert_eq!(network.events.len(), 16);
+    assert!(network.events.is_sorted_by_key(|event| event.at));
+    let last = network.events.last().unwrap();
+    assert_eq!(last.until, Some(minute(40)));
+    let basis = EavesdropperBasis::Breidbart;
+    let attack = LinkEvent::Attack(Attack::InterceptResend { fraction: 0.3, basis });
+    assert_eq!(last.kind, EventKind::Link(LinkId(0), attack));
+    let names: Vec<_> = network.events.iter().map(|event| event.kind.name()).collect();
+    assert_eq!(names[13..], ["node-crash", "node-restart", "attack"]);
+    let LinkEvent::Attack(splitting) = link_event(&network, 0) else { panic!("an attack") };
+    assert_eq!(*splitting, Attack::PhotonNumberSplitting { fraction: 1.0 });
+    let LinkEvent::MessageDelay { delay, jitter } = link_event(&network, 10) else { panic!("a delay") };
+    assert_eq!((*delay, *jitter), (Duration::from_milliseconds(5), Duration::from_milliseconds(1)));
+}
+
+fn link_event(network: &Network, place: usize) -> &LinkEvent {
+    match &network.events[place].kind {
+        EventKind::Link(_, event) => event,
+        EventKind::Node(..) => panic!("event {place} is of a node"),
+    }
+}
+
+fn minute(minutes: u64) -> Time {
+    Time::ZERO + Duration::from_whole_seconds(60) * minutes
+}

@@ -1,0 +1,163 @@
+//! What a person is told about each mistake.
+
+use crate::{SMALL, parse, with};
+use insta::assert_snapshot;
+
+/// The report on the small file with one text replaced by another.
+fn report(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "{from}");
+    parse(&SMALL.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+macro_rules! told {
+    ($($name:ident: $from:expr => $to:expr;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                assert_snapshot!(report($from, $to));
+            }
+        )+
+    };
+}
+
+told! {
+    an_unknown_key: "length =" => "lenght =";
+    an_unknown_table: "[demand.d]" => "[demmand.d]";
+    a_missing_unit: "\"50 km\"" => "\"50\"";
+    a_number_in_place_of_a_quantity: "\"50 km\"" => "50";
+    a_wrong_unit: "\"50 km\"" => "\"50 miles\"";
+    a_negative_length: "\"50 km\"" => "\"-50 km\"";
+    no_number: "\"50 km\"" => "\"far\"";
+    a_link_to_a_missing_node: "ends = [\"A\", \"B\"]" => "ends = [\"A\", \"BB\"]";
+    a_link_of_one_end: "ends = [\"A\", \"B\"]" => "ends = [\"A\"]";
+    a_link_without_ends: "ends = [\"A\", \"B\"]" => "";
+    a_link_with_both_kinds_of_ends: "ends = [\"A\", \"B\"]" => "ends = [\"A\", \"B\"]\nreceiver_at = \"B\"";
+    a_link_to_itself: "ends = [\"A\", \"B\"]" => "ends = [\"A\", \"A\"]";
+    an_impossible_probability: "length = \"50 km\"" => "length = \"50 km\", misalignment = 1.5";
+    a_duplicate_node: "[node.B]" => "[node.A]\n[node.B]";
+    a_duplicate_key: "name = \"small\"" => "name = \"small\"\nname = \"large\"";
+    a_name_with_a_blank: "[node.B]" => "[node.B]\n[node.\"C D\"]";
+    a_missing_length: "length = \"50 km\", " => "";
+    a_missing_loss: ", loss_per_length = \"0.2 dB/km\"" => "";
+    two_losses: "length = \"50 km\"" => "length = \"50 km\", total_loss = \"10 dB\"";
+    a_missing_transmitter: "transmitter = \"generic-decoy-1ghz\"" => "";
+    a_missing_profile: "\"generic-decoy-1ghz\"" => "\"generic-decoy-2ghz\"";
+    a_missing_format: "format = 1" => "";
+    another_format: "format = 1" => "format = 2";
+    no_toml: "[node.A]" => "[node.A\n";
+    a_text_without_quotes: "name = \"small\"" => "name = small";
+    too_long_a_run: "[node.A]" => "[run]\nduration = \"214 d\"\n[node.A]";
+    a_run_of_no_time: "[node.A]" => "[run]\nduration = \"0 s\"\n[node.A]";
+    too_great_a_seed: "[node.A]" => "[run]\nseed = 18446744073709551616\n[node.A]";
+    an_unknown_word: "[node.A]" => "[node.A]\nrole = \"trusted\"";
+    no_such_pole: "[node.A]" => "[node.A]\nposition = [\"91 deg\", \"0 deg\"]";
+    a_position_of_numbers: "[node.A]" => "[node.A]\nposition = [48.2, 16.4]";
+    a_demand_of_one_node: "to = \"B\"" => "to = \"A\"";
+    a_demand_to_a_missing_node: "to = \"B\"" => "to = \"C\"";
+    an_unreachable_demand: "[demand.d]\nfrom = \"A\"" => "[node.C]\n[demand.d]\nfrom = \"C\"";
+    a_demand_that_stops_before_it_starts: "rate =" => "start = \"2 h\"\nstop = \"1 h\"\nrate =";
+    a_demand_for_nothing: "rate = \"1 /s\"" => "rate = \"0 /s\"";
+    a_bound_that_does_not_fit: "receiver =" => "protocol = { bound = \"lim-2014\" }\nreceiver =";
+    a_block_too_small: "receiver =" => "protocol = { block_size = \"10 bit\" }\nreceiver =";
+    a_gate_longer_than_the_clock: "receiver = \"generic-snspd\"" =>
+        "receiver = { profile = \"generic-snspd\", detector = { gate = \"2 ns\" } }";
+    something_else_than_a_profile: "receiver = \"generic-snspd\"" => "receiver = 3";
+    an_event_on_a_missing_link: "[demand.d]" =>
+        "[[event]]\nat = \"1 h\"\nkind = \"cut\"\nlink = \"AB\"\n[demand.d]";
+    an_event_of_no_kind: "[demand.d]" => "[[event]]\nat = \"1 h\"\nlink = \"A-B\"\n[demand.d]";
+    a_key_of_another_event: "[demand.d]" =>
+        "[[event]]\nat = \"1 h\"\nkind = \"cut\"\nlink = \"A-B\"\nfraction = 0.3\n[demand.d]";
+    an_event_that_ends_before_it_begins: "[demand.d]" =>
+        "[[event]]\nat = \"1 h\"\nuntil = \"1 min\"\nkind = \"cut\"\nlink = \"A-B\"\n[demand.d]";
+    a_parameter_that_is_none: "[demand.d]" =>
+        "[link.A-B.published]\nsource = \"x\"\nevidence = \"published\"\n\
+         fitted = { parameter = \"fibre.misallignment\", reason = \"y\" }\n[demand.d]";
+    too_large_a_graph: "[node.A]" =>
+        "[defaults]\ntransmitter = \"generic-decoy-1ghz\"\nreceiver = \"generic-snspd\"\n\
+         fibre.loss_per_length = \"0.2 dB/km\"\n[generate]\nkind = \"scale-free\"\nnodes = 1000000\nspacing = \"1 km\"\nlinks_per_node = 9\n[node.A]";
+    too_short_a_reach: "[node.A]" =>
+        "[defaults]\ntransmitter = \"generic-decoy-1ghz\"\nreceiver = \"generic-snspd\"\n\
+         fibre.loss_per_length = \"0.2 dB/km\"\n[generate]\nkind = \"waxman\"\nnodes = 10\nspacing = \"10 km\"\nreach = \"1 km\"\n[node.A]";
+}
+
+/// The report on the small file with a source of its own.
+fn source(source: &str) -> String {
+    let inline = format!("transmitter = {{ clock = \"1 GHz\", source = {source} }}");
+    report("transmitter = \"generic-decoy-1ghz\"", &inline)
+}
+
+#[test]
+fn probabilities_that_do_not_sum_to_one() {
+    assert_snapshot!(source(
+        "{ kind = \"weak-coherent\", intensities = [{ mean_photons = 0.5, probability = 0.7 }, \
+         { mean_photons = 0.1, probability = 0.2 }] }"
+    ));
+}
+
+#[test]
+fn intensities_out_of_order() {
+    assert_snapshot!(source(
+        "{ kind = \"weak-coherent\", intensities = [{ mean_photons = 0.1, probability = 0.7 }, \
+         { mean_photons = 0.5, probability = 0.3 }] }"
+    ));
+}
+
+#[test]
+fn decoys_too_strong_for_the_bound() {
+    assert_snapshot!(source(
+        "{ kind = \"weak-coherent\", intensities = [{ mean_photons = 0.5, probability = 0.6 }, \
+         { mean_photons = 0.3, probability = 0.2 }, { mean_photons = 0.2, probability = 0.2 }] }"
+    ));
+}
+
+#[test]
+fn a_source_without_decoys() {
+    assert_snapshot!(source(
+        "{ kind = \"weak-coherent\", intensities = [{ mean_photons = 0.1, probability = 1.0 }] }"
+    ));
+}
+
+#[test]
+fn keys_of_another_source() {
+    assert_snapshot!(source("{ kind = \"single-photon\", brightness = 0.2, modes = 3 }"));
+}
+
+#[test]
+fn several_mistakes_at_once() {
+    let text = SMALL
+        .replace("length = \"50 km\"", "length = \"50\", misalignment = 2")
+        .replace("rate = \"1 /s\"", "rte = \"1 /s\"");
+    assert_snapshot!(parse(&text).unwrap_err().to_string());
+}
+
+#[test]
+fn an_override_of_an_unknown_key() {
+    assert_snapshot!(with(SMALL, &["run.sed=7"]).unwrap_err().to_string());
+}
+
+#[test]
+fn an_override_of_a_missing_link() {
+    assert_snapshot!(with(SMALL, &["link.A-C.fibre.length=80 km"]).unwrap_err().to_string());
+}
+
+#[test]
+fn an_override_with_a_wrong_value() {
+    assert_snapshot!(with(SMALL, &["link.A-B.fibre.length=80"]).unwrap_err().to_string());
+}
+
+#[test]
+fn an_override_that_is_no_toml() {
+    assert_snapshot!(with(SMALL, &["link.A-B.fibre={length=\"1 km\""]).unwrap_err().to_string());
+}
+
+#[test]
+fn an_override_below_a_value() {
+    assert_snapshot!(with(SMALL, &["network.name.first=x"]).unwrap_err().to_string());
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    let errors = parse(&SMALL.replace("50 km", "50")).unwrap_err();
+    assert!(errors.render(true).contains("\u{1b}["));
+    assert!(!errors.render(false).contains('\u{1b}'));
+}

@@ -1,0 +1,67 @@
+//! The JSON Schema against the files that ship and files that are wrong.
+
+use crate::{SMALL, everything, published};
+use bellwether_network::{reference_markdown, schema};
+use serde_json::Value;
+
+fn json(text: &str) -> Value {
+    toml::from_str(text).unwrap()
+}
+
+#[test]
+fn every_file_that_ships_is_valid() {
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    let mut files = published::files();
+    files.push(("small".to_owned(), SMALL.to_owned()));
+    files.push(("everything".to_owned(), everything::FILE.to_owned()));
+    for (name, text) in files {
+        let instance = json(&text);
+        let mistakes: Vec<_> =
+            validator.iter_errors(&instance).map(|e| format!("{e} at {}", e.instance_path())).collect();
+        assert!(mistakes.is_empty(), "{name}: {mistakes:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_itself_is_invalid() {
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    for (from, to) in [
+        ("format = 1", "format = 2"),
+        ("format = 1", ""),
+        ("name = \"small\"", "name = 3"),
+        ("length = \"50 km\"", "lenght = \"50 km\""),
+        ("length = \"50 km\"", "length = \"50\""),
+        ("length = \"50 km\"", "length = \"-50 km\""),
+        ("length = \"50 km\"", "length = 50"),
+        ("length = \"50 km\"", "length = \"50 dB\""),
+        ("length = \"50 km\"", "length = \"50 km\", misalignment = 0.6"),
+        ("length = \"50 km\"", "length = \"50 km\", total_loss = \"1 dB\""),
+        ("[node.B]", "[node.B]\nrole = \"boss\""),
+        ("[node.B]", "[node.\"B!\"]"),
+        ("ends = [\"A\", \"B\"]", "ends = [\"A\", \"A\"]"),
+        ("ends = [\"A\", \"B\"]", "transmitter_at = \"A\""),
+        ("rate = \"1 /s\"", ""),
+        ("rate = \"1 /s\"", "rate = \"1 /s\"\npaths = 9"),
+        ("rate = \"1 /s\"", "rate = \"1 /s\"\n[[event]]\nat = \"1 s\"\nkind = \"cut\""),
+        (
+            "rate = \"1 /s\"",
+            "rate = \"1 /s\"\n[[event]]\nat = \"1 s\"\nkind = \"cut\"\nlink = \"A-B\"\nfraction = 0.1",
+        ),
+    ] {
+        assert!(SMALL.contains(from));
+        let broken = SMALL.replacen(from, to, 1);
+        assert!(!validator.is_valid(&json(&broken)), "{to}");
+        assert!(crate::parse(&broken).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn the_reference_tells_every_table_once() {
+    let chapter = reference_markdown();
+    for heading in ["[network]", "[node.NAME]", "[link.NAME.protocol]", "[[event]]", "[generate.link]"] {
+        assert_eq!(chapter.matches(&format!("### `{heading}`\n")).count(), 1, "{heading}");
+    }
+    for key in ["`misalignment`", "`\"intercept-resend\"`", "`0.2 dB/km`", "`dB/m`", "mean_degree"] {
+        assert!(chapter.contains(key), "{key}");
+    }
+}
