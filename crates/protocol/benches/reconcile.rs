@@ -29,7 +29,11 @@ fn block(variant: CascadeVariant, rate: f64) -> Block {
     Block { settings: CascadeSettings::new(variant, rate, 1), reference, noisy, errors }
 }
 
-fn reconcile(settings: &CascadeSettings, reference: SecretBits, noisy: SecretBits) -> (Corrector, ParityServer) {
+fn reconcile(
+    settings: &CascadeSettings,
+    reference: SecretBits,
+    noisy: SecretBits,
+) -> (Corrector, ParityServer) {
     let mut server = ParityServer::new(settings, reference).expect("settings are valid");
     let mut corrector = Corrector::new(settings, noisy).expect("settings are valid");
     let mut step = corrector.start();

@@ -1,21 +1,26 @@
 //! The end that corrects its bits.
 
+use super::frame::{Frame, Search};
 use super::plan::{Plan, disclosed_blocks};
-use super::view::{View, masked_parity, middle};
+use super::schedule::{Pace, SUSPICIONS};
 use super::wire::{Reader, Writer};
 use super::{CascadeSettings, ReconcileError, Step};
 use bellwether_bits::{BitString, SecretBits};
 use core::fmt;
-use core::ops::Range;
 use zeroize::Zeroize;
 
 /// The end that corrects its bits until they agree with those of a [`ParityServer`](super::ParityServer).
+///
+/// [`start`](Self::start) it once, then answer each [`Step::Ask`] with the server's [`reply`](Self::reply).
 pub struct Corrector {
     plan: Plan,
+    pace: Pace,
     bits: usize,
     /// The bits as corrected so far.
     words: Vec<u64>,
     corrections: BitString,
+    /// The error rate as far as is known.
+    rate: f64,
     frames: Vec<Frame>,
     searches: Vec<Search>,
     /// Frames whose openings were asked for in the last request.
@@ -26,53 +31,33 @@ pub struct Corrector {
     scratch: Vec<u64>,
 }
 
-/// What the corrector knows of a frame.
-struct Frame {
-    groups: usize,
-    passes: Vec<PassState>,
-    /// Parts that may be odd, as pass and start; those that are not any more are dropped when they come up.
-    suspects: Vec<(u32, u32)>,
-    searching: u32,
-}
-
-/// What the corrector knows of one pass over a frame.
-enum PassState {
-    Closed,
-    /// Two blocks, of which no part has been searched: whether each is odd.
-    Halves([bool; 2]),
-    /// The parts, and a set bit where an odd one begins.
-    Viewed(View, Vec<u64>),
-}
-
-/// An odd part that is being bisected.
-#[derive(Clone, Copy)]
-struct Search {
-    frame: u32,
-    pass: u32,
-    start: u32,
-    end: u32,
-}
-
 impl Corrector {
-    /// A corrector of `bits`.
+    /// A corrector of `bits`, at the default [`Pace`].
     ///
     /// # Errors
     /// [`ReconcileError::ErrorRate`] or [`ReconcileError::TooLong`].
     pub fn new(settings: &CascadeSettings, bits: SecretBits) -> Result<Self, ReconcileError> {
+        Self::with_pace(settings, bits, Pace::default())
+    }
+
+    /// A corrector of `bits`, at the given pace.
+    ///
+    /// # Errors
+    /// [`ReconcileError::ErrorRate`] or [`ReconcileError::TooLong`].
+    pub fn with_pace(
+        settings: &CascadeSettings,
+        bits: SecretBits,
+        pace: Pace,
+    ) -> Result<Self, ReconcileError> {
         let plan = Plan::new(settings, bits.len())?;
-        let frames = (0..plan.frames.len())
-            .map(|frame| Frame {
-                groups: 0,
-                passes: plan.layout(frame).passes.iter().map(|_| PassState::Closed).collect(),
-                suspects: Vec::new(),
-                searching: 0,
-            })
-            .collect();
+        let frames = (0..plan.frames.len()).map(|frame| Frame::new(plan.layout(frame), SUSPICIONS)).collect();
         Ok(Self {
             plan,
+            pace,
             bits: bits.len(),
             words: bits.expose().words().to_vec(),
             corrections: BitString::zeros(bits.len()),
+            rate: settings.error_rate,
             frames,
             searches: Vec::new(),
             opening: Vec::new(),
@@ -83,17 +68,18 @@ impl Corrector {
         })
     }
 
-    /// Begins. Called again, it says the same.
+    /// Begins: the first request. Called once, before any reply; later calls say [`Step::Done`].
     pub fn start(&mut self) -> Step {
-        if self.frames.is_empty() {
+        if self.frames.is_empty() || self.waiting || self.round > 0 {
             return Step::Done;
         }
         self.waiting = true;
         self.opening = (0..self.frames.len() as u32).collect();
         let mut request = Writer::default();
         request.number(0);
+        write_rising(&mut request, &[]);
         request.number(0);
-        self.write_opening(&mut request);
+        write_rising(&mut request, &self.opening);
         Step::Ask(request.into_bytes())
     }
 
@@ -101,7 +87,7 @@ impl Corrector {
     ///
     /// # Errors
     /// If the reply is malformed or out of turn, contradicts earlier replies, or if going on would disclose more
-    /// than the settings allow.
+    /// than the settings allow. After an error there is nothing more to wait for.
     pub fn reply(&mut self, reply: &[u8]) -> Result<Step, ReconcileError> {
         if !self.waiting {
             return Err(ReconcileError::NotWaiting);
@@ -138,302 +124,205 @@ impl Corrector {
         if round != self.round {
             return Err(ReconcileError::WrongRound { due: self.round, got: round });
         }
+        self.disclosed += self.asked();
         self.round += 1;
         let mut request = Writer::default();
         request.number(self.round);
-        let mut idle = Vec::new();
-        self.narrow(&mut reply, &mut request, &mut idle)?;
+        let mut touched = Vec::new();
+        self.narrow(&mut reply, &mut request, &mut touched)?;
+        let given_up = self.give_up(&mut touched);
         let opened = core::mem::take(&mut self.opening);
         for &frame in &opened {
-            self.open(frame, &mut reply)?;
+            let layout = self.plan.layout(frame as usize);
+            let place = &self.plan.frames[frame as usize];
+            let words = &self.words[place.first_word..][..layout.words];
+            self.frames[frame as usize].open(layout, words, &mut self.scratch, &mut reply)?;
         }
         reply.end()?;
-        self.begin(opened, idle, &mut request)
-    }
-
-    /// Takes the parity of the first half of each searched part, narrows each search to its odd half, and flips
-    /// the bits that are found. Frames that have no search left are added to `idle`.
-    fn narrow(
-        &mut self,
-        reply: &mut Reader<'_>,
-        request: &mut Writer,
-        idle: &mut Vec<u32>,
-    ) -> Result<(), ReconcileError> {
-        self.disclosed += self.searches.len() as u64;
-        let mut searches = core::mem::take(&mut self.searches);
-        let mut kept = 0;
-        for index in 0..searches.len() {
-            let Search { frame, pass, start, end } = searches[index];
-            let theirs = reply.bit()?;
-            let state = &mut self.frames[frame as usize];
-            let PassState::Viewed(view, odd) = &mut state.passes[pass as usize] else {
-                unreachable!("a search begins in a pass that is viewed")
-            };
-            let cut = middle(start, end);
-            let in_first = theirs != view.parity(start as usize, cut as usize);
-            view.cut(cut as usize);
-            let (start, end) = if in_first {
-                (start, cut)
-            } else {
-                // The part's first half turns out even and its second odd.
-                odd[start as usize / 64] ^= 1 << (start % 64);
-                odd[cut as usize / 64] ^= 1 << (cut % 64);
-                (cut, end)
-            };
-            if searches[index].end - searches[index].start > 2 {
-                request.bit(!in_first);
-            }
-            if end - start > 1 {
-                searches[kept] = Search { frame, pass, start, end };
-                kept += 1;
-            } else {
-                state.searching -= 1;
-                if state.searching == 0 {
-                    idle.push(frame);
-                }
-                self.flip(frame as usize, pass as usize, start as usize)?;
-            }
+        if round == 0 {
+            self.rate = self.rate.min(self.highest_rate());
         }
-        searches.truncate(kept);
-        self.searches = searches;
-        Ok(())
-    }
-
-    /// Flips the bit at `position` of a pass, and with it the parity of the part that holds it in every pass.
-    fn flip(&mut self, frame: usize, pass: usize, position: usize) -> Result<(), ReconcileError> {
-        let layout = self.plan.layout(frame);
-        let place = &self.plan.frames[frame];
-        let bit = match &layout.passes[pass].shuffle {
-            None => position,
-            Some(shuffle) => shuffle.origin(position),
-        };
-        let whole = place.first_word * 64 + bit;
-        if bit >= layout.bits || self.corrections.get(whole) {
-            // Unused bits are zero at both ends, and a bit that was found wrong once is right ever after.
-            return Err(ReconcileError::Contradiction);
-        }
-        self.words[whole / 64] ^= 1 << (whole % 64);
-        self.corrections.set(whole, true);
-        let state = &mut self.frames[frame];
-        for (number, (other, pass)) in state.passes.iter_mut().zip(&layout.passes).enumerate() {
-            match other {
-                PassState::Closed => break,
-                PassState::Halves(odd) => {
-                    let mask = pass.half.as_ref().expect("a pass of two blocks has its half");
-                    odd[usize::from(mask[bit / 64] >> (bit % 64) & 1 == 0)] ^= true;
-                }
-                PassState::Viewed(view, odd) => {
-                    let position = pass.shuffle.as_ref().map_or(bit, |shuffle| shuffle.position(bit));
-                    view.flip(position);
-                    let start = view.part_start(position);
-                    odd[start / 64] ^= 1 << (start % 64);
-                    if odd[start / 64] >> (start % 64) & 1 == 1 {
-                        state.suspects.push((number as u32, start as u32));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the block parities of the passes that a frame opened.
-    fn open(&mut self, frame: u32, reply: &mut Reader<'_>) -> Result<(), ReconcileError> {
-        let layout = self.plan.layout(frame as usize);
-        let place = &self.plan.frames[frame as usize];
-        let words = &self.words[place.first_word..][..layout.words];
-        let state = &mut self.frames[frame as usize];
-        let group = layout.groups[state.groups].clone();
-        state.groups += 1;
-        let alone = group.len() == 1;
-        for number in group {
-            let pass = &layout.passes[number];
-            let disclosed = disclosed_blocks(layout, number);
-            self.disclosed += disclosed as u64;
-            state.passes[number] = match &pass.half {
-                Some(mask) if !alone => {
-                    // All parts of the first pass are even by now, and so is the frame.
-                    let odd = reply.bit()? != masked_parity(words, mask);
-                    PassState::Halves([odd, odd])
-                }
-                _ => {
-                    let view = View::new(pass, words, &mut self.scratch);
-                    let mut odd = vec![0; layout.words];
-                    let mut sum = false;
-                    for block in 0..pass.blocks {
-                        let Range { start, end } = pass.block_range(block);
-                        let differs =
-                            if block < disclosed { reply.bit()? != view.parity(start, end) } else { sum };
-                        sum ^= differs;
-                        if differs {
-                            odd[start / 64] |= 1 << (start % 64);
-                        }
-                    }
-                    PassState::Viewed(view, odd)
-                }
-            };
-        }
-        Ok(())
-    }
-
-    /// Begins the next searches: in frames that opened passes, and in those that have none left.
-    fn begin(
-        &mut self,
-        opened: Vec<u32>,
-        idle: Vec<u32>,
-        request: &mut Writer,
-    ) -> Result<Step, ReconcileError> {
         for &frame in &opened {
-            self.mark(frame, request)?;
+            self.mark(frame, &mut request)?;
         }
         request.align();
-        let mut frames: Vec<u32> = opened
-            .into_iter()
-            .chain(idle)
-            .filter(|&frame| self.frames[frame as usize].searching == 0)
-            .collect();
-        frames.sort_unstable();
-        frames.dedup();
-        let mut lists = Vec::new();
-        for frame in frames {
-            match self.next_odd(frame as usize)? {
-                Some(list) => lists.push(list),
-                None if self.frames[frame as usize].groups
-                    < self.plan.layout(frame as usize).groups.len() =>
-                {
-                    self.opening.push(frame);
-                }
-                None => {}
-            }
-        }
-        request.number(lists.len() as u64);
-        let mut least = 0;
-        for (frame, pass, starts) in lists {
-            request.number(u64::from(frame - least));
-            least = frame;
-            request.number(u64::from(pass));
-            request.number(starts.len() as u64);
-            let mut position = 0;
-            for start in starts {
-                request.number(u64::from(start - position));
-                position = start + 1;
-            }
-        }
-        self.write_opening(request);
-        let opening: u64 = self.opening.iter().map(|&frame| self.opening_cost(frame as usize)).sum();
-        let asked = self.searches.len() as u64 + opening;
+        write_rising(&mut request, &given_up);
+        touched.extend(opened);
+        touched.sort_unstable();
+        touched.dedup();
+        self.begin(&touched, &mut request)?;
+        write_rising(&mut request, &self.opening);
+        let asked = self.asked();
         if asked == 0 {
             return Ok(Step::Done);
         }
         if self.disclosed + asked > self.plan.cap {
             return Err(ReconcileError::TooManyErrors { cap: self.plan.cap });
         }
-        Ok(Step::Ask(core::mem::take(request).into_bytes()))
+        Ok(Step::Ask(request.into_bytes()))
+    }
+
+    /// How many parities the reply to the request will disclose.
+    fn asked(&self) -> u64 {
+        let cost = |frame: usize| -> usize {
+            let layout = self.plan.layout(frame);
+            layout.groups[self.frames[frame].groups].clone().map(|pass| disclosed_blocks(layout, pass)).sum()
+        };
+        (self.searches.len() + self.opening.iter().map(|&frame| cost(frame as usize)).sum::<usize>()) as u64
+    }
+
+    /// Takes the parity of the first half of each searched part, narrows each search to its odd half, and flips
+    /// the bits that are found. Frames in which a search ended are added to `touched`.
+    fn narrow(
+        &mut self,
+        reply: &mut Reader<'_>,
+        request: &mut Writer,
+        touched: &mut Vec<u32>,
+    ) -> Result<(), ReconcileError> {
+        let mut kept = 0;
+        for index in 0..self.searches.len() {
+            let search = self.searches[index];
+            let narrowed = self.frames[search.frame as usize].narrow(&search, reply.bit()?);
+            if search.end - search.start > 2 {
+                request.bit(narrowed.second);
+            }
+            match narrowed.next {
+                Some(next) => {
+                    self.searches[kept] = Search { start: next.start, end: next.end, ..search };
+                    kept += 1;
+                }
+                None => touched.push(search.frame),
+            }
+            for error in narrowed.errors.into_iter().flatten() {
+                self.flip(search.frame as usize, search.pass as usize, error as usize)?;
+            }
+        }
+        self.searches.truncate(kept);
+        Ok(())
+    }
+
+    /// Flips the bit at `position` of a pass.
+    fn flip(&mut self, frame: usize, pass: usize, position: usize) -> Result<(), ReconcileError> {
+        let layout = self.plan.layout(frame);
+        let found = match &layout.passes[pass].shuffle {
+            None => position,
+            Some(shuffle) => shuffle.origin(position),
+        };
+        let bit = self.plan.frames[frame].first_word * 64 + found;
+        if found >= layout.bits || self.corrections.get(bit) {
+            // Unused bits are zero at both ends, and a bit that was found wrong once is right ever after.
+            return Err(ReconcileError::Contradiction);
+        }
+        self.words[bit / 64] ^= 1 << (bit % 64);
+        self.corrections.set(bit, true);
+        self.frames[frame].flip(layout, found);
+        Ok(())
+    }
+
+    /// Gives up the searches whose parts turned even because another search found their error, and tells their
+    /// numbers.
+    fn give_up(&mut self, touched: &mut Vec<u32>) -> Vec<u32> {
+        let mut given_up = Vec::new();
+        let frames = &mut self.frames;
+        if frames.iter().all(|frame| !frame.overtaken) {
+            return given_up;
+        }
+        let mut number = 0;
+        self.searches.retain(|search| {
+            number += 1;
+            let frame = &mut frames[search.frame as usize];
+            let over = frame.overtaken && frame.give_up(search);
+            if over {
+                touched.push(search.frame);
+                given_up.push(number - 1);
+            }
+            !over
+        });
+        for frame in frames {
+            frame.overtaken = false;
+        }
+        given_up
+    }
+
+    /// The highest error rate that goes with the odd blocks of the first pass, within two standard deviations:
+    /// `n` bits that err independently with probability `q` have an odd number of errors with probability
+    /// `(1 - (1 - 2q)^n) / 2`.
+    fn highest_rate(&self) -> f64 {
+        let (mut odd, mut blocks, mut length) = (0, 0, 1);
+        for (index, frame) in self.frames.iter().enumerate() {
+            let pass = &self.plan.layout(index).passes[0];
+            blocks += pass.blocks;
+            length = pass.block;
+            if let Some(parts) = frame.parts(0) {
+                odd += (0..pass.blocks).filter(|&block| parts.is_odd(pass.block_range(block).start)).count();
+            }
+        }
+        let blocks = blocks.max(1) as f64;
+        let share = (odd as f64 / blocks + 1.0 / libm::sqrt(blocks)).min(0.5);
+        (1.0 - libm::pow(1.0 - 2.0 * share, 1.0 / length as f64)) / 2.0
     }
 
     /// Marks the odd blocks of the pass that a frame opened alone, and searches them all.
     fn mark(&mut self, frame: u32, request: &mut Writer) -> Result<(), ReconcileError> {
         let layout = self.plan.layout(frame as usize);
-        let group = layout.groups[self.frames[frame as usize].groups - 1].clone();
+        let state = &mut self.frames[frame as usize];
+        let group = layout.groups[state.groups - 1].clone();
         if group.len() > 1 {
             return Ok(());
         }
         let pass = &layout.passes[group.start];
         for block in 0..pass.blocks {
-            let start = block * pass.block;
-            let PassState::Viewed(_, odd) = &self.frames[frame as usize].passes[group.start] else {
-                unreachable!("a pass that is opened alone is viewed")
-            };
-            let differs = odd[start / 64] >> (start % 64) & 1 == 1;
-            request.bit(differs);
-            if differs {
-                search(
-                    &mut self.searches,
-                    &mut self.frames[frame as usize],
-                    (frame, group.start as u32),
-                    start as u32,
-                )?;
+            let start = pass.block_range(block).start as u32;
+            let odd = state.is_free(group.start as u32, start);
+            request.bit(odd);
+            if odd {
+                let pass = group.start as u32;
+                let end = state.begin(pass, start)?;
+                self.searches.push(Search { frame, pass, start, end });
             }
         }
         Ok(())
     }
 
-    /// The odd parts of the first pass of a frame that has any, which are then searched all at once: parts of
-    /// one pass share no bit, so that no two searches find the same error.
-    fn next_odd(&mut self, frame: usize) -> Result<Option<(u32, u32, Vec<u32>)>, ReconcileError> {
-        let layout = self.plan.layout(frame);
-        let place = &self.plan.frames[frame];
-        let state = &mut self.frames[frame];
-        let passes = &state.passes;
-        state.suspects.retain(|&(pass, start)| match &passes[pass as usize] {
-            PassState::Viewed(_, odd) => odd[start as usize / 64] >> (start % 64) & 1 == 1,
-            _ => false,
-        });
-        state.suspects.sort_unstable();
-        state.suspects.dedup();
-        if state.suspects.is_empty() {
-            let odd = state
-                .passes
-                .iter()
-                .position(|pass| matches!(pass, PassState::Halves(odd) if odd[0] || odd[1]));
-            let Some(number) = odd else { return Ok(None) };
-            let PassState::Halves(halves) = state.passes[number] else { return Ok(None) };
-            let pass = &layout.passes[number];
+    /// Begins what is due in the frames that opened passes, and in those where a search ended.
+    fn begin(&mut self, touched: &[u32], request: &mut Writer) -> Result<(), ReconcileError> {
+        let mut begun = Vec::new();
+        for &frame in touched {
+            let layout = self.plan.layout(frame as usize);
+            let place = &self.plan.frames[frame as usize];
             let words = &self.words[place.first_word..][..layout.words];
-            let mut odd = vec![0; layout.words];
-            for (start, _) in [0, pass.block].into_iter().zip(halves).filter(|(_, odd)| *odd) {
-                odd[start / 64] |= 1 << (start % 64);
-                state.suspects.push((number as u32, start as u32));
+            let state = &mut self.frames[frame as usize];
+            let due = self.pace.due(state, layout, self.rate, words, &mut self.scratch);
+            for (pass, start) in due.begin {
+                let end = state.begin(pass, start)?;
+                begun.push(Search { frame, pass, start, end });
             }
-            state.passes[number] = PassState::Viewed(View::new(pass, words, &mut self.scratch), odd);
+            if due.open {
+                self.opening.push(frame);
+            }
         }
-        let first = state.suspects[0].0;
-        let count = match layout.passes[first as usize].half {
-            None => state.suspects.partition_point(|&(pass, _)| pass == first),
-            Some(_) => 1,
-        };
-        let starts: Vec<u32> = state.suspects.drain(..count).map(|(_, start)| start).collect();
-        for &start in &starts {
-            search(&mut self.searches, state, (frame as u32, first), start)?;
+        let lists = || begun.chunk_by(|a, b| (a.frame, a.pass) == (b.frame, b.pass));
+        request.number(lists().count() as u64);
+        let mut last = 0;
+        for list in lists() {
+            request.number(u64::from(list[0].frame - last));
+            last = list[0].frame;
+            request.number(u64::from(list[0].pass));
+            write_rising(request, &list.iter().map(|search| search.start).collect::<Vec<_>>());
         }
-        Ok(Some((frame as u32, first, starts)))
-    }
-
-    fn opening_cost(&self, frame: usize) -> u64 {
-        let layout = self.plan.layout(frame);
-        layout.groups[self.frames[frame].groups]
-            .clone()
-            .map(|pass| disclosed_blocks(layout, pass) as u64)
-            .sum()
-    }
-
-    fn write_opening(&self, request: &mut Writer) {
-        request.number(self.opening.len() as u64);
-        let mut least = 0;
-        for &frame in &self.opening {
-            request.number(u64::from(frame - least));
-            least = frame + 1;
-        }
+        self.searches.append(&mut begun);
+        Ok(())
     }
 }
 
-/// Begins to search the part that begins at `start` of the given pass of the given frame.
-fn search(
-    searches: &mut Vec<Search>,
-    state: &mut Frame,
-    (frame, pass): (u32, u32),
-    start: u32,
-) -> Result<(), ReconcileError> {
-    let PassState::Viewed(view, _) = &state.passes[pass as usize] else {
-        unreachable!("a search begins in a pass that is viewed")
-    };
-    let end = view.part_end(start as usize) as u32;
-    if end - start < 2 {
-        // The bit is known to be right.
-        return Err(ReconcileError::Contradiction);
+/// Writes how many there are, and the distance of each from the least that it can be.
+fn write_rising(request: &mut Writer, values: &[u32]) {
+    request.number(values.len() as u64);
+    let mut least = 0;
+    for &value in values {
+        request.number(u64::from(value - least));
+        least = value + 1;
     }
-    searches.push(Search { frame, pass, start, end });
-    state.searching += 1;
-    Ok(())
 }
 
 impl Drop for Corrector {

@@ -47,7 +47,9 @@
 
 mod corrector;
 mod efficiency;
+mod frame;
 mod plan;
+mod schedule;
 mod server;
 mod view;
 mod wire;
@@ -57,6 +59,7 @@ mod tests;
 
 pub use corrector::Corrector;
 pub use efficiency::{EfficiencyEstimate, efficiency_estimate};
+pub use schedule::Pace;
 pub use server::ParityServer;
 
 /// The longest block in bits.

@@ -108,8 +108,10 @@ impl ParityServer {
             return Err(ReconcileError::WrongRound { due: self.round, got: round });
         }
         self.narrow(&mut request)?;
+        let open = self.searches.len();
         self.begin_marked(&mut request)?;
         request.align()?;
+        self.give_up(&mut request, open)?;
         self.begin_listed(&mut request)?;
         let opening = self.read_opening(&mut request)?;
         request.end()?;
@@ -149,6 +151,28 @@ impl ParityServer {
             search.end - search.start > 1
         });
         result
+    }
+
+    /// Reads which of the first `open` searches are given up.
+    fn give_up(&mut self, request: &mut Reader<'_>, open: usize) -> Result<(), ReconcileError> {
+        let count = request.index(open)?;
+        let mut given_up = Vec::with_capacity(count);
+        let mut least = 0;
+        for _ in 0..count {
+            least += request.index(open)?;
+            given_up.push(least);
+            least += 1;
+        }
+        if least > open {
+            return Err(ReconcileError::Malformed("no such search"));
+        }
+        let mut given_up = given_up.into_iter().peekable();
+        let mut number = 0;
+        self.searches.retain(|_| {
+            number += 1;
+            given_up.next_if_eq(&(number - 1)).is_none()
+        });
+        Ok(())
     }
 
     /// Reads the marks on the blocks of the passes that were opened last.

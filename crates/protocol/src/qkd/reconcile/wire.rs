@@ -13,13 +13,17 @@
 //!    needs none, for it ends with the server's answer in any case, as do those whose odd half is a single bit;
 //! 3. a bit for each block of each pass that the server opened in its last reply, where this was one pass
 //!    alone: 1 if a search begins there. These bits follow those of item 2 in the same bytes;
-//! 4. other searches that begin: the number of lists, and for each list the frame's distance from that of the
-//!    list before, the pass, the number of searches, and the position where each begins, as the distance from
-//!    the one before. Where a search ends is known to both: parts are only ever split by searches;
-//! 5. the number of frames that open their next passes, and each frame's distance from the one before.
+//! 4. searches of item 2 that are given up: how many, and their numbers among those still open;
+//! 5. other searches that begin: the number of lists, and for each list the frame's distance from that of the
+//!    list before, the pass, how many searches, and the positions where they begin. Lists rise by frame and
+//!    pass. Where a part ends is known to both: parts are only ever split by searches;
+//! 6. frames that open their next passes: how many, and which.
+//!
+//! Numbers that rise (of items 4, 5 and 6) are written as the distance of each from the least that it can be: 0
+//! for the first, one more than the one before for the others.
 //!
 //! A **reply** is the round, then a bit for each open search in their order (those that went on, then those of
-//! item 3, then those of item 4), then for each frame of item 5 and each pass that it opens the parities of
+//! item 3, then those of item 5), then for each frame of item 6 and each pass that it opens the parities of
 //! all blocks except, after the first pass, the last block.
 
 use super::ReconcileError;
