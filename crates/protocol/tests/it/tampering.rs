@@ -69,7 +69,7 @@ fn tamper(
     assert!(altered >= least, "{altered} of {trials} changes of {seed} were to what tags cover");
 }
 
-fn flip_one_bit(dice: &mut Stream, bytes: &mut Vec<u8>) -> bool {
+fn flip_one_bit(dice: &mut Stream, bytes: &mut [u8]) -> bool {
     // Most frames are short questions of reconciliation: half of the flips go into the payload.
     let from = if dice.chance(0.5) { PAYLOAD } else { 0 };
     let at = from + dice.below((bytes.len() - from) as u64) as usize;
@@ -77,7 +77,7 @@ fn flip_one_bit(dice: &mut Stream, bytes: &mut Vec<u8>) -> bool {
     at >= PAYLOAD
 }
 
-fn change_header(dice: &mut Stream, bytes: &mut Vec<u8>) -> bool {
+fn change_header(dice: &mut Stream, bytes: &mut [u8]) -> bool {
     match dice.below(3) {
         // A tag is taken for payload, or the other way round; a frame too short for that is dropped.
         0 => bytes[1] = if bytes[1] == 4 { 5 } else { 4 },
@@ -97,27 +97,27 @@ fn cut_or_extend(dice: &mut Stream, bytes: &mut Vec<u8>) -> bool {
     bytes[1] == 4 || bytes.len() >= PAYLOAD + 24
 }
 
-fn replace(dice: &mut Stream, bytes: &mut Vec<u8>) -> bool {
+fn replace(dice: &mut Stream, bytes: &mut [u8]) -> bool {
     bytes[PAYLOAD..].iter_mut().for_each(|byte| *byte = dice.bits() as u8);
     bytes.len() > PAYLOAD + 4
 }
 
 #[test]
 fn flipped_bits_are_caught_with_a_tag_a_block() {
-    tamper(TagPolicy::EveryBlock, 1000, 1, 500, flip_one_bit);
+    tamper(TagPolicy::EveryBlock, 1000, 1, 500, |dice, bytes| flip_one_bit(dice, bytes));
 }
 
 #[test]
 fn flipped_bits_are_caught_with_a_tag_a_message() {
-    tamper(TagPolicy::EveryMessage, 700, 2, 400, flip_one_bit);
+    tamper(TagPolicy::EveryMessage, 700, 2, 400, |dice, bytes| flip_one_bit(dice, bytes));
 }
 
 #[test]
 fn other_changes_are_caught() {
     for (seed, tags) in [(3, TagPolicy::EveryBlock), (4, TagPolicy::EveryMessage)] {
-        tamper(tags, 80, seed, 0, change_header);
+        tamper(tags, 80, seed, 0, |dice, bytes| change_header(dice, bytes));
         tamper(tags, 80, seed + 10, 40, cut_or_extend);
-        tamper(tags, 80, seed + 20, 20, replace);
+        tamper(tags, 80, seed + 20, 20, |dice, bytes| replace(dice, bytes));
     }
 }
 

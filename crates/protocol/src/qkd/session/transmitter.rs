@@ -51,7 +51,8 @@ pub struct Transmitter {
 struct Window {
     number: u64,
     request: u64,
-    announcement: Announcement,
+    /// Without its pulses, which the hardware was asked for.
+    announcement: Announcement<'static>,
     preparations: Option<Preparations>,
 }
 
@@ -150,7 +151,7 @@ impl Transmitter {
         sink: &mut Sink<'_>,
     ) -> Result<(), &'static str> {
         let limits = &self.settings.limits;
-        let announcement =
+        let mut announcement =
             Announcement::decode(bytes, limits.window_clicks).map_err(|_| "bytes that announce nothing")?;
         if number != self.next_window {
             return Err("a window that is not the next");
@@ -175,7 +176,8 @@ impl Transmitter {
         let preparations = if clicks == 0 {
             Some(Preparations::default())
         } else {
-            sink.event(LinkEvent::Recall { request, pulses: announcement.pulses.clone() });
+            let pulses = core::mem::take(&mut announcement.pulses).into_owned();
+            sink.event(LinkEvent::Recall { request, pulses });
             None
         };
         self.windows.push_back(Window { number, request, announcement, preparations });
@@ -208,14 +210,14 @@ impl Transmitter {
             let (sifted, reply) = sifted.unwrap_or_else(|| {
                 // Nothing is known of these pulses: both ends keep none.
                 let none = SiftedWindow::empty(classes);
-                let clicks = announcement.pulses.len();
+                let clicks = announcement.bases.len();
                 (none, Reply::nothing(clicks, classes))
             });
             let reply = reply.encode();
             self.channel.send(Message::Sifted { window: number, reply: &reply }.encode(), false);
             let counts = WindowCounts {
                 pulses: announcement.pulse_count,
-                clicks: announcement.pulses.len() as u64,
+                clicks: announcement.bases.len() as u64,
                 double_clicks: announcement.double_clicks,
                 bias_current: None,
             };

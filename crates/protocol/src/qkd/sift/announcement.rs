@@ -6,10 +6,11 @@ use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_bits::BitString;
 use bellwether_units::Time;
 use core::ops::Range;
+use std::borrow::Cow;
 
 /// The clicks of one window as the receiver announces them: everything but the outcomes in the key basis.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
+pub struct Announcement<'a> {
     /// The first pulse of the window.
     pub first_pulse: PulseNumber,
     /// How many pulses the window spans.
@@ -19,18 +20,18 @@ pub struct Announcement {
     /// How many of the clicks had both detectors fire.
     pub double_clicks: u64,
     /// The pulse of each click, strictly rising, all within the window.
-    pub pulses: Vec<PulseNumber>,
+    pub pulses: Cow<'a, [PulseNumber]>,
     /// The basis of each click: 0 key, 1 check.
     pub bases: BitString,
     /// The outcome of each click in the check basis, in order.
     pub check_outcomes: BitString,
 }
 
-impl Announcement {
+impl<'a> Announcement<'a> {
     /// What to announce of a window, in pieces of at most `limit` clicks, each with the range of its clicks.
     ///
     /// `None` if the columns differ in length or the window reaches beyond the last pulse number.
-    pub fn pieces(detections: &Detections, limit: usize) -> Option<Vec<(Range<usize>, Self)>> {
+    pub fn pieces(detections: &'a Detections, limit: usize) -> Option<Vec<(Range<usize>, Self)>> {
         let clicks = detections.pulses.len();
         let end = detections.first_pulse.checked_add(detections.pulse_count)?;
         if detections.bases.len() != clicks || detections.outcomes.len() != clicks || limit == 0 {
@@ -53,7 +54,7 @@ impl Announcement {
                     pulse_count: last.checked_sub(first_pulse)?,
                     ended: detections.ended,
                     double_clicks: double,
-                    pulses: detections.pulses[from..to].to_vec(),
+                    pulses: Cow::Borrowed(&detections.pulses[from..to]),
                     check_outcomes: detections.outcomes.slice(from..to).select(&bases),
                     bases,
                 },
@@ -97,7 +98,7 @@ impl Announcement {
             return Err(Malformed::Value("the number of double clicks"));
         }
         let parameter = u32::from(input.u8()?);
-        let pulses = gaps::decode(input.block()?, clicks, first_pulse, end, parameter)?;
+        let pulses = Cow::Owned(gaps::decode(input.block()?, clicks, first_pulse, end, parameter)?);
         let bases = input.bits(clicks)?;
         let check_outcomes = input.bits(bases.count_ones())?;
         input.finish()?;

@@ -92,14 +92,16 @@ pub fn sift_received(
 
 /// The transmitter's share, and the reply for the receiver: what it had prepared in the announced pulses.
 ///
+/// The announcement's pulses may have been taken out: they are not looked at.
+///
 /// `None` if the preparations do not fit: another number of pulses, or a class that the source, with
 /// `classes` of them, does not have.
 pub fn sift_sent(
-    announcement: &Announcement,
+    announcement: &Announcement<'_>,
     preparations: &Preparations,
     classes: usize,
 ) -> Option<(SiftedWindow, Reply)> {
-    let clicks = announcement.pulses.len();
+    let clicks = announcement.bases.len();
     if preparations.bases.len() != clicks
         || preparations.bits.len() != clicks
         || preparations.intensities.len() != clicks
