@@ -1,3 +1,4 @@
 //! Tests of the whole product, in one binary.
 
+mod documents;
 mod tree;
