@@ -106,11 +106,42 @@ impl Network {
     }
 }
 
+/// Where a file has a line longer than [`SMALL`], which no network needs and a parser takes badly.
+fn long_line(text: &str) -> Option<usize> {
+    let mut start = 0;
+    text.split_inclusive('\n').find_map(|line| {
+        let here = start;
+        start += line.len();
+        (line.len() > SMALL).then_some(here)
+    })
+}
+
+/// What is wrong with the grammar of the beginning of a large file: garbage is told without parsing all of it.
+fn garbage(text: &str) -> Option<toml::de::Error> {
+    // Cut before a header, for a value may go on over several lines; should one be cut all the same, its end
+    // is what is missing, and only the whole file can tell whether it is there.
+    let mut most = SMALL.min(text.len());
+    while !text.is_char_boundary(most) {
+        most -= 1;
+    }
+    let beginning = &text[..text[..most].rfind("\n[")?];
+    let error = DeTable::parse(beginning).err()?;
+    let cut =
+        error.message().contains("unclosed") || error.span().is_none_or(|s| s.end + 4096 > beginning.len());
+    (!cut).then_some(error)
+}
+
 /// The file's table, or what is wrong with its grammar.
 fn grammar<'i>(text: &'i str, sink: &mut Sink<'_>) -> Option<DeTable<'i>> {
     let (table, errors) = if text.len() <= SMALL {
         let (table, errors) = DeTable::parse_recoverable(text);
         (Some(table), errors)
+    } else if let Some(start) = long_line(text) {
+        let message = "a line is longer than 1 MiB".to_owned();
+        sink.tell(start..start + 1, String::new, Problem::NotToml { message });
+        return None;
+    } else if let Some(error) = garbage(text) {
+        (None, vec![error])
     } else {
         match DeTable::parse(text) {
             Ok(table) => (Some(table), Vec::new()),

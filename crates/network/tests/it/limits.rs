@@ -53,6 +53,22 @@ fn garbage_of_some_megabytes_is_refused() {
 }
 
 #[test]
+fn a_large_file_is_read_to_its_end() {
+    let mut text = SMALL.to_owned();
+    let filler =
+        "# a line that says nothing, so that the file is large enough to be looked at in two steps\n";
+    text.push_str(&filler.repeat(12_000));
+    // A text over many lines, with what looks like a header in it, where the first step ends.
+    text.push_str("[node.C]\nnote = \"\"\"\n");
+    text.push_str(&"[not.a.header]\n".repeat(20_000));
+    text.push_str("\"\"\"\n");
+    let network = parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(network.nodes.len(), 3);
+    text.push_str("[node.A]\n");
+    assert!(matches!(refused(text.as_bytes()), Problem::Duplicate { .. }));
+}
+
+#[test]
 fn as_many_mistakes_as_a_file_can_hold_are_counted_and_a_few_shown() {
     let mut text = String::from("format = 1\nnetwork.name = \"x\"\n");
     for index in 0..50_000 {

@@ -110,10 +110,10 @@ proptest! {
 
     #[test]
     fn anything_is_overridden(path in "[a-z.*A-B0-9_]{1,40}", value in ".{1,30}") {
-        if let Ok(one) = Override::parse(&format!("{path}={value}")) {
-            if let Err(errors) = Network::parse(everything::FILE, "net.toml", &[one]) {
-                assert!(!errors.to_string().is_empty());
-            }
+        if let Ok(one) = Override::parse(&format!("{path}={value}"))
+            && let Err(errors) = Network::parse(everything::FILE, "net.toml", &[one])
+        {
+            assert!(!errors.to_string().is_empty());
         }
     }
 
