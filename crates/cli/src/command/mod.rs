@@ -19,7 +19,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args),
         Command::Rate(args) => rate::run(&args),
         Command::Profiles(args) => profiles::run(&args),
-        Command::Schema => Err(Failure::Input("the schema is not part of this build yet".to_owned())),
+        Command::Schema => output::print_json(&bellwether_network::schema()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "bellwether", &mut script);

@@ -154,6 +154,7 @@ fn json_is_one_value_on_standard_output() {
         "rate network.toml --link A-B --json",
         "rate network.toml --link A-B --sweep fibre.length=0km..100km:3 --json",
         "profiles --json",
+        "schema",
     ] {
         let output = bellwether(place.path(), line);
         assert_eq!(output.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&output.stderr));
