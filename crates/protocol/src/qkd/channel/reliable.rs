@@ -1,8 +1,12 @@
 //! In order and once, over frames that are lost, doubled, late and out of order.
 //!
 //! Cumulative acknowledgements, retransmission of each frame on its own timer, and a timeout adapted as in
-//! RFC 6298 (without a sample from frames that were sent more than once). Nothing here is trusted: an
-//! acknowledgement beyond what was sent is refused and what arrives ahead is bounded.
+//! RFC 6298 (without a sample from frames that were sent more than once). While nothing is acknowledged the
+//! timeout doubles and only the oldest frame is repeated, as a probe. As soon as something is, the timeout is
+//! back where it was, unless frames keep arriving only after they were repeated: then it stays until a round
+//! trip can be measured, as Karn's algorithm wants. A frame found missing by the acknowledgement of a repeated one is sent again at once, as
+//! in RFC 6582, so that a gap of many frames closes at the speed of round trips. Nothing here is trusted: an acknowledgement beyond what
+//! was sent is refused and what arrives ahead is bounded.
 
 use super::frame::renew_ack;
 use bellwether_units::{Duration, Time};
@@ -15,12 +19,16 @@ pub(super) struct Outbox {
     first: u64,
     bytes: usize,
     timeout: Timeout,
+    /// Whether the last acknowledgement was of repeated frames.
+    repeated: bool,
 }
 
 struct Sent {
     bytes: Vec<u8>,
     sent: Time,
     again: bool,
+    /// Known to be missing: due at once.
+    missing: bool,
 }
 
 /// The retransmission timeout of RFC 6298, in picoseconds.
@@ -28,6 +36,8 @@ struct Timeout {
     least: Duration,
     most: Duration,
     smoothed: Option<(u64, u64)>,
+    /// Without doubling.
+    adapted: Duration,
     current: Duration,
 }
 
@@ -42,17 +52,24 @@ impl Timeout {
         };
         self.smoothed = Some((mean, deviation));
         let wanted = mean.saturating_add(deviation.saturating_mul(4));
-        self.current = Duration::from_picoseconds(wanted).clamp(self.least, self.most);
+        self.adapted = Duration::from_picoseconds(wanted).clamp(self.least, self.most);
     }
     fn expire(&mut self) {
         self.current = self.current.saturating_mul(2).min(self.most);
+    }
+    /// The channel carries frames again.
+    fn restore(&mut self) {
+        self.current = self.adapted;
+    }
+    fn is_doubled(&self) -> bool {
+        self.current > self.adapted
     }
 }
 
 impl Outbox {
     pub(super) fn new(least: Duration, most: Duration) -> Self {
-        let timeout = Timeout { least, most, smoothed: None, current: least };
-        Self { frames: VecDeque::new(), first: 0, bytes: 0, timeout }
+        let timeout = Timeout { least, most, smoothed: None, adapted: least, current: least };
+        Self { frames: VecDeque::new(), first: 0, bytes: 0, timeout, repeated: false }
     }
     /// The sequence number that the next frame is to have.
     pub(super) fn next_sequence(&self) -> u64 {
@@ -67,34 +84,49 @@ impl Outbox {
     /// Keeps a frame that is sent now.
     pub(super) fn push(&mut self, now: Time, bytes: Vec<u8>) {
         self.bytes += bytes.len();
-        self.frames.push_back(Sent { bytes, sent: now, again: false });
+        self.frames.push_back(Sent { bytes, sent: now, again: false, missing: false });
     }
     /// Takes an acknowledgement: all before `ack` have arrived. False if it cannot be.
     pub(super) fn acknowledge(&mut self, now: Time, ack: u64) -> bool {
         if ack > self.next_sequence() {
             return false;
         }
-        let mut sample = None;
+        let mut last = None;
         let mut again = false;
         while self.first < ack {
             let Some(frame) = self.frames.pop_front() else { break };
             self.first += 1;
             self.bytes -= frame.bytes.len();
             again |= frame.again;
-            sample = Some(now.since(frame.sent));
+            last = Some(frame.sent);
         }
-        // After a retransmission it is not known which copy was acknowledged, nor how long a later frame
-        // waited behind a missing one.
-        if let Some(sample) = sample
-            && !again
-        {
-            self.timeout.sample(sample);
+        let Some(last) = last else { return true };
+        if again {
+            // After a retransmission it is not known which copy was acknowledged, nor how long a later frame
+            // waited behind a missing one.
+            if let Some(next) = self.frames.front_mut().filter(|next| next.sent <= last) {
+                next.missing = true;
+            }
+        } else {
+            self.timeout.sample(now.since(last));
+        }
+        let before = core::mem::replace(&mut self.repeated, again);
+        if !(again && before) {
+            self.timeout.restore();
         }
         true
     }
     /// When the next frame is due again.
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.frames.iter().map(|frame| frame.sent).min().map(|sent| sent.saturating_add(self.timeout.current))
+        let due = |frame: &Sent| match frame.missing {
+            true => Time::ZERO,
+            false => frame.sent.saturating_add(self.timeout.current),
+        };
+        self.frames.iter().take(self.watched()).map(due).min()
+    }
+    /// How many frames are repeated when their time has come.
+    fn watched(&self) -> usize {
+        if self.timeout.is_doubled() { 1 } else { self.frames.len() }
     }
     /// Since when the oldest frame has been without an answer.
     pub(super) fn is_waiting(&self) -> bool {
@@ -104,12 +136,18 @@ impl Outbox {
     pub(super) fn resend(&mut self, now: Time, ack: u64, mut send: impl FnMut(Vec<u8>)) {
         let timeout = self.timeout.current;
         let mut expired = false;
-        for frame in self.frames.iter_mut().filter(|frame| frame.sent.saturating_add(timeout) <= now) {
+        let watched = self.watched();
+        for frame in self.frames.iter_mut().take(watched) {
+            let due = frame.sent.saturating_add(timeout) <= now;
+            if !(due || frame.missing) {
+                continue;
+            }
             renew_ack(&mut frame.bytes, ack);
             frame.sent = now;
             frame.again = true;
+            frame.missing = false;
             send(frame.bytes.clone());
-            expired = true;
+            expired |= due;
         }
         if expired {
             self.timeout.expire();
@@ -214,6 +252,62 @@ mod tests {
             }
             assert_eq!(received, (0..total).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_gap_of_many_frames_closes_soon_after_a_cut_ends() {
+        // A frame every 10 ms over a channel with a round trip of 2 ms, cut from 0.5 s to 2.5 s.
+        let ms = |n| Time::ZERO + Duration::from_milliseconds(n);
+        let mut outbox = Outbox::new(Duration::from_milliseconds(50), Duration::from_whole_seconds(10));
+        let mut inbox = Inbox::new(256, 1 << 20);
+        let mut caught_up = None;
+        let mut acks: VecDeque<u64> = VecDeque::from([0, 0]);
+        for n in 0..6_000 {
+            let mut arrived = Vec::new();
+            if n % 10 == 0 && outbox.len() < 100 {
+                arrived.push(outbox.next_sequence());
+                let mut frame = vec![0u8; 18];
+                frame.extend_from_slice(&outbox.next_sequence().to_le_bytes());
+                outbox.push(ms(n), frame);
+            }
+            outbox.resend(ms(n), 0, |frame| {
+                arrived.push(u64::from_le_bytes(frame[18..].try_into().unwrap()));
+            });
+            let cut = (500..2_500).contains(&n);
+            for sequence in arrived.into_iter().filter(|_| !cut) {
+                inbox.insert(sequence, 100, || ());
+            }
+            while inbox.pop().is_some() {}
+            acks.push_back(inbox.next());
+            let ack = acks.pop_front().unwrap();
+            assert!(cut || outbox.acknowledge(ms(n), ack));
+            if n >= 2_500 && outbox.len() <= 1 {
+                caught_up.get_or_insert(n);
+            }
+        }
+        // The timeout has doubled to 3.2 s at most; then each of 100 frames takes a round trip.
+        let caught_up = caught_up.expect("the gap closes");
+        assert!(caught_up < 2_500 + 3_200 + 300, "{caught_up} ms");
+    }
+
+    #[test]
+    fn a_channel_that_becomes_slow_is_learnt() {
+        let ms = |n| Time::ZERO + Duration::from_milliseconds(n);
+        let mut outbox = Outbox::new(Duration::from_milliseconds(50), Duration::from_whole_seconds(10));
+        let (mut frames, mut sent, mut ack_at) = (0, 0, 0);
+        for n in 0..60_000 {
+            // One frame at a time; the round trip is 1 ms at first and 300 ms from 10 s on.
+            if outbox.len() == 0 {
+                outbox.push(ms(n), vec![0; 26]);
+                (frames, sent) = (frames + 1, sent + 1);
+                ack_at = n + if n < 10_000 { 1 } else { 300 };
+            }
+            outbox.resend(ms(n), 0, |_| sent += 1);
+            if n == ack_at {
+                assert!(outbox.acknowledge(ms(n), frames));
+            }
+        }
+        assert!(frames > 5_000 && sent < frames + 20, "{sent} sent for {frames} frames");
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             retransmit_after: Duration::from_milliseconds(50),
-            retransmit_at_most: Duration::from_whole_seconds(10),
+            retransmit_at_most: Duration::from_whole_seconds(2),
             silent_after: Duration::from_whole_seconds(10),
             stalled_after: Duration::from_whole_seconds(60),
             reopen_after: Duration::from_milliseconds(100),
