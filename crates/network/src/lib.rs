@@ -4,6 +4,7 @@
 //! is resolved to an identifier and every condition holds that the models and bounds rely on; or [`Errors`],
 //! which name the file, the line, the text at fault and the remedy, for all mistakes of the file at once.
 
+mod check;
 mod error;
 mod generate;
 mod lower;

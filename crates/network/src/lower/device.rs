@@ -1,8 +1,9 @@
 //! Transmitters and receivers, their profiles and their sources.
 
-use super::{NamedTable, check_standing};
+use super::NamedTable;
+use crate::check::{check_alone, check_keys};
 use crate::profile::library;
-use crate::reader::{Layer, Layers, Path, Reader, check_keys};
+use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::devices::{RECEIVER, SourceKind, TRANSMITTER};
 use crate::record::{Choice, Kind, Record};
 use crate::sink::Sink;
@@ -37,7 +38,7 @@ impl<'a, 'i> Devices<'a, 'i> {
             for NamedTable { name, layer, .. } in file.named(key, sink) {
                 let within = Path::top(key);
                 let path = within.below(name);
-                check_standing(layer, record, &path, sink);
+                check_alone(layer, record, &path, sink);
                 if let Some(value) = layer.table.get("profile") {
                     let problem = Problem::Condition {
                         what: format!("the profile `{name}`"),

@@ -1,7 +1,8 @@
 //! Links and their fibre, protocol and published figures.
 
 use super::device::source_name;
-use super::{Devices, Names, check_standing};
+use super::{Devices, Names};
+use crate::check::check_alone;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::link::{FIBRE, LINK, PROTOCOL};
 use crate::record::network::FILE;
@@ -35,7 +36,7 @@ impl<'a, 'i> Defaults<'a, 'i> {
         let Some(Kind::Table(record)) = FILE.field("defaults").map(|field| &field.kind) else { return none };
         let Some(reader) = file.table("defaults", record, sink) else { return none };
         if let Some(layer) = reader.layers.iter().next() {
-            check_standing(layer, record, &reader.path, sink);
+            check_alone(layer, record, &reader.path, sink);
         }
         Self {
             fibre: reader.value("fibre").and_then(Layer::of),

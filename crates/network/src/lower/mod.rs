@@ -6,8 +6,9 @@ mod event;
 mod link;
 mod node;
 
+use crate::check::check_keys;
 use crate::generate;
-use crate::reader::{Layer, Layers, Path, Reader, check_alone, check_keys};
+use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::network::FILE;
 use crate::record::{Kind, is_name};
 use crate::sink::Sink;
@@ -248,14 +249,4 @@ impl FromPlace for LinkId {
     fn from_place(place: usize) -> Self {
         Self(place as u32)
     }
-}
-
-/// Checks the tables of `[defaults]` or of profiles where they stand.
-pub(crate) fn check_standing(
-    layer: Layer<'_, '_>,
-    record: &'static crate::record::Record,
-    path: &Path<'_>,
-    sink: &mut Sink<'_>,
-) {
-    check_alone(layer, record, path, sink);
 }
