@@ -2,9 +2,10 @@
 
 use bellwether_cli::args::Args;
 use bellwether_network::{Network, Override};
+use bellwether_sim::expect::expectation;
 use bellwether_sim::run::{Observer, Options, simulate};
 use bellwether_sim::trace::TraceRecord;
-use bellwether_units::{Duration, Time};
+use bellwether_units::{Duration, LinkId, Time};
 use clap::Parser;
 use std::collections::BTreeSet;
 use std::fs;
@@ -121,13 +122,17 @@ fn commands() -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn whole_network_files_are_right() {
+fn whole_network_files_are_right_and_give_key() {
     let mut seen = 0;
     for (path, text) in pages() {
         for (line, block) in blocks(&text, "toml") {
             if block.starts_with("format = 1") {
                 let place = format!("{}:{line}", path.display());
-                Network::parse(&block, &place, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+                let network = Network::parse(&block, &place, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+                for (number, link) in network.links.iter().take(10).enumerate() {
+                    let expected = expectation(&network, LinkId(number as u32)).expect("devices that fit");
+                    assert_eq!(expected.no_key, None, "{place}: {} gives no key", link.name);
+                }
                 seen += 1;
             }
         }
