@@ -8,8 +8,14 @@
 pub enum PhotonNumbers {
     /// Poisson with this mean: phase-randomised coherent light.
     Poisson(f64),
-    /// Bose-Einstein with this mean, P_n = m^n / (1 + m)^(n+1): one mode of parametric down-conversion.
-    Thermal(f64),
+    /// Parametric down-conversion into equally strong modes, each Bose-Einstein: the negative binomial law
+    /// with generating function (1 + m (1 - z) / M)^-M. One mode has P_n = m^n / (1 + m)^(n+1).
+    Thermal {
+        /// The mean m over all modes.
+        mean: f64,
+        /// The number M of modes, at least 1.
+        modes: u32,
+    },
     /// P_0, P_1, ... given one by one; they sum to 1.
     Listed(Vec<f64>),
     /// One arm of a pair source, given what the herald detector in the other arm did: it stays silent at `n`
@@ -36,7 +42,13 @@ impl PhotonNumbers {
                 let log = f64::from(n) * libm::log(*mean) - mean - libm::lgamma(f64::from(n) + 1.0);
                 libm::exp(log)
             }
-            Self::Thermal(mean) => power(mean / (1.0 + mean)) / (1.0 + mean),
+            Self::Thermal { mean, modes: 1 } => power(mean / (1.0 + mean)) / (1.0 + mean),
+            Self::Thermal { mean, modes } => {
+                let (m, n) = (f64::from(*modes), f64::from(n));
+                let ways = libm::lgamma(n + m) - libm::lgamma(n + 1.0) - libm::lgamma(m);
+                let ratio = mean / m;
+                libm::exp(ways - m * libm::log1p(ratio)) * power(ratio / (1.0 + ratio))
+            }
             Self::Listed(list) => list.get(n as usize).copied().unwrap_or(0.0),
             Self::Heralded { pairs, efficiency, dark, clicked } => {
                 let silent = (1.0 - dark) * power(1.0 - efficiency);
@@ -51,7 +63,10 @@ impl PhotonNumbers {
     pub fn generating_function(&self, z: f64) -> f64 {
         match self {
             Self::Poisson(mean) => libm::exp(-mean * (1.0 - z)),
-            Self::Thermal(mean) => 1.0 / (1.0 + mean * (1.0 - z)),
+            Self::Thermal { mean, modes } => {
+                let m = f64::from(*modes);
+                libm::exp(-m * libm::log1p(mean / m * (1.0 - z)))
+            }
             Self::Listed(list) => list.iter().rev().fold(0.0, |sum, p| sum * z + p),
             Self::Heralded { pairs, efficiency, dark, clicked } => {
                 let herald = herald_probability(pairs, *efficiency, *dark, *clicked);
@@ -74,8 +89,11 @@ impl PhotonNumbers {
     fn fall(&self, z: f64, e: f64) -> f64 {
         match self {
             Self::Poisson(mean) => -self.generating_function(z) * libm::expm1(-mean * z * e),
-            Self::Thermal(mean) => {
-                mean * z * e * self.generating_function(z) * self.generating_function(z * (1.0 - e))
+            Self::Thermal { mean, modes } => {
+                let m = f64::from(*modes);
+                let light = mean / m;
+                let rise = libm::log1p(light * z * e / (1.0 + light * (1.0 - z)));
+                -self.generating_function(z) * libm::expm1(-m * rise)
             }
             // Σ P_n z^n (1 - (1-e)^n), with 1 - (1-e)^n = e Σ_{i<n} (1-e)^i.
             Self::Listed(list) => {
@@ -102,7 +120,7 @@ impl PhotonNumbers {
     /// The mean number of photons.
     pub fn mean(&self) -> f64 {
         match self {
-            Self::Poisson(mean) | Self::Thermal(mean) => *mean,
+            Self::Poisson(mean) | Self::Thermal { mean, .. } => *mean,
             Self::Listed(list) => list.iter().enumerate().map(|(n, p)| n as f64 * p).sum(),
             Self::Heralded { pairs, efficiency, dark, clicked } => {
                 let total = herald_probability(pairs, *efficiency, *dark, *clicked);
@@ -127,9 +145,8 @@ pub(crate) fn herald_probability(pairs: &PhotonNumbers, efficiency: f64, dark: f
 fn weighted_mean(pairs: &PhotonNumbers, z: f64) -> f64 {
     match pairs {
         PhotonNumbers::Poisson(mean) => mean * z * pairs.generating_function(z),
-        PhotonNumbers::Thermal(mean) => {
-            let g = pairs.generating_function(z);
-            mean * z * g * g
+        PhotonNumbers::Thermal { mean, modes } => {
+            mean * z * pairs.generating_function(z) / (1.0 + mean / f64::from(*modes) * (1.0 - z))
         }
         _ => (1..200u32).map(|n| f64::from(n) * pairs.probability(n) * libm::pow(z, f64::from(n))).sum(),
     }
@@ -149,10 +166,11 @@ mod tests {
         vec![
             PhotonNumbers::Poisson(0.48),
             PhotonNumbers::Poisson(0.0),
-            PhotonNumbers::Thermal(0.3),
+            PhotonNumbers::Thermal { mean: 0.3, modes: 1 },
+            PhotonNumbers::Thermal { mean: 0.3, modes: 7 },
             PhotonNumbers::Listed(vec![0.6, 0.39, 0.01]),
-            heralded(PhotonNumbers::Thermal(0.05), true),
-            heralded(PhotonNumbers::Thermal(0.05), false),
+            heralded(PhotonNumbers::Thermal { mean: 0.05, modes: 3 }, true),
+            heralded(PhotonNumbers::Thermal { mean: 0.05, modes: 1 }, false),
             heralded(PhotonNumbers::Poisson(0.1), true),
             heralded(PhotonNumbers::Poisson(0.1), false),
         ]

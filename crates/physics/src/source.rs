@@ -17,6 +17,8 @@ pub struct Intensity {
 pub enum PairStatistics {
     /// One Schmidt mode: Bose-Einstein.
     Thermal,
+    /// So many equally strong modes, at least 1: negative binomial.
+    Modes(u32),
     /// Very many modes: Poisson.
     Poisson,
 }
@@ -119,7 +121,8 @@ impl Source {
         checked("herald efficiency", herald_efficiency)?;
         checked("herald dark count probability", herald_dark)?;
         let pairs = match statistics {
-            PairStatistics::Thermal => PhotonNumbers::Thermal(mean_pairs),
+            PairStatistics::Thermal => PhotonNumbers::Thermal { mean: mean_pairs, modes: 1 },
+            PairStatistics::Modes(modes) => PhotonNumbers::Thermal { mean: mean_pairs, modes: modes.max(1) },
             PairStatistics::Poisson => PhotonNumbers::Poisson(mean_pairs),
         };
         let class = |clicked| {

@@ -15,6 +15,7 @@ fn block() -> BlockStatistics {
     BlockStatistics {
         key: vec![class(8_178_000, 82_000), class(1_822_000, 18_300)],
         check: vec![class(100_960, 1_010), class(22_490, 226)],
+        pulses: 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the formulas expect of a link: rates without sampling.
 
-use crate::optics::Optics;
+use crate::optics::{self, Optics};
 use crate::run::RunError;
 use bellwether_network::{Bound as BoundChoice, CascadeVariant as VariantChoice, Link, Network};
 use bellwether_physics::{Basis, LinkModel};
@@ -60,7 +60,7 @@ pub fn expectation(network: &Network, link: LinkId) -> Result<Expectation, RunEr
     // Blocks of 10^15 bits: what is left of finite-size effects is below the figures shown.
     let endless = plan(link, &expected, 1e15);
     let eta = link.fibre.loss().transmittance();
-    let pulses_per_s = link.mean_pulse_rate();
+    let pulses_per_s = optics::pulse_rate(link);
     let blank = Expectation {
         setting: None,
         length_km: link.fibre.length.kilometres(),
@@ -100,6 +100,7 @@ pub(crate) fn bound_of(link: &Link) -> Bound {
     match link.protocol.bound {
         BoundChoice::Rusca2018 => Bound::OneDecoyRusca,
         BoundChoice::Lim2014 => Bound::TwoDecoyLim,
+        BoundChoice::Tomamichel2012 if several_photons(link) > 0.0 => Bound::SinglePhotonTagged,
         BoundChoice::Tomamichel2012 => Bound::SinglePhotonTomamichel,
     }
 }
@@ -125,8 +126,17 @@ pub(crate) fn classes_of(link: &Link) -> Vec<SourceClass> {
         bellwether_network::Source::WeakCoherent { intensities } => {
             intensities.iter().map(|i| SourceClass::new(i.mean_photons, i.probability)).collect()
         }
-        source => vec![SourceClass::new(source.mean_photons(), 1.0)],
+        _ => {
+            let [key, several] = [link.protocol.key_basis_probability, several_photons(link)];
+            let tagged = [key, 1.0 - key].map(|basis| several * basis * basis);
+            vec![SourceClass::single_photons(optics::single_photon_brightness(link), tagged)]
+        }
     }
+}
+
+/// The probability that a pulse of a source without decoys leaves with several photons.
+fn several_photons(link: &Link) -> f64 {
+    optics::photon_probabilities(link).map_or(0.0, |[_, several]| several)
 }
 
 fn plan(link: &Link, expected: &ExpectedLink, block_bits: f64) -> Result<Plan, NoKey> {
@@ -151,7 +161,7 @@ pub(crate) fn expected_link(link: &Link, model: &LinkModel) -> ExpectedLink {
         check: classes(Basis::Check),
         key_sifting: sifting(Basis::Key),
         check_sifting: sifting(Basis::Check),
-        clock: Frequency::from_hertz(link.mean_pulse_rate()),
+        clock: Frequency::from_hertz(optics::pulse_rate(link)),
         // The model's gains are those after dead time already.
         saturation: 1.0,
     }

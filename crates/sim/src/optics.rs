@@ -6,7 +6,7 @@ use bellwether_network as network;
 use bellwether_network::{Attenuation, EavesdropperBasis, Link, Source as SourceDescription};
 use bellwether_physics as physics;
 use bellwether_physics::LinkParameters;
-use bellwether_units::{Angle, Duration, Loss, Stream, Time};
+use bellwether_units::{Angle, Duration, Frequency, Loss, Stream, Time};
 
 /// A loss through which nothing comes: a cut fibre.
 const OPAQUE: Loss = Loss::from_decibels(1000.0);
@@ -155,9 +155,12 @@ fn parameters(link: &Link) -> Result<LinkParameters, String> {
         SourceDescription::SinglePhoton { brightness, g2 } => {
             physics::Source::single_photon(*brightness, *g2)
         }
-        SourceDescription::Heralded { .. } => heralded(&link.transmitter.source),
+        SourceDescription::Heralded { .. } => single_photons(photon_probabilities(link).unwrap_or_default()),
     }
     .map_err(|e| e.to_string())?;
+    // A heralded source sends fewer pulses than its clock ticks, each as long as the others'.
+    let ticks = pulse_rate(link) / link.mean_pulse_rate();
+    let clock = Frequency::from_hertz(link.transmitter.clock.hertz() * ticks);
     let d = &link.receiver.detector;
     let detector = physics::Detector::new(physics::DetectorParameters {
         kind: match d.technology {
@@ -169,7 +172,7 @@ fn parameters(link: &Link) -> Result<LinkParameters, String> {
         },
         efficiency: d.efficiency,
         dark_counts: physics::DarkCounts::Rate(d.dark_count_rate),
-        gate: d.gate,
+        gate: d.gate.or_else(|| (ticks < 1.0).then(|| link.gate())),
         dead_time: d.dead_time,
         dead_time_scope: match d.dead_time_scope {
             network::DeadTimeScope::Common => physics::DeadTimeScope::Common,
@@ -194,11 +197,45 @@ fn parameters(link: &Link) -> Result<LinkParameters, String> {
         misalignment: physics::Misalignment::from_error(link.fibre.misalignment)
             .map_err(|e| e.to_string())?,
         background_photons: background(link)?,
-        ..LinkParameters::new(link.transmitter.clock, source, link.fibre.loss(), detector)
+        ..LinkParameters::new(clock, source, link.fibre.loss(), detector)
     })
 }
 
-fn heralded(source: &SourceDescription) -> Result<physics::Source, physics::SourceError> {
+/// How many pulses a second leave the transmitter, bursts averaged. A heralded source lets a pulse out only if
+/// its herald clicked.
+pub(crate) fn pulse_rate(link: &Link) -> f64 {
+    link.mean_pulse_rate() * herald(&link.transmitter.source).map_or(1.0, |herald| herald.probability)
+}
+
+/// For a source without decoys: the probabilities that a pulse leaves with one photon and with several.
+pub(crate) fn photon_probabilities(link: &Link) -> Option<[f64; 2]> {
+    match &link.transmitter.source {
+        SourceDescription::WeakCoherent { .. } => None,
+        SourceDescription::SinglePhoton { brightness, g2 } => {
+            let several = g2 * brightness * brightness / 2.0;
+            Some([brightness - 2.0 * several, several])
+        }
+        source @ SourceDescription::Heralded { .. } => herald(source).map(|herald| herald.photons),
+    }
+}
+
+/// The mean photon number of a source without decoys.
+pub(crate) fn single_photon_brightness(link: &Link) -> f64 {
+    photon_probabilities(link).map_or(0.0, |[one, several]| one + 2.0 * several)
+}
+
+/// What a heralded source sends.
+struct Herald {
+    /// How likely a pulse's herald clicks.
+    probability: f64,
+    /// The probabilities that such a pulse leaves with one photon and with several.
+    photons: [f64; 2],
+}
+
+/// Pairs of a pulse whose herald clicked, thinned by the coupling to the transmitter's output.
+fn herald(source: &SourceDescription) -> Option<Herald> {
+    /// Beyond so many pairs nothing is left to count.
+    const MOST_PAIRS: u32 = 200;
     let SourceDescription::Heralded {
         mean_pairs,
         modes,
@@ -207,12 +244,29 @@ fn heralded(source: &SourceDescription) -> Result<physics::Source, physics::Sour
         coupling,
     } = source
     else {
-        unreachable!("called for heralded sources only")
+        return None;
     };
-    let _ = coupling;
-    let statistics =
-        if *modes == 1 { physics::PairStatistics::Thermal } else { physics::PairStatistics::Poisson };
-    physics::Source::heralded(statistics, *mean_pairs, *herald_efficiency, *herald_dark_probability)
+    let statistics = physics::PairStatistics::Modes(*modes);
+    let pairs =
+        physics::Source::heralded(statistics, *mean_pairs, *herald_efficiency, *herald_dark_probability)
+            .ok()?;
+    let photons = pairs.photons(0);
+    let [mut none, mut one] = [0.0; 2];
+    for n in 0..MOST_PAIRS {
+        let (p, lost) = (photons.probability(n), 1.0 - coupling);
+        none += p * libm::pow(lost, f64::from(n));
+        if n > 0 {
+            one += p * f64::from(n) * coupling * libm::pow(lost, f64::from(n - 1));
+        }
+    }
+    Some(Herald { probability: pairs.probability(0), photons: [one, (1.0 - none - one).max(0.0)] })
+}
+
+/// A source of single photons with these probabilities of one and of several (taken to be two) photons.
+fn single_photons([one, several]: [f64; 2]) -> Result<physics::Source, physics::SourceError> {
+    let brightness = one + 2.0 * several;
+    let g2 = if brightness > 0.0 { 2.0 * several / (brightness * brightness) } else { 0.0 };
+    physics::Source::single_photon(brightness, g2)
 }
 
 /// Raman photons that reach the receiver in a window, of all classical channels together.

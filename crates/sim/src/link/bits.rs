@@ -90,7 +90,7 @@ impl BitsLink {
                 intensities: classes.iter().map(|class| class.probability).collect(),
             },
             invented: stream(network, id, seed, "invented preparations"),
-            pulse_rate: link.mean_pulse_rate(),
+            pulse_rate: crate::optics::pulse_rate(link),
             window_pulses: window_pulses(network, link, honest.click_probability()),
             delay: link.fibre.delay(),
             monitor: link.receiver.detector.bias_current_monitor,

@@ -72,10 +72,13 @@ impl BlocksLink {
         let watch = Watch::new(&link, &optics)?;
         let honest = optics.honest()?;
         let model = optics.at(Time::ZERO, timeline.at(Time::ZERO).0)?;
-        let per_pulse =
-            honest.sifted_rate(bellwether_physics::Basis::Key).per_second() / link.transmitter.clock.hertz();
-        let window =
-            window_pulses(network, &link, honest.click_rate().per_second() / link.transmitter.clock.hertz());
+        let per_pulse = honest.sifted_rate(bellwether_physics::Basis::Key).per_second()
+            / honest.parameters().clock.hertz();
+        let window = window_pulses(
+            network,
+            &link,
+            honest.click_rate().per_second() / honest.parameters().clock.hertz(),
+        );
         let classes = classes_of(&link);
         let mut process = Self {
             open: OpenBlock::new(Time::ZERO, 0, classes.len()),
@@ -85,7 +88,7 @@ impl BlocksLink {
             sampler: BlockSampler::new(&model),
             counting: stream(network, id, seed, "block counts"),
             fate: stream(network, id, seed, "block fate"),
-            pulse_rate: link.mean_pulse_rate(),
+            pulse_rate: crate::optics::pulse_rate(&link),
             delay: link.message_delay,
             window_clicks: libm::round(window as f64 * per_pulse) as u64,
             end,
@@ -361,6 +364,7 @@ impl OpenBlock {
         self.pulses += counts.pulses;
         self.clicks += counts.clicks;
         self.double_clicks += counts.double_clicks;
+        self.statistics.pulses += counts.pulses;
         for (basis, classes) in [&mut self.statistics.key, &mut self.statistics.check].into_iter().enumerate()
         {
             for (k, class) in classes.iter_mut().enumerate() {

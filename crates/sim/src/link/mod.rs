@@ -123,7 +123,7 @@ fn stream(network: &Network, link: LinkId, seed: u64, purpose: &str) -> Stream {
 /// would hold too many clicks to be kept at hand.
 fn window_pulses(network: &Network, link: &Link, clicks_per_pulse: f64) -> u64 {
     const MOST_CLICKS: f64 = 131_072.0;
-    let wanted = network.run.window.seconds() * link.mean_pulse_rate();
+    let wanted = network.run.window.seconds() * crate::optics::pulse_rate(link);
     let most = MOST_CLICKS / clicks_per_pulse.max(1e-12);
     libm::floor(wanted.min(most)).max(1.0) as u64
 }

@@ -41,7 +41,7 @@ impl Watch {
         let dark = optics.dark()?;
         let expected = expected_link(link, &honest);
         let mut baseline = Baseline::planned(&expected, dark.click_probability());
-        baseline.clicks_per_pulse = honest.click_rate().per_second() / link.transmitter.clock.hertz();
+        baseline.clicks_per_pulse = honest.click_rate().per_second() / honest.parameters().clock.hertz();
         let double = honest.double_click_probability() / baseline.clicks_per_pulse;
         baseline.double_clicks_per_click = Some(double).filter(|double| *double > 0.0);
         baseline.bias_current_limit = link

@@ -1,4 +1,5 @@
 //! The simulator as a library user meets it, in one binary.
 
+mod sources;
 mod support;
 mod whole_run;

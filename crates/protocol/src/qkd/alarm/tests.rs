@@ -60,7 +60,7 @@ impl Block {
                 })
                 .collect::<Vec<_>>()
         };
-        let statistics = BlockStatistics { key: basis(0.81, rng), check: basis(0.01, rng) };
+        let statistics = BlockStatistics { key: basis(0.81, rng), check: basis(0.01, rng), pulses };
         let matched = statistics.total(Basis::Key).sifted + statistics.total(Basis::Check).sifted;
         let clicks = matched + binomial(pulses, 0.18 * gain, rng);
         let double_clicks = binomial(clicks, doubles, rng);
@@ -222,6 +222,7 @@ proptest! {
         let statistics = BlockStatistics {
             key: counts[..3].iter().map(class).collect(),
             check: counts[3..].iter().map(class).collect(),
+            pulses,
         };
         let seen = BlockObservation {
             block: BlockId(0),

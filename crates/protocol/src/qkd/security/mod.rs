@@ -21,6 +21,7 @@
 //! let statistics = BlockStatistics {
 //!     key: vec![class(8_178_000, 82_000), class(1_822_000, 18_300)],
 //!     check: vec![class(100_960, 1_010), class(22_490, 226)],
+//!     ..BlockStatistics::default()
 //! };
 //! let parameters = SecurityParameters { secrecy: 1e-9, correctness: 1e-15 };
 //! let certificate = key_length(Bound::OneDecoyRusca, &source, &statistics, 940_000, &parameters)?;

@@ -100,6 +100,7 @@ fn draft(
     let mut statistics = ExpectedStatistics {
         key: detected(&link.key, link.key_sifting),
         check: detected(&link.check, link.check_sifting),
+        pulses: 0.0,
     };
     let per_pulse = statistics.total(Basis::Key).sifted;
     // Also takes what is not a number.
@@ -107,6 +108,7 @@ fn draft(
         return Err(NoKey::Empty { basis: Basis::Key });
     }
     let pulses = block_bits / per_pulse;
+    statistics.pulses = pulses;
     for counts in statistics.key.iter_mut().chain(&mut statistics.check) {
         counts.sifted *= pulses;
         counts.errors *= pulses;

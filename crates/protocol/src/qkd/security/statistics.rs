@@ -3,19 +3,28 @@
 use super::NoKey;
 use crate::hardware::Basis;
 
-/// One intensity of a phase-randomised weak coherent source.
+/// One intensity of a phase-randomised weak coherent source, or a source of single photons.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SourceClass {
     /// Mean photon number of a pulse.
     pub mean_photons: f64,
     /// The probability with which the source chooses this intensity.
     pub probability: f64,
+    /// For a source of single photons that is not perfect: the probabilities that a pulse leaves with several
+    /// photons and that both ends then use the key basis, or the check basis. Weak coherent sources need none:
+    /// their decoys tell.
+    pub several_photons: [f64; 2],
 }
 
 impl SourceClass {
     /// The intensity with `mean_photons` a pulse, chosen with `probability`.
     pub const fn new(mean_photons: f64, probability: f64) -> Self {
-        Self { mean_photons, probability }
+        Self { mean_photons, probability, several_photons: [0.0; 2] }
+    }
+    /// A source of single photons: with probability `mean_photons` a pulse holds one, and with those of
+    /// `several_photons` it holds more and is used in the key or the check basis at both ends.
+    pub const fn single_photons(mean_photons: f64, several_photons: [f64; 2]) -> Self {
+        Self { mean_photons, probability: 1.0, several_photons }
     }
 }
 
@@ -43,6 +52,9 @@ pub struct BlockStatistics {
     pub key: Vec<ClassCounts>,
     /// The check basis. These bits are disclosed.
     pub check: Vec<ClassCounts>,
+    /// The pulses that the detections came from, whatever their bases: what the bound for imperfect sources
+    /// of single photons needs. The others leave it out of account.
+    pub pulses: u64,
 }
 
 impl BlockStatistics {
@@ -51,6 +63,7 @@ impl BlockStatistics {
         Self {
             key: vec![ClassCounts::default(); intensities],
             check: vec![ClassCounts::default(); intensities],
+            pulses: 0,
         }
     }
     /// The counts of `basis` by intensity.
@@ -89,6 +102,8 @@ pub struct ExpectedStatistics {
     pub key: Vec<ExpectedCounts>,
     /// The check basis.
     pub check: Vec<ExpectedCounts>,
+    /// The pulses.
+    pub pulses: f64,
 }
 
 impl ExpectedStatistics {
@@ -114,7 +129,11 @@ impl ExpectedStatistics {
                 })
                 .collect()
         };
-        BlockStatistics { key: round(&self.key), check: round(&self.check) }
+        BlockStatistics {
+            key: round(&self.key),
+            check: round(&self.check),
+            pulses: libm::round(self.pulses) as u64,
+        }
     }
     /// Refuses lists of a length other than `classes`, and counts that cannot be.
     pub(super) fn validate(&self, classes: usize) -> Result<(), NoKey> {
@@ -145,7 +164,7 @@ impl From<&BlockStatistics> for ExpectedStatistics {
                 .map(|c| ExpectedCounts { sifted: c.sifted as f64, errors: c.errors as f64 })
                 .collect()
         };
-        Self { key: list(&statistics.key), check: list(&statistics.check) }
+        Self { key: list(&statistics.key), check: list(&statistics.check), pulses: statistics.pulses as f64 }
     }
 }
 
@@ -156,12 +175,15 @@ mod tests {
     #[test]
     fn totals_are_sums_and_rates_are_ratios() {
         let class = |sifted, errors| ClassCounts { sifted, errors };
-        let block =
-            BlockStatistics { key: vec![class(90, 1), class(10, 1)], check: vec![class(0, 0), class(0, 0)] };
+        let block = BlockStatistics {
+            key: vec![class(90, 1), class(10, 1)],
+            check: vec![class(0, 0), class(0, 0)],
+            pulses: 7,
+        };
         assert_eq!(block.total(Basis::Key), class(100, 2));
         assert_eq!(block.error_rate(Basis::Key), Some(0.02));
         assert_eq!(block.error_rate(Basis::Check), None);
-        let huge = BlockStatistics { key: vec![class(u64::MAX, u64::MAX); 2], check: vec![] };
+        let huge = BlockStatistics { key: vec![class(u64::MAX, u64::MAX); 2], ..BlockStatistics::default() };
         assert_eq!(huge.total(Basis::Key), class(u64::MAX, u64::MAX));
         assert_eq!(ExpectedStatistics::from(&block).rounded(), block);
     }

@@ -67,6 +67,7 @@ impl Block {
     pub(super) fn append(&mut self, now: Time, counts: WindowCounts, sifted: SiftedWindow) {
         self.opened.get_or_insert(now);
         self.pulses = self.pulses.saturating_add(counts.pulses);
+        self.statistics.pulses = self.pulses;
         self.clicks = self.clicks.saturating_add(counts.clicks);
         self.double_clicks = self.double_clicks.saturating_add(counts.double_clicks);
         if let Some(current) = counts.bias_current {

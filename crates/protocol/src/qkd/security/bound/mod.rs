@@ -42,6 +42,12 @@ pub enum Bound {
     /// A true single-photon source: Tomamichel et al., Nat. Commun. 3, 634 (2012), equation (2). Never for
     /// weak coherent pulses.
     SinglePhotonTomamichel,
+    /// A source of single photons that sometimes emits several: every bit that may have come from several is
+    /// taken to be known (tagged: Gottesman, Lo, Lütkenhaus & Preskill, Quantum Inf. Comput. 4, 325 (2004)),
+    /// and the rest is as [`SinglePhotonTomamichel`](Self::SinglePhotonTomamichel). How many there may be
+    /// follows from the pulses sent by a Chernoff bound. Secrecy is divided into 6 parts: 4 for the phase
+    /// errors and one for each basis' tagged bits.
+    SinglePhotonTagged,
 }
 
 /// How a bound departs from its print.
@@ -65,6 +71,9 @@ impl Bound {
             Self::TwoDecoyLimPrinted => "Lim et al., Phys. Rev. A 89, 022307 (2014), eqs. (1)-(5)",
             Self::TwoDecoyTight => "Lim et al., Phys. Rev. A 89, 022307 (2014), eqs. (1)-(5), tight",
             Self::SinglePhotonTomamichel => "Tomamichel et al., Nat. Commun. 3, 634 (2012), eq. (2)",
+            Self::SinglePhotonTagged => {
+                "Tomamichel et al., Nat. Commun. 3, 634 (2012), eq. (2), bits of several photons tagged"
+            }
         }
     }
     /// How many intensities the source has.
@@ -72,7 +81,7 @@ impl Bound {
         match self {
             Self::OneDecoyRusca | Self::OneDecoyTight | Self::OneDecoyWiesemann => 2,
             Self::TwoDecoyLim | Self::TwoDecoyLimPrinted | Self::TwoDecoyTight => 3,
-            Self::SinglePhotonTomamichel => 1,
+            Self::SinglePhotonTomamichel | Self::SinglePhotonTagged => 1,
         }
     }
     /// Into how many equal parts the proof divides the secrecy parameter.
@@ -82,6 +91,7 @@ impl Bound {
             Self::OneDecoyWiesemann => 15.0,
             Self::TwoDecoyLim | Self::TwoDecoyLimPrinted | Self::TwoDecoyTight => 21.0,
             Self::SinglePhotonTomamichel => 4.0,
+            Self::SinglePhotonTagged => 6.0,
         }
     }
     const fn form(self) -> Form {
@@ -113,6 +123,9 @@ impl Bound {
                 ("errors by intensity", 2.0),
             ],
             Self::SinglePhotonTomamichel => &[("phase errors and privacy amplification", 4.0)],
+            Self::SinglePhotonTagged => {
+                &[("phase errors and privacy amplification", 4.0), ("pulses of several photons", 2.0)]
+            }
         };
         Epsilons {
             secrecy: shares.iter().map(|&(of, n)| EpsilonPart { of, value: n * part }).collect(),
@@ -126,6 +139,7 @@ impl Bound {
         let secrecy = match self {
             Self::OneDecoyWiesemann => 4.0 * (log2(inverse) - 0.25),
             Self::SinglePhotonTomamichel => 2.0 * log2(1.0 / parameters.secrecy),
+            Self::SinglePhotonTagged => 2.0 * log2(1.5 / parameters.secrecy),
             _ => 6.0 * log2(inverse),
         };
         vec![
@@ -151,6 +165,16 @@ impl Bound {
         let sum: f64 = source.iter().map(|class| class.probability).sum();
         if libm::fabs(sum - 1.0) > 1e-6 {
             return unsuitable(format!("the probabilities of its intensities sum to {sum}, not 1"));
+        }
+        for tagged in source.iter().flat_map(|class| class.several_photons) {
+            if !(0.0..=1.0).contains(&tagged) {
+                return unsuitable(format!("a pulse has several photons with probability {tagged}"));
+            }
+            if tagged > 0.0 && self != Self::SinglePhotonTagged {
+                return unsuitable(
+                    "its pulses may hold several photons and nothing tells how many".to_owned(),
+                );
+            }
         }
         match *source {
             [one] if one.mean_photons > 1.0 => {
@@ -185,7 +209,9 @@ impl Bound {
             Self::TwoDecoyLim | Self::TwoDecoyLimPrinted | Self::TwoDecoyTight => {
                 two_decoy::evaluate(source, statistics, margins)
             }
-            Self::SinglePhotonTomamichel => single_photon::evaluate(statistics, margins),
+            Self::SinglePhotonTomamichel | Self::SinglePhotonTagged => {
+                single_photon::evaluate(source, statistics, margins)
+            }
         }
     }
 }

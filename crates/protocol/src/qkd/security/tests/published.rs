@@ -17,7 +17,7 @@ fn tomamichel_2012_at_its_best_split() {
     let length = |k: f64| {
         let n = 1e5 - k;
         let counts = |sifted: f64| vec![ExpectedCounts { sifted, errors: 0.02 * sifted }];
-        let statistics = ExpectedStatistics { key: counts(n), check: counts(k) };
+        let statistics = ExpectedStatistics { key: counts(n), check: counts(k), pulses: 0.0 };
         let leak = reconciliation_leak(n, 0.02, 1.1);
         certify(Bound::SinglePhotonTomamichel, &source, statistics, leak, &parameters).unwrap().length
     };

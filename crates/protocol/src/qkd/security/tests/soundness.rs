@@ -68,7 +68,8 @@ fn failures(bound: Bound, source: &[SourceClass], channel: &Channel, secrecy: f6
     for _ in 0..10_000 {
         let key = channel.sample(source, 1_000_000, &mut rng);
         let check = channel.sample(source, 100_000, &mut rng);
-        let statistics = ExpectedStatistics { key: key.classes.clone(), check: check.classes.clone() };
+        let statistics =
+            ExpectedStatistics { key: key.classes.clone(), check: check.classes.clone(), pulses: 0.0 };
         // In the key basis the errors of single photons stand for those that the check basis would have seen.
         let phase_error = key.single_errors / key.single;
         for (failed, margins) in failed.iter_mut().zip([bound.margins(secrecy), Margins::NONE]) {
