@@ -58,6 +58,7 @@ pub trait Protocol {
 
     /// The only way to move the machine. Effects are appended to `out` in the order in which they must be
     /// carried out. `rng` must be cryptographically strong wherever keys matter.
+    #[expect(clippy::type_complexity, reason = "an alias would hide what a machine may want done")]
     fn handle(
         &mut self,
         now: Time,

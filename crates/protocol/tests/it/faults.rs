@@ -72,6 +72,14 @@ fn schedules_of_faults_with_a_tag_a_message_fourth_quarter() {
     schedules(750..1000, TagPolicy::EveryMessage);
 }
 
+/// The same, many more times.
+#[test]
+#[ignore = "takes minutes; the thousand above run always"]
+fn ten_thousand_schedules_of_faults() {
+    schedules(1000..6000, TagPolicy::EveryBlock);
+    schedules(6000..11_000, TagPolicy::EveryMessage);
+}
+
 #[test]
 fn a_quiet_link_gives_equal_keys_and_no_alarm() {
     for tags in [TagPolicy::EveryBlock, TagPolicy::EveryMessage] {

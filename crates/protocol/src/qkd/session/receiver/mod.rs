@@ -1,13 +1,15 @@
 //! The machine of the end that detects the pulses.
 
+mod windows;
+
 use super::block::{Block, WindowCounts, verification_bits};
 use super::message::{DiscardCode, Distil, Message};
 use super::watch::Watch;
 use super::{
     DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, ReceiverCommand,
-    SettingsError, Sink, SkipReason,
+    SettingsError, Sink,
 };
-use crate::hardware::{Basis, Detections, PulseNumber};
+use crate::hardware::{Basis, PulseNumber};
 use crate::machine::{Input, Output, Protocol};
 use crate::qkd::alarm::{Alarm, AlarmKind, Reading};
 use crate::qkd::amplify::{Amplification, seed_len};
@@ -15,7 +17,6 @@ use crate::qkd::authenticate::Direction;
 use crate::qkd::channel::{Channel, Delivery};
 use crate::qkd::reconcile::{CascadeSettings, Corrector, Step};
 use crate::qkd::security::Certificate;
-use crate::qkd::sift::{Announcement, Reply, sift_received};
 use crate::qkd::verify;
 use bellwether_bits::{BitString, SecretBits};
 use bellwether_units::{BlockId, Time};
@@ -107,58 +108,6 @@ impl Receiver {
         self.blocks.len()
     }
 
-    fn detected(&mut self, now: Time, detections: &Detections, sink: &mut Sink<'_>) {
-        let clicks = detections.pulses.len() as u64;
-        if let Some(alarm) = self.watch.window(&self.settings, now, detections.pulse_count, clicks) {
-            sink.event(LinkEvent::Alarm(alarm));
-        }
-        let limits = &self.settings.limits;
-        let reason = if !self.channel.is_up() {
-            Some(SkipReason::NotConnected)
-        } else if self.windows.len() >= limits.windows_in_flight
-            || self.blocks.len() >= limits.blocks_in_flight
-            || self.channel.backlog() > limits.backlog_bytes
-        {
-            Some(SkipReason::Busy)
-        } else if detections.first_pulse < self.next_pulse
-            || detections.bases.len() as u64 != clicks
-            || detections.outcomes.len() as u64 != clicks
-        {
-            Some(SkipReason::Unsound)
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            sink.event(LinkEvent::Skipped { clicks, reason });
-            return;
-        }
-        let announced = Announcement::pieces(detections, limits.window_clicks).and_then(|pieces| {
-            pieces.into_iter().map(|(range, piece)| Some((range, piece.encode()?, piece))).collect()
-        });
-        let Some(pieces): Option<Vec<_>> = announced else {
-            sink.event(LinkEvent::Skipped { clicks, reason: SkipReason::Unsound });
-            return;
-        };
-        self.next_pulse = detections.first_pulse.saturating_add(detections.pulse_count);
-        for (range, encoded, piece) in pieces {
-            let number = self.next_window;
-            self.next_window += 1;
-            self.channel.send(Message::Announce { window: number, announcement: &encoded }.encode(), false);
-            self.windows.push_back(Window {
-                number,
-                counts: WindowCounts {
-                    pulses: piece.pulse_count,
-                    clicks: range.len() as u64,
-                    double_clicks: piece.double_clicks,
-                    bias_current: detections.bias_current,
-                },
-                bases: piece.bases,
-                outcomes: SecretBits::new(detections.outcomes.slice(range)),
-                announced: now,
-            });
-        }
-    }
-
     fn message(&mut self, now: Time, rng: &mut dyn Rng, payload: &[u8], sealed: bool, sink: &mut Sink<'_>) {
         let refused = match Message::decode(payload, self.settings.source.len()) {
             Ok(message) if message.is_sealed() && !sealed => Err("a message without its tag"),
@@ -172,80 +121,6 @@ impl Receiver {
         if let Err(what) = refused {
             self.channel.refuse(now, what, &mut sink.effects);
         }
-    }
-
-    fn sifted(
-        &mut self,
-        now: Time,
-        rng: &mut dyn Rng,
-        number: u64,
-        reply: &[u8],
-        sink: &mut Sink<'_>,
-    ) -> Result<(), &'static str> {
-        let window = self.windows.pop_front().filter(|window| window.number == number);
-        let window = window.ok_or("sifting of a window that is not the next")?;
-        let classes = self.settings.source.len();
-        let reply = Reply::decode(reply, &window.bases, classes).map_err(|_| "bytes that sift no window")?;
-        let sifted = sift_received(&window.bases, window.outcomes.expose(), &reply, classes)
-            .map_err(|_| "an intensity that the source lacks")?;
-        self.open.append(now, window.counts, sifted);
-        if self.open.is_full(&self.settings) {
-            self.close(now, rng, sink);
-        }
-        Ok(())
-    }
-
-    /// The open block has its bits.
-    fn close(&mut self, now: Time, rng: &mut dyn Rng, sink: &mut Sink<'_>) {
-        let next = BlockId(self.open.id.0 + 1);
-        self.channel.use_blocks(next.0);
-        let mut block = core::mem::replace(&mut self.open, Block::new(next, self.settings.source.len()));
-        block.closed = Some(now);
-        // Without a leak and without errors in the key basis there is most key: if there is none even then,
-        // reconciliation would be wasted. The transmitter finds the same.
-        if let Err(reason) = block.certify(&self.settings, 0) {
-            let code = DiscardCode::NoKey;
-            self.channel.send(Message::Discard { block: block.id, reason: code }.encode(), false);
-            self.discard(now, block, reason.into(), sink);
-            return;
-        }
-        let error_rate = (self.expected_error_rate(&block) * 4_294_967_296.0) as u32;
-        let shuffles = rng.next_u64();
-        let settings = cascade(&self.settings, error_rate, shuffles);
-        let id = block.id;
-        let key = core::mem::take(&mut block.key);
-        let mut in_flight = match Corrector::new(&settings, key) {
-            Ok(corrector) => InFlight { block, stage: Stage::Reconciling(Box::new(corrector)), moved: now },
-            Err(_) => {
-                let reason = DiscardCode::Reconciliation;
-                self.channel.send(Message::Discard { block: id, reason }.encode(), false);
-                self.discard(now, block, DiscardReason::Reconciliation, sink);
-                return;
-            }
-        };
-        let Stage::Reconciling(corrector) = &mut in_flight.stage else { return };
-        let step = corrector.start();
-        let request = if let Step::Ask(request) = &step { &request[..] } else { &[] };
-        self.channel.send(Message::Reconcile { block: id, error_rate, shuffles, request }.encode(), false);
-        self.blocks.push_back(in_flight);
-        if matches!(step, Step::Done) {
-            self.corrected(now, id, sink);
-        }
-    }
-
-    /// The error rate to be expected in the key basis: that of the last block if this one's check basis is
-    /// like that one's, else what the check basis shows.
-    fn expected_error_rate(&self, block: &Block) -> f64 {
-        let check = block.statistics.total(Basis::Check);
-        let seen = check.error_rate().unwrap_or(0.03);
-        let expected = match self.last_rates {
-            Some((key, last)) => {
-                let deviation = libm::sqrt(last.max(1e-3) / check.sifted.max(1) as f64);
-                if libm::fabs(seen - last) < 5.0 * deviation { key } else { seen }
-            }
-            None => seen,
-        };
-        expected.clamp(1e-4, 0.25)
     }
 
     fn answered(

@@ -1,0 +1,116 @@
+//! From announced clicks to closed blocks, at the transmitter.
+
+use super::{InFlight, Stage, Transmitter, Window};
+use crate::hardware::Preparations;
+use crate::qkd::session::block::{Block, WindowCounts};
+use crate::qkd::session::message::Message;
+use crate::qkd::session::{LinkEvent, Sink};
+use crate::qkd::sift::{Announcement, Reply, SiftedWindow, sift_sent};
+use bellwether_units::{BlockId, Time};
+
+impl Transmitter {
+    pub(super) fn announced(
+        &mut self,
+        now: Time,
+        number: u64,
+        bytes: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<(), &'static str> {
+        let limits = &self.settings.limits;
+        let mut announcement =
+            Announcement::decode(bytes, limits.window_clicks).map_err(|_| "bytes that announce nothing")?;
+        if number != self.next_window {
+            return Err("a window that is not the next");
+        }
+        if announcement.first_pulse < self.next_pulse {
+            return Err("pulses that were announced before");
+        }
+        // An honest receiver stops announcing at its limits; what it had announced by then may still close
+        // as many blocks. A window of the receiver may come in pieces.
+        let pieces = 2 * limits.windows_in_flight + 64;
+        if self.windows.len() > pieces || self.blocks.len() > limits.blocks_in_flight + pieces {
+            return Err("more windows than both ends had agreed on");
+        }
+        self.next_window += 1;
+        self.next_pulse = announcement.first_pulse + announcement.pulse_count;
+        let clicks = announcement.pulses.len() as u64;
+        if let Some(alarm) = self.watch.window(&self.settings, now, announcement.pulse_count, clicks) {
+            sink.event(LinkEvent::Alarm(alarm));
+        }
+        let request = self.next_request;
+        self.next_request += 1;
+        let preparations = if clicks == 0 {
+            Some(Preparations::default())
+        } else {
+            let pulses = core::mem::take(&mut announcement.pulses).into_owned();
+            sink.event(LinkEvent::Recall { request, pulses });
+            None
+        };
+        self.windows.push_back(Window { number, request, announcement, preparations });
+        self.answer_windows(now, sink);
+        Ok(())
+    }
+
+    pub(super) fn recalled(
+        &mut self,
+        now: Time,
+        request: u64,
+        preparations: Preparations,
+        sink: &mut Sink<'_>,
+    ) {
+        let waiting = self.windows.iter_mut().find(|window| window.request == request);
+        if let Some(window) = waiting.filter(|window| window.preparations.is_none()) {
+            window.preparations = Some(preparations);
+            self.answer_windows(now, sink);
+        }
+    }
+
+    /// Answers the windows, in order, of which the preparations are known.
+    pub(super) fn answer_windows(&mut self, now: Time, sink: &mut Sink<'_>) {
+        let classes = self.settings.source.len();
+        while self.windows.front().is_some_and(|window| window.preparations.is_some()) {
+            let Some(Window { number, announcement, preparations: Some(preparations), .. }) =
+                self.windows.pop_front()
+            else {
+                return;
+            };
+            let sifted = if self.channel.may_use_block(self.open.id.0) {
+                sift_sent(&announcement, &preparations, classes)
+            } else {
+                None
+            };
+            let (sifted, reply) = sifted.unwrap_or_else(|| {
+                // Nothing is known of these pulses: both ends keep none.
+                let none = SiftedWindow::empty(classes);
+                let clicks = announcement.bases.len();
+                (none, Reply::nothing(clicks, classes))
+            });
+            let reply = reply.encode();
+            self.channel.send(Message::Sifted { window: number, reply: &reply }.encode(), false);
+            let counts = WindowCounts {
+                pulses: announcement.pulse_count,
+                clicks: announcement.bases.len() as u64,
+                double_clicks: announcement.double_clicks,
+                bias_current: None,
+            };
+            self.open.append(now, counts, sifted);
+            if self.open.is_full(&self.settings) {
+                self.close(now, sink);
+            }
+        }
+    }
+
+    /// The open block has its bits.
+    pub(super) fn close(&mut self, now: Time, sink: &mut Sink<'_>) {
+        let next = BlockId(self.open.id.0 + 1);
+        self.channel.use_blocks(next.0);
+        let mut block = core::mem::replace(&mut self.open, Block::new(next, self.settings.source.len()));
+        block.closed = Some(now);
+        // Only the receiver needs to know which error was in which class.
+        block.classes = Vec::new();
+        match block.certify(&self.settings, 0) {
+            Ok(_) => self.blocks.push_back(InFlight { block, stage: Stage::Sifted, moved: now }),
+            Err(reason) => self.discard(now, block, reason.into(), sink),
+        }
+    }
+}
