@@ -58,7 +58,7 @@ mod wire;
 mod tests;
 
 pub use corrector::Corrector;
-pub use efficiency::{EfficiencyEstimate, efficiency_estimate};
+pub use efficiency::{EfficiencyEstimate, efficiency_estimate, expected_disclosure};
 pub use schedule::Pace;
 pub use server::ParityServer;
 
@@ -70,11 +70,10 @@ pub const LONGEST_BLOCK: usize = 1 << 30;
 /// All of them are run here with the reuse of known parities, and with the last block of a pass derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CascadeVariant {
-    /// Four passes, `k1 = 0.73 / Q`, doubling: Brassard & Salvail 1993. Their protocol does not remember what
-    /// searches learnt; here that is remembered, which saves a little.
+    /// Four passes, `k1 = 0.73 / Q`, doubling: Brassard & Salvail 1993, who do not reuse the parities that
+    /// searches learnt.
     Original,
-    /// Ten passes: `0.80 / Q`, `5 k1`, then `n / 2`: Yan, Peng, Lin, Jiang, Liu & Guo, "An improvement of
-    /// Cascade protocol in quantum key distribution", ICNC 2008.
+    /// Ten passes: `0.80 / Q`, `5 k1`, then `n / 2`: Yan et al. 2008, as Martinez-Mateo et al. 2015 compare it.
     Yan,
     /// Fourteen passes: `2^ceil(log2(1/Q))`, `4 k1`, then `n / 2`: option 7 of Martinez-Mateo et al. 2015.
     Option7,

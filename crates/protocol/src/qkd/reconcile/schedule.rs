@@ -52,6 +52,10 @@ impl Pace {
         scratch: &mut Vec<u64>,
     ) -> Due {
         let mut due = Due::default();
+        if frame.searching > 0 && (self == Self::Thrifty || frame.searching > layout.bits / 1365) {
+            // Nothing below would come of it.
+            return due;
+        }
         let is_half = |pass: u32| layout.passes[pass as usize].half.is_some();
         let mut suspects = core::mem::take(&mut frame.suspects);
         suspects.retain(|&(pass, start)| frame.is_free(pass, start));
@@ -110,7 +114,8 @@ fn suspect_even_parts(frame: &mut Frame, layout: &Layout, density: f64, due: &mu
         }
         start = end;
     }
-    frame.suspicions -= usize::from(due.begin.len() > before);
+    // Parts only get smaller and errors fewer: where nothing is suspect now, next to nothing will be.
+    frame.suspicions = if due.begin.len() > before { frame.suspicions - 1 } else { 0 };
 }
 
 /// Begins to search up to `most` odd parts of passes of two blocks, one of each pass: other parts of the same pass
