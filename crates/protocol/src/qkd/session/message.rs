@@ -1,4 +1,19 @@
 //! The messages of a session, as payloads of frames.
+//!
+//! A message is a byte for its kind, the number of its window or block, and its body. Counts are variable-length
+//! integers of seven bits a byte; other integers are little-endian and of fixed length.
+//!
+//! | kind | from | number of a | body |
+//! |---|---|---|---|
+//! | 1 announce | receiver | window | an [`Announcement`](crate::qkd::sift::Announcement) |
+//! | 2 sifted | transmitter | window | a [`Reply`](crate::qkd::sift::Reply) |
+//! | 3 reconcile | receiver | block | error rate (count, of 2^-32), shuffles (8 bytes), the first request |
+//! | 4 ask | receiver | block | a request of reconciliation |
+//! | 5 answer | transmitter | block | its answer |
+//! | 6 corrected | receiver | block | bits disclosed, errors in each intensity class (counts) |
+//! | 7 distil | transmitter | block | verification key and tag (16 bytes each), key bits, pairs of pads, bits of seed (counts), seed |
+//! | 8 confirm | receiver | block | nothing |
+//! | 9 discard | either | block | reason (1 byte) |
 
 use super::DiscardReason;
 use crate::qkd::wire::{Malformed, Reader, Writer};

@@ -6,6 +6,7 @@ use crate::hardware::Preparations;
 use crate::qkd::security::{BlockStatistics, ClassCounts};
 use crate::qkd::wire::Malformed;
 use bellwether_bits::{BitString, SecretBits};
+use zeroize::Zeroize;
 
 /// The sifted bits of one window at one end.
 pub struct SiftedWindow {
@@ -82,12 +83,14 @@ pub fn sift_received(
     classes: usize,
 ) -> Result<SiftedWindow, Malformed> {
     let kept_bases = bases.select(&reply.matches);
-    let kept_outcomes = outcomes.select(&reply.matches);
+    let mut kept_outcomes = outcomes.select(&reply.matches);
     let masks = class_masks(&reply.class_digits, kept_bases.len(), classes)
         .ok_or(Malformed::Value("the intensity class of a click"))?;
     let mut check_errors = kept_outcomes.select(&kept_bases);
     check_errors.xor_with(&reply.check_bits);
-    Ok(sift(&kept_outcomes, &kept_bases, &masks, &check_errors))
+    let window = sift(&kept_outcomes, &kept_bases, &masks, &check_errors);
+    kept_outcomes.zeroize();
+    Ok(window)
 }
 
 /// The transmitter's share, and the reply for the receiver: what it had prepared in the announced pulses.
@@ -116,13 +119,14 @@ pub fn sift_sent(
         .map(|place| digit_of(&preparations.intensities, place).select(&matches))
         .collect();
     let kept_bases = announcement.bases.select(&matches);
-    let kept_bits = preparations.bits.select(&matches);
+    let mut kept_bits = preparations.bits.select(&matches);
     let masks = class_masks(&class_digits, kept_bases.len(), classes)?;
     let check_bits = kept_bits.select(&kept_bases);
     // The receiver announced an outcome for each click in its check basis; those that match are compared.
     let mut check_errors = announcement.check_outcomes.select(&matches.select(&announcement.bases));
     check_errors.xor_with(&check_bits);
     let window = sift(&kept_bits, &kept_bases, &masks, &check_errors);
+    kept_bits.zeroize();
     Some((window, Reply { matches, class_digits, check_bits }))
 }
 

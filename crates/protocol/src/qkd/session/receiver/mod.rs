@@ -22,6 +22,7 @@ use bellwether_bits::{BitString, SecretBits};
 use bellwether_units::{BlockId, Time};
 use rand_core::Rng;
 use std::collections::VecDeque;
+use zeroize::Zeroize;
 
 /// The end of a link that detects the pulses. It announces what it detected, corrects its sifted bits to the
 /// transmitter's, and makes key of them.
@@ -401,8 +402,9 @@ impl Protocol for Receiver {
         let mut sink = Sink::new(out);
         match input {
             Input::Command(ReceiverCommand::Connect) => self.channel.connect(now),
-            Input::Command(ReceiverCommand::Detected(detections)) => {
-                self.detected(now, &detections, &mut sink)
+            Input::Command(ReceiverCommand::Detected(mut detections)) => {
+                self.detected(now, &detections, &mut sink);
+                detections.outcomes.zeroize();
             }
             Input::Frame { bytes, .. } => self.channel.receive(now, bytes, &mut sink.effects),
             Input::Persisted(record) => self.channel.persisted(now, record, &mut sink.effects),

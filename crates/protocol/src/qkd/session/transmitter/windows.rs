@@ -7,6 +7,7 @@ use crate::qkd::session::message::Message;
 use crate::qkd::session::{LinkEvent, Sink};
 use crate::qkd::sift::{Announcement, Reply, SiftedWindow, sift_sent};
 use bellwether_units::{BlockId, Time};
+use zeroize::Zeroize;
 
 impl Transmitter {
     pub(super) fn announced(
@@ -69,7 +70,7 @@ impl Transmitter {
     pub(super) fn answer_windows(&mut self, now: Time, sink: &mut Sink<'_>) {
         let classes = self.settings.source.len();
         while self.windows.front().is_some_and(|window| window.preparations.is_some()) {
-            let Some(Window { number, announcement, preparations: Some(preparations), .. }) =
+            let Some(Window { number, announcement, preparations: Some(mut preparations), .. }) =
                 self.windows.pop_front()
             else {
                 return;
@@ -79,6 +80,7 @@ impl Transmitter {
             } else {
                 None
             };
+            preparations.bits.zeroize();
             let (sifted, reply) = sifted.unwrap_or_else(|| {
                 // Nothing is known of these pulses: both ends keep none.
                 let none = SiftedWindow::empty(classes);
