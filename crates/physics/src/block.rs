@@ -220,7 +220,8 @@ impl BlockSampler {
             let clear = key - CLEARANCE * spread * libm::sqrt(key);
             live = f64::min(live, if clear > 0.0 { clear / rate } else { 0.0 });
         }
-        (live * triggers >= LOT).then_some(live as u64)
+        // With after-pulses that almost never end, a single pulse may bring a whole lot.
+        (live >= 1.0 && live * triggers >= LOT).then_some(live as u64)
     }
 
     /// Counts what `live` live pulses bring, and owes the dead ones.

@@ -1,4 +1,7 @@
 //! One pulse of a link: what comes out of source, channel and detectors together.
+//!
+//! The receiver chooses its basis actively, with two detectors that serve both, or by a beam splitter, with two
+//! detectors for each. A pulse that clicks in detectors of both bases counts in the one it is measured in.
 
 use crate::detector::{Detector, DetectorKind};
 use crate::misalignment::Misalignment;
@@ -29,8 +32,11 @@ pub struct LinkParameters {
     /// The mean number of photons of other origin that reach the receiver in a detection window, as
     /// [`ClassicalChannel::photons_per_gate`](crate::ClassicalChannel::photons_per_gate) tells.
     pub background_photons: f64,
-    /// The two detectors.
+    /// The detectors: two that serve both bases, or two for each.
     pub detector: Detector,
+    /// Whether a beam splitter chooses the basis. Each basis then has detectors of its own, which count in the
+    /// dark at every pulse, whichever way its light goes.
+    pub passive: bool,
 }
 
 impl LinkParameters {
@@ -46,6 +52,7 @@ impl LinkParameters {
             misalignment: Misalignment::default(),
             background_photons: 0.0,
             detector,
+            passive: false,
         }
     }
 }
@@ -153,7 +160,7 @@ pub struct LinkModel {
     /// By detector and pulse: a trigger outside the window, not recorded.
     pub(crate) unrecorded: f64,
     /// By detector and pulse: a click in the window that is not of this pulse's light.
-    noise: f64,
+    noise: [f64; 2],
     /// From the channel's end to a click in the own window.
     receiver_efficiency: f64,
     pub(crate) dead_pulses: u64,
@@ -213,10 +220,16 @@ impl LinkModel {
         };
         let background = |width: f64| -libm::expm1(-parameters.background_photons * eta / 2.0 * width / gate);
         let either = |a: f64, b: f64| a + b - a * b;
+        // Of a passive receiver's pulses only a share counts as measured in a basis, but its detectors count in
+        // the dark at all of them: so much more often at those of the share.
+        let dark = Basis::BOTH.map(|basis| {
+            let share =
+                if parameters.passive { choice(parameters.receiver_key_probability, basis) } else { 1.0 };
+            (detector.dark_probability(gate) / share.max(1e-12)).min(1.0)
+        });
         let (noise, unrecorded) = if blinded {
-            (0.0, 0.0)
+            ([0.0; 2], 0.0)
         } else {
-            let inside = either(detector.dark_probability(gate), background(gate));
             let outside = if detector.parameters().kind == DetectorKind::Snspd {
                 either(
                     detector.dark_probability_outside(gate, period),
@@ -226,7 +239,8 @@ impl LinkModel {
                 0.0
             };
             let stray = |fraction: f64| if fraction > 0.0 { strays(fraction) } else { 0.0 };
-            (either(inside, stray(elsewhere)), either(outside, stray(lost)))
+            let inside = dark.map(|dark| either(either(dark, background(gate)), stray(elsewhere)));
+            (inside, either(outside, stray(lost)))
         };
 
         let outcomes = arrivals
@@ -236,7 +250,8 @@ impl LinkModel {
                     Basis::BOTH.map(|measured| {
                         let mut outcome = Outcome::default();
                         for (weight, arrival) in &by_basis[prepared] {
-                            outcome.add(*weight, arrival.outcome(measured, eta * own, noise));
+                            outcome
+                                .add(*weight, arrival.outcome(measured, eta * own, noise[measured.index()]));
                         }
                         outcome
                     })
@@ -382,7 +397,13 @@ impl LinkModel {
 
     /// The probability that a pulse without photons clicks.
     pub(crate) fn dark_click(&self) -> f64 {
-        self.noise * (2.0 - self.noise)
+        Basis::BOTH
+            .map(|basis| {
+                let noise = self.noise[basis.index()];
+                self.measured_probability(basis) * noise * (2.0 - noise)
+            })
+            .iter()
+            .sum()
     }
     /// From the channel's end to a click in the own window.
     pub(crate) fn receiver_efficiency(&self) -> f64 {

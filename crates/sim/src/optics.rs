@@ -197,6 +197,7 @@ fn parameters(link: &Link) -> Result<LinkParameters, String> {
         misalignment: physics::Misalignment::from_error(link.fibre.misalignment)
             .map_err(|e| e.to_string())?,
         background_photons: background(link)?,
+        passive: link.receiver.basis_choice == network::BasisChoice::Passive,
         ..LinkParameters::new(clock, source, link.fibre.loss(), detector)
     })
 }

@@ -203,7 +203,7 @@ pub(crate) static PROTOCOL: Record = Record {
         Field::default(
             "block_size",
             Kind::Quantity(&SIZE),
-            "1 Mbit",
+            "10 Mbit",
             "How many sifted bits of the key basis make a block: 1 kbit to 1 Gbit.",
         ),
         Field::default(

@@ -225,3 +225,35 @@ fn long_blocks_are_drawn_at_once() {
     // The closed form itself is a double: 1e-15 of 1e14 clicks is below one.
     assert!(off.abs() < 5.0, "off by {off} standard deviations");
 }
+
+/// After-pulses that almost always bring forth another: a few live pulses hold a whole lot of clicks, and the block
+/// must end all the same.
+#[test]
+fn a_block_of_endless_after_pulses_ends() {
+    let detector = Detector::new(DetectorParameters {
+        dark_counts: DarkCounts::PerGate(0.01),
+        dead_time: Duration::ZERO,
+        afterpulses: vec![Afterpulse {
+            probability: 0.995,
+            decay: Duration::from_nanoseconds(1),
+            hold_off: Duration::ZERO,
+        }],
+        ..DetectorParameters::ideal(DetectorKind::Snspd, 0.5)
+    })
+    .unwrap();
+    let source = Source::weak_coherent(&[Intensity { mean_photons: 5.0, probability: 1.0 }]).unwrap();
+    let model = LinkModel::new(LinkParameters::new(
+        Frequency::from_hertz(1e9),
+        source,
+        Loss::from_decibels(0.0),
+        detector,
+    ))
+    .unwrap();
+    let mut sampler = BlockSampler::new(&model);
+    let mut counts = BlockCounts::default();
+    let mut random = stream(3);
+    for _ in 0..1_000 {
+        sampler.sample_until(1_000, 1_000, &mut random, &mut counts);
+        assert!(counts.pulses <= 1_000);
+    }
+}

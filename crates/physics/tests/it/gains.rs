@@ -190,3 +190,32 @@ fn a_cut_fibre_leaves_dark_counts() {
     assert!((model.gain(0, Key) - (1.0 - (1.0f64 - 1e-5).powi(2))).abs() < 1e-15);
     assert!((model.error_rate(0, Key) - 0.5).abs() < 1e-9);
 }
+
+/// Behind a beam splitter that sends a tenth of the light to the check basis, the check basis' detectors count in
+/// the dark as often as the others: ten times as often for each click of light.
+#[test]
+fn a_passive_receiver_counts_in_the_dark_in_both_bases() {
+    let dark = 1e-5;
+    let parameters = LinkParameters {
+        receiver_key_probability: 0.9,
+        transmitter_key_probability: 0.9,
+        passive: true,
+        ..LinkParameters::new(
+            Frequency::from_hertz(1e9),
+            Source::weak_coherent(&[Intensity { mean_photons: 0.5, probability: 1.0 }]).unwrap(),
+            Loss::from_decibels(1000.0),
+            Detector::new(DetectorParameters {
+                dark_counts: DarkCounts::PerGate(dark),
+                ..DetectorParameters::ideal(DetectorKind::Snspd, 0.5)
+            })
+            .unwrap(),
+        )
+    };
+    let passive = LinkModel::new(parameters.clone()).unwrap();
+    for basis in Basis::BOTH {
+        let seen = passive.measured_probability(basis) * passive.gain(0, basis);
+        assert!((seen / (2.0 * dark) - 1.0).abs() < 1e-3, "{basis:?}: {seen}");
+    }
+    let active = LinkModel::new(LinkParameters { passive: false, ..parameters }).unwrap();
+    assert!((passive.click_probability() / active.click_probability() - 2.0).abs() < 1e-3);
+}
