@@ -5,16 +5,18 @@
 //! an operator which link, when, what was seen and what was expected.
 //!
 //! [`assess_block`] compares a finished block with the baseline, [`assess_counts`] any window of pulses (a
-//! block never finishes on a fibre that is cut), and [`Drift`] adds up small deviations over blocks. All are
-//! pure functions of counts; [`Thresholds`] says how they decide.
+//! block never finishes on a fibre that is cut), and [`Drift`] adds up small deviations over blocks; [`Watch`] is
+//! all of them over the life of a link. They see nothing but counts; [`Thresholds`] says how they decide.
 
 mod assess;
 mod baseline;
 mod drift;
+mod watch;
 
 pub use assess::{BlockObservation, assess_block, assess_counts};
 pub use baseline::{Baseline, Thresholds};
 pub use drift::Drift;
+pub use watch::Watch;
 
 use super::security::NoKey;
 use crate::hardware::Basis;

@@ -146,12 +146,14 @@ pub struct Certificate {
 pub enum NoKey {
     /// The error rates alone leave nothing, however long the block.
     #[error(
-        "the error rate is too high: {:.2} % in the key basis, {:.2} % in the check basis, phase error up to {:.2} %",
-        key * 100.0, check * 100.0, phase_error * 100.0
+        "the error rate is too high: {} in the key basis, {:.2} % in the check basis, phase error up to {:.2} %",
+        key.map_or_else(|| "unknown".to_owned(), |key| format!("{:.2} %", key * 100.0)),
+        check * 100.0, phase_error * 100.0
     )]
     ErrorRate {
-        /// Error rate of the key basis.
-        key: f64,
+        /// Error rate of the key basis; `None` before reconciliation, when it was taken to be that of the check
+        /// basis.
+        key: Option<f64>,
         /// Error rate of the check basis.
         check: f64,
         /// Upper bound on the phase error rate.

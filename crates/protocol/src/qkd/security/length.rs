@@ -33,6 +33,38 @@ pub fn key_length(
     Ok(certificate)
 }
 
+/// Whether a block can yield key at all, before reconciliation: errors of the key basis are not known yet and
+/// those in `statistics` are ignored.
+///
+/// # Errors
+///
+/// [`NoKey`] when not even a key basis without errors, of which nothing is disclosed, would leave a bit. The cause
+/// is that of a key basis with the error rate of the check basis, as after an attack that treats both alike.
+pub fn may_yield_key(
+    bound: Bound,
+    source: &[SourceClass],
+    statistics: &BlockStatistics,
+    parameters: &SecurityParameters,
+) -> Result<(), NoKey> {
+    let with_errors_at = |rate: f64| {
+        let mut assumed = statistics.clone();
+        for class in &mut assumed.key {
+            class.errors = (class.sifted as f64 * rate) as u64;
+        }
+        let leak = assumed.total(Basis::Key).sifted as f64 * binary_entropy(rate);
+        key_length(bound, source, &assumed, leak as u64, parameters)
+    };
+    let Err(best) = with_errors_at(0.0) else { return Ok(()) };
+    let Some(check) = statistics.error_rate(Basis::Check) else { return Err(best) };
+    Err(match with_errors_at(check.min(0.5)) {
+        Err(NoKey::ErrorRate { check, phase_error, .. }) => {
+            NoKey::ErrorRate { key: None, check, phase_error }
+        }
+        Err(NoKey::Leak { .. }) | Ok(_) => best,
+        Err(likely) => likely,
+    })
+}
+
 /// The certificate of expected counts, whatever its length: negative lengths guide the optimiser.
 pub(super) fn certify(
     bound: Bound,
@@ -81,7 +113,7 @@ pub(super) fn explain(certificate: &Certificate) -> NoKey {
     let (key_rate, check_rate) = (key.errors / key.sifted, check.errors / check.sifted);
     let limit = certificate.bound.evaluate(&certificate.source, statistics, &Margins::NONE);
     let too_many_errors =
-        NoKey::ErrorRate { key: key_rate, check: check_rate, phase_error: certificate.phase_error };
+        NoKey::ErrorRate { key: Some(key_rate), check: check_rate, phase_error: certificate.phase_error };
     // Empty detections that err half the time also spoil the decoy statistics: name the cause first.
     if shor_preskill_rate(key_rate.min(0.5), check_rate.min(0.5), 1.0) <= 0.0 {
         return too_many_errors;

@@ -46,7 +46,7 @@ pub use bound::Bound;
 pub use certificate::{
     Certificate, EpsilonLedger, EpsilonPart, Epsilons, NoKey, Penalty, SecurityParameters,
 };
-pub use length::key_length;
+pub use length::{key_length, may_yield_key};
 pub use optimise::{Maximum, maximise};
 pub use plan::{
     ExpectedClass, ExpectedLink, Plan, Settings, dead_time_factor, expected_rate, optimise_settings,

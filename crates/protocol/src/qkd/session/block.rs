@@ -2,7 +2,7 @@
 
 use super::{BlockReport, DiscardReason, LinkSettings};
 use crate::qkd::alarm::BlockObservation;
-use crate::qkd::security::{BlockStatistics, Certificate, NoKey, key_length};
+use crate::qkd::security::{BlockStatistics, Certificate, NoKey, key_length, may_yield_key};
 use crate::qkd::sift::SiftedWindow;
 use crate::qkd::verify;
 use bellwether_bits::{BitString, SecretBits};
@@ -103,6 +103,11 @@ impl Block {
             double_clicks: self.double_clicks,
             bias_current: self.bias_current,
         }
+    }
+
+    /// Whether it can yield key at all, before the errors in the key basis are known.
+    pub(super) fn may_yield_key(&self, settings: &LinkSettings) -> Result<(), NoKey> {
+        may_yield_key(settings.bound, &settings.source, &self.statistics, &settings.security)
     }
 
     /// What it yields with these counts, if `disclosed` bits were disclosed in reconciliation.

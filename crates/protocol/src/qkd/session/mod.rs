@@ -26,7 +26,6 @@ mod message;
 mod receiver;
 mod settings;
 mod transmitter;
-mod watch;
 
 pub use super::channel::Durable;
 pub use event::{

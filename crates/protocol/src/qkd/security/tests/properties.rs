@@ -157,7 +157,7 @@ fn a_block_without_key_names_the_cause() {
     let leak_noisy = reconciliation_leak(1e7, 0.255, 1.1) as u64;
     match outcome(&noisy, leak_noisy).unwrap_err() {
         NoKey::ErrorRate { key, check, .. } => {
-            assert!((key - 0.255).abs() < 1e-3 && (check - 0.255).abs() < 1e-3)
+            assert!((key.unwrap() - 0.255).abs() < 1e-3 && (check - 0.255).abs() < 1e-3)
         }
         other => panic!("{other}"),
     }
@@ -201,6 +201,26 @@ fn a_block_without_key_names_the_cause() {
         key_length(Bound::TwoDecoyLim, &source, &good.rounded(), 0, &none).unwrap_err(),
         NoKey::ImpossibleParameters { .. }
     ));
+}
+
+#[test]
+fn before_reconciliation_the_check_basis_names_the_cause() {
+    let source = source(Bound::TwoDecoyLim);
+    let outcome = |statistics: &ExpectedStatistics| {
+        let mut counts = statistics.rounded();
+        counts.key.iter_mut().for_each(|class| class.errors = 0);
+        may_yield_key(Bound::TwoDecoyLim, &source, &counts, &PARAMETERS)
+    };
+    assert_eq!(outcome(&honest(&source, 0.01, 1e-7, 0.01, 1e7)), Ok(()));
+    // A third of the pulses intercepted: an endless block with errors in the check basis alone would have key.
+    let attacked = outcome(&honest(&source, 0.01, 1e-7, 0.09, 2e4)).unwrap_err();
+    assert!(
+        matches!(attacked, NoKey::ErrorRate { key: None, check, .. } if (check - 0.09).abs() < 1e-2),
+        "{attacked}"
+    );
+    assert!(attacked.to_string().contains("unknown in the key basis"), "{attacked}");
+    let short = outcome(&honest(&source, 0.01, 1e-7, 0.01, 2e3)).unwrap_err();
+    assert!(matches!(short, NoKey::BlockTooSmall { .. }), "{short}");
 }
 
 /// No planned rate may pass what any protocol could give over the same loss.

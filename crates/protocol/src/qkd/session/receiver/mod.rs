@@ -4,14 +4,13 @@ mod windows;
 
 use super::block::{Block, WindowCounts, verification_bits};
 use super::message::{DiscardCode, Distil, Message};
-use super::watch::Watch;
 use super::{
     DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, ReceiverCommand,
     SettingsError, Sink,
 };
 use crate::hardware::{Basis, PulseNumber};
 use crate::machine::{Input, Output, Protocol};
-use crate::qkd::alarm::{Alarm, AlarmKind, Reading};
+use crate::qkd::alarm::{Alarm, AlarmKind, Reading, Watch};
 use crate::qkd::amplify::{Amplification, seed_len};
 use crate::qkd::authenticate::Direction;
 use crate::qkd::channel::{Channel, Delivery};
@@ -297,8 +296,21 @@ impl Receiver {
     }
 
     fn discard(&mut self, now: Time, block: Block, reason: DiscardReason, sink: &mut Sink<'_>) {
-        if let DiscardReason::NoKey(reason) = &reason {
-            sink.event(LinkEvent::Alarm(Alarm::no_key(block.id, now, reason)));
+        match &reason {
+            DiscardReason::NoKey(reason) => {
+                sink.event(LinkEvent::Alarm(Alarm::no_key(block.id, now, reason)));
+            }
+            DiscardReason::Reconciliation | DiscardReason::Certificate => {
+                let [seen, expected] = [reason.to_string(), "a key".to_owned()].map(Reading::Text);
+                sink.event(LinkEvent::Alarm(Alarm::new(
+                    AlarmKind::NoKey,
+                    Some(block.id),
+                    now,
+                    seen,
+                    expected,
+                )));
+            }
+            _ => {}
         }
         if !reason.is_session() {
             self.told(now, &block, sink);
@@ -308,8 +320,9 @@ impl Receiver {
 
     /// Raises the alarms of a block whose light is fully known.
     fn told(&mut self, now: Time, block: &Block, sink: &mut Sink<'_>) {
-        for alarm in self.watch.block(&self.settings, now, block) {
-            sink.event(LinkEvent::Alarm(alarm));
+        if let Some(baseline) = &self.settings.baseline {
+            let alarms = self.watch.block(baseline, &self.settings.thresholds, &block.observation(now));
+            alarms.into_iter().for_each(|alarm| sink.event(LinkEvent::Alarm(alarm)));
         }
     }
 

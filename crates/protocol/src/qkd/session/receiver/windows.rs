@@ -14,8 +14,10 @@ use rand_core::Rng;
 impl Receiver {
     pub(super) fn detected(&mut self, now: Time, detections: &Detections, sink: &mut Sink<'_>) {
         let clicks = detections.pulses.len() as u64;
-        if let Some(alarm) = self.watch.window(&self.settings, now, detections.pulse_count, clicks) {
-            sink.event(LinkEvent::Alarm(alarm));
+        if let Some(baseline) = &self.settings.baseline {
+            let pulses = detections.pulse_count;
+            let alarm = self.watch.window(baseline, &self.settings.thresholds, now, pulses, clicks);
+            alarm.into_iter().for_each(|alarm| sink.event(LinkEvent::Alarm(alarm)));
         }
         let limits = &self.settings.limits;
         let reason = if !self.channel.is_up() {
@@ -93,7 +95,7 @@ impl Receiver {
         block.closed = Some(now);
         // Without a leak and without errors in the key basis there is most key: if there is none even then,
         // reconciliation would be wasted. The transmitter finds the same.
-        if let Err(reason) = block.certify(&self.settings, 0) {
+        if let Err(reason) = block.may_yield_key(&self.settings) {
             let code = DiscardCode::NoKey;
             self.channel.send(Message::Discard { block: block.id, reason: code }.encode(), false);
             self.discard(now, block, reason.into(), sink);

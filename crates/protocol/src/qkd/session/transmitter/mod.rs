@@ -5,14 +5,13 @@ mod windows;
 use super::block::{Block, verification_bits};
 use super::message::{DiscardCode, Distil, Message};
 use super::receiver::cascade;
-use super::watch::Watch;
 use super::{
     DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, SettingsError, Sink,
     TransmitterCommand,
 };
 use crate::hardware::{Preparations, PulseNumber};
 use crate::machine::{Input, Output, Protocol};
-use crate::qkd::alarm::{Alarm, AlarmKind, Reading};
+use crate::qkd::alarm::{Alarm, AlarmKind, Reading, Watch};
 use crate::qkd::amplify::{Amplification, seed_len};
 use crate::qkd::authenticate::Direction;
 use crate::qkd::channel::{Channel, Delivery};
@@ -359,8 +358,21 @@ impl Transmitter {
     }
 
     fn discard(&mut self, now: Time, block: Block, reason: DiscardReason, sink: &mut Sink<'_>) {
-        if let DiscardReason::NoKey(reason) = &reason {
-            sink.event(LinkEvent::Alarm(Alarm::no_key(block.id, now, reason)));
+        match &reason {
+            DiscardReason::NoKey(reason) => {
+                sink.event(LinkEvent::Alarm(Alarm::no_key(block.id, now, reason)));
+            }
+            DiscardReason::Reconciliation | DiscardReason::Certificate => {
+                let [seen, expected] = [reason.to_string(), "a key".to_owned()].map(Reading::Text);
+                sink.event(LinkEvent::Alarm(Alarm::new(
+                    AlarmKind::NoKey,
+                    Some(block.id),
+                    now,
+                    seen,
+                    expected,
+                )));
+            }
+            _ => {}
         }
         if !reason.is_session() {
             self.told(now, &block, sink);
@@ -370,8 +382,9 @@ impl Transmitter {
 
     /// Raises the alarms of a block whose light is fully known.
     fn told(&mut self, now: Time, block: &Block, sink: &mut Sink<'_>) {
-        for alarm in self.watch.block(&self.settings, now, block) {
-            sink.event(LinkEvent::Alarm(alarm));
+        if let Some(baseline) = &self.settings.baseline {
+            let alarms = self.watch.block(baseline, &self.settings.thresholds, &block.observation(now));
+            alarms.into_iter().for_each(|alarm| sink.event(LinkEvent::Alarm(alarm)));
         }
     }
 

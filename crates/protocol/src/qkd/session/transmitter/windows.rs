@@ -35,8 +35,10 @@ impl Transmitter {
         self.next_window += 1;
         self.next_pulse = announcement.first_pulse + announcement.pulse_count;
         let clicks = announcement.pulses.len() as u64;
-        if let Some(alarm) = self.watch.window(&self.settings, now, announcement.pulse_count, clicks) {
-            sink.event(LinkEvent::Alarm(alarm));
+        if let Some(baseline) = &self.settings.baseline {
+            let pulses = announcement.pulse_count;
+            let alarm = self.watch.window(baseline, &self.settings.thresholds, now, pulses, clicks);
+            alarm.into_iter().for_each(|alarm| sink.event(LinkEvent::Alarm(alarm)));
         }
         let request = self.next_request;
         self.next_request += 1;
@@ -110,8 +112,8 @@ impl Transmitter {
         block.closed = Some(now);
         // Only the receiver needs to know which error was in which class.
         block.classes = Vec::new();
-        match block.certify(&self.settings, 0) {
-            Ok(_) => self.blocks.push_back(InFlight { block, stage: Stage::Sifted, moved: now }),
+        match block.may_yield_key(&self.settings) {
+            Ok(()) => self.blocks.push_back(InFlight { block, stage: Stage::Sifted, moved: now }),
             Err(reason) => self.discard(now, block, reason.into(), sink),
         }
     }
