@@ -34,7 +34,8 @@ pub(crate) struct Ledger<'a> {
     latest_alarm: BTreeMap<(LinkId, String), usize>,
     /// How many of the network's events have been told.
     told: usize,
-    suspect: Vec<bool>,
+    /// When each link last raised an alarm for which its key is not to be used, until that is over.
+    suspect: Vec<Option<Time>>,
 }
 
 impl<'a> Ledger<'a> {
@@ -55,7 +56,7 @@ impl<'a> Ledger<'a> {
             alarms: Vec::new(),
             latest_alarm: BTreeMap::new(),
             told: 0,
-            suspect: vec![false; network.links.len()],
+            suspect: vec![None; network.links.len()],
         })
     }
 
@@ -93,7 +94,10 @@ impl<'a> Ledger<'a> {
                 }
                 LinkSays::Block(block) => {
                     self.accounts[id.index()].enter(at, &block);
-                    if block.certificate.is_some() && core::mem::take(&mut self.suspect[id.index()]) {
+                    // A block that raises such an alarm raises it when it ends, before its key is told.
+                    let suspect = &mut self.suspect[id.index()];
+                    if block.certificate.is_some() && suspect.is_some_and(|since| since < at) {
+                        *suspect = None;
                         for node in ends {
                             world.tell(at, id, node, LinkNews::Condition(LinkCondition::Up));
                         }
@@ -105,7 +109,7 @@ impl<'a> Ledger<'a> {
                 }
                 LinkSays::Alarm { kind, text, suspect } => {
                     if suspect {
-                        self.suspect[id.index()] = true;
+                        self.suspect[id.index()] = Some(at);
                         for node in ends {
                             world.tell(at, id, node, LinkNews::Condition(LinkCondition::Alarmed));
                         }

@@ -13,12 +13,13 @@ use bellwether_bits::SecretBits;
 use bellwether_network::{Link, Network, TagPolicy as Tags};
 use bellwether_protocol::hardware::Preparations;
 use bellwether_protocol::machine::{Input, Output, Protocol};
+use bellwether_protocol::qkd::alarm::AlarmKind;
 use bellwether_protocol::qkd::session::{
-    BlockReport, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver, ReceiverCommand,
-    TagPolicy, Transmitter, TransmitterCommand,
+    AuthenticationBudget, BlockReport, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver,
+    ReceiverCommand, TagPolicy, Transmitter, TransmitterCommand,
 };
-use bellwether_units::{Duration, EntityId, LinkId, Stream, Time};
-use std::collections::BTreeMap;
+use bellwether_units::{BlockId, Duration, EntityId, LinkId, Stream, Time};
+use std::collections::{BTreeMap, VecDeque};
 
 /// How long a durable write takes.
 const PERSIST: Duration = Duration::from_milliseconds(1);
@@ -26,6 +27,8 @@ const PERSIST: Duration = Duration::from_milliseconds(1);
 const AMPLIFY: Duration = Duration::from_milliseconds(20);
 /// How long the transmitter's hardware takes to say what it had prepared.
 const RECALL: Duration = Duration::from_microseconds(10);
+/// Blocks of which it is remembered that their end was said: more than can be in flight.
+const ENDED: usize = 256;
 /// Alarms of one kind from both ends within so long are one alarm.
 const SAME_ALARM: Duration = Duration::from_whole_seconds(1);
 
@@ -64,6 +67,8 @@ pub(crate) struct BitsLink {
     watch: Watch,
     /// A block of the receiver whose key is about to be told.
     told: Option<BlockReport>,
+    /// The latest blocks of which the end was said.
+    ended: VecDeque<BlockId>,
     /// When an alarm of a kind was last told, and which end raised it.
     last_alarm: BTreeMap<&'static str, Time>,
     last_alarm_by: BTreeMap<&'static str, End>,
@@ -115,6 +120,7 @@ impl BitsLink {
             channels: [channel("messages to the receiver"), channel("messages to the transmitter")],
             watch,
             told: None,
+            ended: VecDeque::new(),
             last_alarm: BTreeMap::new(),
             last_alarm_by: BTreeMap::new(),
             tally: Tally::default(),
@@ -212,7 +218,9 @@ impl BitsLink {
     fn window(&mut self, now: Time, says: &mut Vec<LinkRecord>) -> Result<(), RunError> {
         let detections = self.hardware.next_window()?;
         self.tally = self.hardware.tally();
-        if self.receiver.machine.is_some() {
+        if self.receiver.machine.is_some()
+            && let Some(detections) = detections
+        {
             self.receive(now, Input::Command(ReceiverCommand::Detected(detections)), says);
         }
         self.plan(self.hardware_source, self.hardware.next_window_ends(), Happening::Window);
@@ -321,11 +329,19 @@ impl BitsLink {
                     && let Some(report) = self.told.take_if(|report| report.block == block)
                 {
                     let record = BlockRecord { certificate: Some(certificate), ..record_of(&report) };
-                    says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record)) });
+                    self.say_block(now, record, says);
                 }
                 says.push(LinkRecord { at: now, what: LinkSays::Key(end, block, key.into()) });
             }
-            LinkEvent::Block(report) if end == End::Receiver => self.block_ended(now, report, says),
+            LinkEvent::Block(report) if end == End::Receiver && report.discarded.is_none() => {
+                self.told = Some(report);
+            }
+            // Both ends discard a block, unless one of them has crashed and forgotten it.
+            LinkEvent::Block(report) if report.discarded.is_some() && !self.ended.contains(&report.block) => {
+                self.say_block(now, record_of(&report), says);
+            }
+            // Both ends know the statistics of the light and judge them alike.
+            LinkEvent::Alarm(alarm) if end == End::Transmitter && is_about_light(alarm.kind) => {}
             LinkEvent::Alarm(alarm) => {
                 let kind = alarm.kind.name();
                 let fresh = self.last_alarm.get(kind).is_none_or(|last| now.since(*last) > SAME_ALARM);
@@ -342,12 +358,12 @@ impl BitsLink {
         }
     }
 
-    fn block_ended(&mut self, now: Time, report: BlockReport, says: &mut Vec<LinkRecord>) {
-        if report.discarded.is_none() {
-            self.told = Some(report);
-        } else {
-            says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record_of(&report))) });
+    fn say_block(&mut self, now: Time, record: BlockRecord, says: &mut Vec<LinkRecord>) {
+        self.ended.push_back(record.block);
+        if self.ended.len() > ENDED {
+            self.ended.pop_front();
         }
+        says.push(LinkRecord { at: now, what: LinkSays::Block(Box::new(record)) });
     }
 
     fn ask_for_timeouts(&mut self, now: Time) {
@@ -419,6 +435,29 @@ fn record_of(report: &BlockReport) -> BlockRecord {
     }
 }
 
+/// Whether an alarm follows from counts that both ends have.
+const fn is_about_light(kind: AlarmKind) -> bool {
+    matches!(
+        kind,
+        AlarmKind::QberHigh(_)
+            | AlarmKind::QberDrift(_)
+            | AlarmKind::DecoyStatistics { .. }
+            | AlarmKind::CountsLow
+            | AlarmKind::CountsHigh
+            | AlarmKind::DoubleClicksMissing
+            | AlarmKind::BiasCurrent
+            | AlarmKind::NoKey
+    )
+}
+
+/// The stock of one-time pads that a link was provisioned with, to which it is filled up again: pairs of 128
+/// bits, beside the keys of the hashes.
+pub(super) fn authentication_of(link: &Link) -> AuthenticationBudget {
+    let target_pads = (link.protocol.authentication_key.bits() / 256).saturating_sub(1).max(1);
+    let budget = AuthenticationBudget::default();
+    AuthenticationBudget { target_pads, low_water_pads: budget.low_water_pads.min(target_pads / 8), ..budget }
+}
+
 /// What both ends of a link are set to.
 fn settings_of(link: &Link, id: LinkId, watch: &Watch) -> LinkSettings {
     let mut settings = LinkSettings::new(id, classes_of(link), bound_of(link));
@@ -427,6 +466,11 @@ fn settings_of(link: &Link, id: LinkId, watch: &Watch) -> LinkSettings {
     settings.cascade = variant_of(link);
     settings.baseline = Some(watch.baseline().clone());
     settings.thresholds = watch.thresholds();
+    settings.authentication = authentication_of(link);
+    // Emulated ends answer at once: a frame is late after a few times the channel's delay.
+    let late = link.message_delay.saturating_mul(8);
+    settings.timing.retransmit_after =
+        late.max(Duration::from_milliseconds(5)).min(settings.timing.retransmit_at_most);
     settings.tags = match link.protocol.authentication {
         Tags::EveryMessage => TagPolicy::EveryMessage,
         Tags::EveryBlock => TagPolicy::EveryBlock,

@@ -125,8 +125,9 @@ impl EmulatedHardware {
         self.time_of(self.next_pulse + self.window_pulses).saturating_add(self.delay)
     }
 
-    /// Lets the pulses of the next window fly and gives what the receiver reports of them.
-    pub(super) fn next_window(&mut self) -> Result<Detections, RunError> {
+    /// Lets the pulses of the next window fly and gives what the receiver reports of them; nothing if it did
+    /// not run from the window's beginning to its end.
+    pub(super) fn next_window(&mut self) -> Result<Option<Detections>, RunError> {
         let first_pulse = self.next_pulse;
         let end = first_pulse + self.window_pulses;
         let ended = self.next_window_ends();
@@ -134,6 +135,7 @@ impl EmulatedHardware {
         let mut bias_current = None;
         let mut at = first_pulse;
         let mut off = 0;
+        let mut seen = true;
         while at < end {
             let now = self.time_of(at);
             let (conditions, change) = self.timeline.at(now);
@@ -141,6 +143,7 @@ impl EmulatedHardware {
             let change = change.map_or(end, |change| self.pulse_at(change)).clamp(at + 1, end);
             self.remodel(now, &conditions)?;
             off = self.optics.pulses_off(conditions.clock_offset);
+            seen &= conditions.receiver_up;
             if conditions.receiver_up {
                 self.sampler.sample(at..change, &mut self.stream, &mut clicks);
                 bias_current = greater(bias_current, self.bias_current);
@@ -149,7 +152,7 @@ impl EmulatedHardware {
         }
         self.next_pulse = end;
         self.count(&clicks);
-        let detections = self.report(first_pulse, ended, off, &clicks, bias_current);
+        let detections = seen.then(|| self.report(first_pulse, ended, off, &clicks, bias_current));
         self.remember(clicks);
         Ok(detections)
     }
