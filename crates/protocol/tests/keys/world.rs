@@ -51,7 +51,7 @@ pub(crate) struct World {
     rngs: Vec<Stream>,
     fate: Stream,
     pub(crate) now: Time,
-    queue: BTreeMap<(Time, u64), Happening>,
+    pub(crate) queue: BTreeMap<(Time, u64), Happening>,
     counter: u64,
     next_block: Vec<u64>,
     pub(crate) block_bits: u32,
