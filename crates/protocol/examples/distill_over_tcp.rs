@@ -148,8 +148,8 @@ where
         for effect in out {
             match effect {
                 Output::Send { bytes, .. } => write_frame(&self.socket, &bytes)?,
-                // Here the record would be written to a file, replacing the one before, and synced.
-                Output::Persist(number, _record) => self.tell(Input::Persisted(number))?,
+                // Here `record.encode()` would be written to a file, replacing the one before, and synced.
+                Output::Persist(number, _) => self.tell(Input::Persisted(number))?,
                 Output::Compute(job) => self.tell(Input::Computed(job.run()))?,
                 Output::Event(event) => self.event(event),
             }
