@@ -447,13 +447,14 @@ pub(crate) fn out_of_range(value: &DeValue<'_>, range: &Range) -> Problem {
         value: written(value),
         what: range.what,
         range: range.words(),
-        example: range.example,
+        example: range.example.to_owned(),
     }
 }
 
 pub(crate) fn integer_out_of_range(value: &DeValue<'_>, least: u64, most: u64) -> Problem {
     let range = if most == u64::MAX { format!("{least} to 2^64 - 1") } else { format!("{least} to {most}") };
-    Problem::OutOfRange { value: written(value), what: "a number allowed here", range, example: "1" }
+    let example = least.max(1).to_string();
+    Problem::OutOfRange { value: written(value), what: "a number allowed here", range, example }
 }
 
 fn written(value: &DeValue<'_>) -> String {

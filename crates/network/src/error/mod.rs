@@ -153,7 +153,7 @@ pub enum Problem {
         /// The range in words.
         range: String,
         /// A value that would do.
-        example: &'static str,
+        example: String,
     },
     /// A word is not one of those that are known.
     #[error("`{value}` is no {what}")]

@@ -24,6 +24,22 @@ fn a_file_of_100_megabytes_is_refused_unread() {
 }
 
 #[test]
+fn a_count_out_of_range_is_told_with_one_that_would_do() {
+    let text = |nodes: u64| {
+        format!(
+            "format = 1\nnetwork.name = \"g\"\n[defaults]\ntransmitter = \"generic-decoy-1ghz\"\n\
+             receiver = \"generic-snspd\"\n[generate]\nkind = \"line\"\nnodes = {nodes}\nspacing = \"20 km\"\n\
+             link.fibre.loss_per_length = \"0.2 dB/km\"\n"
+        )
+    };
+    for nodes in [0, 1, 1_000_001, u64::MAX] {
+        let errors = parse(&text(nodes)).unwrap_err();
+        assert!(errors.to_string().contains("a value that would do: 2"), "{errors}");
+    }
+    parse(&text(2)).unwrap_or_else(|errors| panic!("{errors}"));
+}
+
+#[test]
 fn a_missing_file_and_a_folder_are_told() {
     for path in ["/nonexistent/net.toml", "/"] {
         let errors = Network::read(path, &[]).unwrap_err();
