@@ -11,7 +11,8 @@ use crate::kernel::Schedule;
 use crate::trace::TraceRecord;
 use bellwether_network::{Event as NetworkEvent, Network, Role};
 use bellwether_protocol::keys::{
-    Command, Demand, Event, KeyMaterial, KeyNode, LinkCondition, PoolAccount, Record, Settings, Topology,
+    Command, Demand, Event, KeyMaterial, KeyNode, LinkCondition, LinkReport, LinkView, PoolAccount, Record,
+    Settings, Topology,
 };
 use bellwether_protocol::machine::{Input, Output, Protocol};
 use bellwether_units::{BlockId, DemandId, Duration, EntityId, LinkId, NodeId, Purpose, Stream, Time};
@@ -25,6 +26,12 @@ const PERSIST: Duration = Duration::from_milliseconds(1);
 const LOSS_OF_LIGHT: Duration = Duration::from_milliseconds(50);
 /// How long a request of a demand may wait for key, unless keys are asked for less often.
 const PATIENCE: Duration = Duration::from_whole_seconds(60);
+
+/// Up to so many nodes tell each other of their pools by flooding; beyond, a controller tells them, since the
+/// messages of a flood grow with the square of the network.
+const FLOODING_NODES: usize = 64;
+/// How often a controller looks at the pools, at least a thousand times a run.
+const CONTROLLER: Duration = Duration::from_whole_seconds(10);
 
 /// What a link tells a node at one of its ends.
 #[derive(Debug)]
@@ -43,6 +50,7 @@ enum Happening {
     Persisted(NodeId, u64, u32),
     Changed(LinkId),
     NodeChanged(NodeId),
+    Controller,
 }
 
 /// A node: its key manager while it runs, and what of it is durable.
@@ -64,6 +72,7 @@ pub(crate) struct World<'a> {
     settings: Settings,
     schedule: Schedule<Happening>,
     link_source: Vec<EntityId>,
+    controller: EntityId,
     stations: Vec<Station>,
     channels: Vec<ClassicalChannel>,
     timelines: Vec<Timeline>,
@@ -85,6 +94,7 @@ impl<'a> World<'a> {
             || schedule.add_source().expect("a network file has fewer than 2^24 nodes and links");
         let node_source: Vec<_> = network.nodes.iter().map(|_| source()).collect();
         let link_source: Vec<_> = network.links.iter().map(|_| source()).collect();
+        let controller = source();
         debug_assert!(node_source.iter().enumerate().all(|(place, id)| id.index() == place));
         let mut neighbours: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (place, &(a, b)) in ends.iter().enumerate() {
@@ -95,7 +105,11 @@ impl<'a> World<'a> {
         let stream = |entity, purpose| Stream::new(seed, entity, Purpose::named(purpose));
         let mut world = Self {
             network,
-            settings: Settings::default(),
+            settings: if network.nodes.len() > FLOODING_NODES {
+                Settings { level_radius: 0, ..Settings::default() }
+            } else {
+                Settings::default()
+            },
             channels: network
                 .links
                 .iter()
@@ -119,6 +133,7 @@ impl<'a> World<'a> {
             topology,
             schedule,
             link_source,
+            controller,
             neighbours,
             served: Served::new(network),
             outputs: Vec::new(),
@@ -177,6 +192,9 @@ impl<'a> World<'a> {
                 self.plan(self.link_source[place], at, Happening::Changed(link));
             }
         }
+        if self.network.nodes.len() > FLOODING_NODES && !self.network.demands.is_empty() {
+            self.plan(self.controller, Time::ZERO, Happening::Controller);
+        }
         for (place, demand) in self.network.demands.iter().enumerate() {
             let id = DemandId(place as u32);
             let interval = Duration::from_seconds(1.0 / demand.rate.per_second()).unwrap_or(Duration::MAX);
@@ -196,6 +214,30 @@ impl<'a> World<'a> {
                 self.plan(source, stop, Happening::Told(demand.from, Command::EndDemand(id)));
             }
         }
+    }
+
+    /// A controller tells the nodes that ask for keys how much is in every pool.
+    fn control(&mut self, now: Time, trace: &mut Vec<TraceRecord>) {
+        let mut view = LinkView::unknown(&self.topology);
+        for (place, link) in self.network.links.iter().enumerate() {
+            let id = LinkId(place as u32);
+            for node in [link.transmitter_at, link.receiver_at] {
+                let machine = self.stations[node.index()].machine.as_ref();
+                if let Some(pool) = machine.and_then(|machine| machine.pool(id)) {
+                    let report = LinkReport { condition: LinkCondition::Up, level: Some(pool.outgoing) };
+                    view.report(&self.topology, id, node, report);
+                }
+            }
+        }
+        let view = Arc::new(view);
+        let mut sources: Vec<NodeId> = self.network.demands.iter().map(|demand| demand.from).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for node in sources {
+            self.handle(now, node, Input::Command(Command::View(Arc::clone(&view))), trace);
+        }
+        let next = now.saturating_add(CONTROLLER.max(self.network.run.duration / 1000));
+        self.plan(self.controller, next, Happening::Controller);
     }
 
     fn settings_of(&self, node: NodeId) -> Settings {
@@ -235,6 +277,7 @@ impl<'a> World<'a> {
             }
             Happening::Changed(link) => self.link_changed(now, link),
             Happening::NodeChanged(node) => self.node_changed(now, node),
+            Happening::Controller => self.control(now, trace),
         }
     }
 
