@@ -10,7 +10,7 @@ use crate::link::{LinkProcess, LinkRecord};
 use crate::summary::{DemandReplication, LinkReplication, Replications, Summary};
 use crate::trace::TraceRecord;
 use crate::world::World;
-use bellwether_network::Network;
+use bellwether_network::{Detail, Network};
 use bellwether_units::{Duration, LinkId, Time};
 
 /// How to run, beyond what the network file says.
@@ -65,8 +65,10 @@ pub struct Outcome {
 
 /// How many slices a run has at least.
 const SLICES: u64 = 200;
-/// Clicks of all links at detail `bits` in a slice, at most: about a second of work.
+/// Clicks of all links in a slice, at most: a fraction of a second of work.
 const CLICKS_IN_A_SLICE: f64 = 5e6;
+/// How many clicks a block at detail `blocks` takes as long as.
+const CLICKS_A_BLOCK: f64 = 1_500.0;
 
 /// Runs `network` from its first pulse to its end, or until the observer stops it.
 ///
@@ -203,14 +205,22 @@ fn means(summaries: &[Summary]) -> Replications {
     }
 }
 
-/// A two-hundredth of the run, or less where links at detail `bits` would make it long to wait for.
+/// A two-hundredth of the run, or less where the links would make it long to wait for.
 fn slice_of(network: &Network, duration: Duration) -> Duration {
     let clicks: f64 = network
         .links
         .iter()
-        .filter(|link| link.detail == bellwether_network::Detail::Bits)
         .filter_map(|link| crate::expect::honest_model(link).ok().map(|model| (link, model)))
-        .map(|(link, model)| model.click_rate().per_second() * link.transmitter.duty_cycle)
+        .map(|(link, model)| {
+            let cost = match link.detail {
+                Detail::Bits => model.click_rate().per_second(),
+                Detail::Blocks => {
+                    let sifted = model.sifted_rate(bellwether_physics::Basis::Key).per_second();
+                    CLICKS_A_BLOCK * sifted / link.protocol.block_size.bits() as f64
+                }
+            };
+            cost * link.transmitter.duty_cycle
+        })
         .sum();
     let by_parts = duration / SLICES;
     let by_work = Duration::from_seconds(CLICKS_IN_A_SLICE / clicks).unwrap_or(Duration::MAX);

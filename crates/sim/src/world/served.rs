@@ -149,12 +149,9 @@ impl Served {
     }
 }
 
-/// How many keys a demand has asked for by `until`: one at its start and one each interval after.
+/// How many keys a demand has asked for before `until`: one at its start and one each interval after.
 fn asked_until(demand: &bellwether_network::Demand, until: Time) -> u64 {
     let end = demand.stop.map_or(until, |stop| stop.min(until));
-    if end < demand.start {
-        return 0;
-    }
-    let asked = libm::floor(end.since(demand.start).seconds() * demand.rate.per_second()) as u64 + 1;
+    let asked = libm::ceil(end.since(demand.start).seconds() * demand.rate.per_second()) as u64;
     demand.total.map_or(asked, |total| asked.min(total))
 }
