@@ -312,9 +312,11 @@ fn eavesdropper(attack: &network::Attack) -> Option<physics::Attack> {
                 },
             })
         }
-        network::Attack::PhotonNumberSplitting { .. } => physics::Attack::PhotonNumberSplitting,
+        network::Attack::PhotonNumberSplitting { fraction } => {
+            physics::Attack::PhotonNumberSplitting { fraction: *fraction }
+        }
         network::Attack::BeamSplitting => physics::Attack::BeamSplitting,
-        network::Attack::Blinding { bias_current, .. } => physics::Attack::Blinding(physics::Blinding {
+        network::Attack::Blinding { bias_current } => physics::Attack::Blinding(physics::Blinding {
             basis: physics::BasisChoice::Random { key_probability: 0.5 },
             compensate_gain: true,
             photocurrent: *bias_current,

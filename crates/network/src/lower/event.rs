@@ -95,11 +95,7 @@ fn attack(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Attack> {
             Attack::PhotonNumberSplitting { fraction: reader.number("fraction", sink)? }
         }
         AttackWord::BeamSplitting => Attack::BeamSplitting,
-        AttackWord::Blinding => {
-            let fraction = reader.number("fraction", sink);
-            let bias_current = reader.quantity("bias_current", sink);
-            Attack::Blinding { fraction: fraction?, bias_current: bias_current? }
-        }
+        AttackWord::Blinding => Attack::Blinding { bias_current: reader.quantity("bias_current", sink)? },
         AttackWord::ManInTheMiddle => {
             let tampering = reader.choice("tampering", sink);
             let probability = reader.number("probability", sink);

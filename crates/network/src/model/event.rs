@@ -104,8 +104,6 @@ pub enum Attack {
     BeamSplitting,
     /// Blinds the detectors with bright light and makes them click as she measured.
     Blinding {
-        /// The fraction of pulses she measures and forces: 0 to 1.
-        fraction: f64,
         /// The current that the bright light drives through the detectors' bias.
         bias_current: Current,
     },

@@ -161,10 +161,7 @@ pub(crate) static EVENT: Record = Record {
             "1",
             "The fraction of pulses she attacks.",
         )
-        .only(&[
-            ATTACK,
-            Only { key: "attack", values: &["intercept-resend", "photon-number-splitting", "blinding"] },
-        ]),
+        .only(&[ATTACK, Only { key: "attack", values: &["intercept-resend", "photon-number-splitting"] }]),
         Field::default(
             "basis",
             Kind::Choice(EavesdropperBasis::WORDS),

@@ -73,7 +73,7 @@ fn every_key_is_read() {
     let names: Vec<_> = network.events.iter().map(|event| event.kind.name()).collect();
     assert_eq!(names[13..], ["node-crash", "node-restart", "attack"]);
     let LinkEvent::Attack(splitting) = link_event(&network, 0) else { panic!("an attack") };
-    assert_eq!(*splitting, Attack::PhotonNumberSplitting { fraction: 1.0 });
+    assert_eq!(*splitting, Attack::PhotonNumberSplitting { fraction: 0.5 });
     let LinkEvent::MessageDelay { delay, jitter } = link_event(&network, 10) else { panic!("a delay") };
     assert_eq!((*delay, *jitter), (Duration::from_milliseconds(5), Duration::from_milliseconds(1)));
 }

@@ -79,7 +79,10 @@ pub enum Attack {
     /// sends that one over a lossless line. Of these pulses, and then of pulses with one photon, only so many pass that
     /// the gain of the brightest intensity stays; weaker ones then have too few clicks, which is what decoys are for
     /// (Lütkenhaus & Jahma, New J. Phys. 4, 44 (2002); Hwang, PRL 91, 057901 (2003)).
-    PhotonNumberSplitting,
+    PhotonNumberSplitting {
+        /// The fraction of pulses treated so; the others go through the honest channel.
+        fraction: f64,
+    },
     /// Replaces the channel by a lossless line behind a beam splitter of its transmittance and keeps the other arm. The
     /// receiver cannot notice.
     BeamSplitting,
@@ -126,7 +129,7 @@ impl Attack {
     pub fn on(&self, honest: &LinkModel) -> Result<LinkModel, AttackError> {
         match self {
             Self::InterceptResend(attack) => attack.on(honest),
-            Self::PhotonNumberSplitting => Ok(splitting::photon_number_splitting(honest)),
+            Self::PhotonNumberSplitting { fraction } => splitting::photon_number_splitting(honest, *fraction),
             Self::BeamSplitting => Ok(honest.clone()),
             Self::Blinding(attack) => attack.on(honest),
         }
@@ -136,7 +139,7 @@ impl Attack {
     pub fn knowledge(&self, honest: &LinkModel) -> Result<Knowledge, AttackError> {
         match self {
             Self::InterceptResend(attack) => attack.knowledge(honest),
-            Self::PhotonNumberSplitting => Ok(splitting::photon_number_knowledge(honest)),
+            Self::PhotonNumberSplitting { fraction } => splitting::photon_number_knowledge(honest, *fraction),
             Self::BeamSplitting => Ok(splitting::beam_splitting_knowledge(honest)),
             Self::Blinding(attack) => attack.knowledge(),
         }

@@ -1,6 +1,6 @@
 //! Attacks that take photons and disturb none.
 
-use super::{Knowledge, mean_over_clicks};
+use super::{AttackError, Knowledge, checked, mean_over_clicks};
 use crate::Basis;
 use crate::link::{Arrival, LinkModel};
 use crate::photons::PhotonNumbers;
@@ -34,10 +34,12 @@ fn passing(honest: &LinkModel) -> Passing {
     }
 }
 
-pub(super) fn photon_number_splitting(honest: &LinkModel) -> LinkModel {
+pub(super) fn photon_number_splitting(honest: &LinkModel, fraction: f64) -> Result<LinkModel, AttackError> {
+    checked("fraction of pulses split", fraction)?;
     let Passing { single, multiple } = passing(honest);
     let parameters = honest.parameters();
     let e = parameters.misalignment.error_probability();
+    let transmittance = parameters.channel_loss.transmittance();
     let arrivals = (0..honest.intensities())
         .map(|k| {
             let photons = parameters.source.photons(k);
@@ -45,22 +47,25 @@ pub(super) fn photon_number_splitting(honest: &LinkModel) -> LinkModel {
             Basis::BOTH.map(|prepared| {
                 let mut wrong = [0.5; 2];
                 wrong[prepared.index()] = e;
-                let photons = PhotonNumbers::Listed(vec![1.0 - passed, passed]);
-                vec![(1.0, Arrival::Light { photons, transmittance: 1.0, wrong })]
+                let one = PhotonNumbers::Listed(vec![1.0 - passed, passed]);
+                vec![
+                    (1.0 - fraction, Arrival::Light { photons: photons.clone(), transmittance, wrong }),
+                    (fraction, Arrival::Light { photons: one, transmittance: 1.0, wrong }),
+                ]
             })
         })
         .collect();
-    LinkModel::from_arrivals(parameters.clone(), &arrivals, None)
+    Ok(LinkModel::from_arrivals(parameters.clone(), &arrivals, None))
 }
 
-pub(super) fn photon_number_knowledge(honest: &LinkModel) -> Knowledge {
+pub(super) fn photon_number_knowledge(honest: &LinkModel, fraction: f64) -> Result<Knowledge, AttackError> {
     let Passing { multiple, .. } = passing(honest);
-    let attacked = photon_number_splitting(honest);
+    let attacked = photon_number_splitting(honest, fraction)?;
     let receiver = honest.receiver_efficiency();
     let photon = receiver + (1.0 - receiver) * honest.dark_click();
-    Knowledge::certain(mean_over_clicks(&attacked, |k| {
-        multiple * several(honest.parameters().source.photons(k)) * photon
-    }))
+    Ok(Knowledge::certain(mean_over_clicks(&attacked, |k| {
+        fraction * multiple * several(honest.parameters().source.photons(k)) * photon
+    })))
 }
 
 pub(super) fn beam_splitting_knowledge(honest: &LinkModel) -> Knowledge {

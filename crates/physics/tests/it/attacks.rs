@@ -75,7 +75,7 @@ fn photon_number_splitting_keeps_the_signal_and_starves_the_decoys() {
     ])
     .unwrap();
     let honest = link(source, 20.0, DetectorParameters::ideal(DetectorKind::Snspd, 1.0));
-    let attack = Attack::PhotonNumberSplitting;
+    let attack = Attack::PhotonNumberSplitting { fraction: 1.0 };
     let model = attack.on(&honest).unwrap();
     for basis in Basis::BOTH {
         assert!((model.gain(0, basis) / honest.gain(0, basis) - 1.0).abs() < 1e-9);
@@ -97,11 +97,27 @@ fn photon_number_splitting_keeps_the_signal_and_starves_the_decoys() {
     assert_binomial("errors", errors, sifted as f64, 0.02, 4.0);
 }
 
+/// A fraction of pulses is an exact mixture of both channels.
+#[test]
+fn photon_number_splitting_of_a_fraction_lies_between() {
+    let honest = link(decoy_source(), 20.0, noisy(1e-6, 0));
+    let on = |fraction| Attack::PhotonNumberSplitting { fraction }.on(&honest).unwrap();
+    let known = |fraction| Attack::PhotonNumberSplitting { fraction }.knowledge(&honest).unwrap();
+    let (whole, part) = (on(1.0), on(0.3));
+    for k in 0..honest.intensities() {
+        let mixed = 0.7 * honest.gain(k, Key) + 0.3 * whole.gain(k, Key);
+        assert!((part.gain(k, Key) / mixed - 1.0).abs() < 1e-9);
+        assert!((on(0.0).gain(k, Key) / honest.gain(k, Key) - 1.0).abs() < 1e-12);
+    }
+    assert!(known(0.0).known_fraction == 0.0 && known(0.3).known_fraction < known(1.0).known_fraction);
+    assert!(Attack::PhotonNumberSplitting { fraction: 1.5 }.on(&honest).is_err());
+}
+
 /// Where multi-photon pulses are too few, some single photons pass, and their share is not known.
 #[test]
 fn photon_number_splitting_lets_single_photons_pass_at_low_loss() {
     let honest = link(decoy_source(), 2.0, noisy(0.0, 0));
-    let attack = Attack::PhotonNumberSplitting;
+    let attack = Attack::PhotonNumberSplitting { fraction: 1.0 };
     let model = attack.on(&honest).unwrap();
     assert!((model.gain(0, Key) / honest.gain(0, Key) - 1.0).abs() < 1e-9);
     let known = attack.knowledge(&honest).unwrap().known_fraction;

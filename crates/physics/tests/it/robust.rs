@@ -73,7 +73,7 @@ fn attack() -> impl Strategy<Value = Attack> {
     prop_oneof![
         (0.0..=1.0f64, resend)
             .prop_map(|(fraction, basis)| Attack::InterceptResend(InterceptResend { fraction, basis })),
-        Just(Attack::PhotonNumberSplitting),
+        (0.0..=1.0f64).prop_map(|fraction| Attack::PhotonNumberSplitting { fraction }),
         Just(Attack::BeamSplitting),
         (basis, any::<bool>()).prop_map(|(basis, compensate_gain)| Attack::Blinding(Blinding {
             basis,
