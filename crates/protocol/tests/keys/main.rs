@@ -1,5 +1,7 @@
 //! The key machines of a whole network under loss, duplication, reordering, cuts, alarms and crashes.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod faults;
 mod graphs;
 mod honest;
