@@ -17,7 +17,7 @@
 /// that six distances have in common.
 const STAGES: usize = 8;
 
-/// A pseudorandom permutation of `64 * words` bits, known to whoever knows its seed. See the [module](self).
+/// A pseudorandom permutation of `64 * words` bits, known to whoever knows its seed.
 ///
 /// It hides nothing: seeds are public.
 ///

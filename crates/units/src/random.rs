@@ -30,7 +30,7 @@ impl Purpose {
     }
 }
 
-/// A random stream of one entity for one purpose. See the [module](self).
+/// A random stream of one entity for one purpose: Philox4x32-10, keyed by (seed, entity, purpose).
 ///
 /// ```
 /// use bellwether_units::{EntityId, Purpose, Stream};
