@@ -28,9 +28,16 @@ pub(super) struct View {
     pub(super) base: Option<Arc<LinkView>>,
     /// And when it was heard.
     heard: BTreeMap<(LinkId, u8), (State, Time)>,
-    /// Cuts and alarms, and their ends, that a neighbour has not answered: how often they were sent.
-    unheard: BTreeMap<NodeId, (u32, BTreeMap<(LinkId, u8), State>)>,
+    /// By neighbour.
+    unheard: BTreeMap<NodeId, Unheard>,
     avoid: BTreeMap<LinkId, (Time, Failure)>,
+}
+
+/// Cuts and alarms, and their ends, that a neighbour has not answered.
+#[derive(Default)]
+struct Unheard {
+    sendings: u32,
+    states: BTreeMap<(LinkId, u8), State>,
 }
 
 impl View {
@@ -204,24 +211,24 @@ impl KeyNode {
                 turn.send(peer, &Frame::States { answer, states: chunk.to_vec() });
             }
             if answer {
-                let (sendings, unheard) = self.view.unheard.entry(peer).or_default();
-                *sendings = 1;
-                unheard.extend(states.iter().map(|state| ((state.link, state.side), *state)));
+                let unheard = self.view.unheard.entry(peer).or_default();
+                unheard.sendings = 1;
+                unheard.states.extend(states.iter().map(|state| ((state.link, state.side), *state)));
                 self.timers.set(Timer::Unheard(peer), turn.now.saturating_add(self.settings.retransmit));
             }
         }
     }
 
     pub(super) fn unheard_due(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
-        let Some((sendings, unheard)) = self.view.unheard.get_mut(&peer) else { return };
-        if *sendings > MOST_SENDINGS {
+        let Some(unheard) = self.view.unheard.get_mut(&peer) else { return };
+        if unheard.sendings > MOST_SENDINGS {
             // It is away. It asks when it is back, and so does this node when the link is.
             self.view.unheard.remove(&peer);
             return;
         }
-        *sendings += 1;
-        let wait = self.settings.retransmit.saturating_mul(1 << *sendings.min(&mut 16));
-        let states: Vec<_> = unheard.values().copied().collect();
+        unheard.sendings += 1;
+        let wait = self.settings.retransmit.saturating_mul(1 << unheard.sendings.min(16));
+        let states: Vec<_> = unheard.states.values().copied().collect();
         for chunk in states.chunks(MAX_ENTRIES) {
             turn.send(peer, &Frame::States { answer: true, states: chunk.to_vec() });
         }
@@ -229,13 +236,13 @@ impl KeyNode {
     }
 
     pub(super) fn states_heard(&mut self, peer: NodeId, heard: &[(LinkId, u8, u64)]) {
-        let Some((_, unheard)) = self.view.unheard.get_mut(&peer) else { return };
+        let Some(unheard) = self.view.unheard.get_mut(&peer) else { return };
         for &(link, side, sequence) in heard {
-            if unheard.get(&(link, side)).is_some_and(|state| state.sequence <= sequence) {
-                unheard.remove(&(link, side));
+            if unheard.states.get(&(link, side)).is_some_and(|state| state.sequence <= sequence) {
+                unheard.states.remove(&(link, side));
             }
         }
-        if unheard.is_empty() {
+        if unheard.states.is_empty() {
             self.view.unheard.remove(&peer);
             self.timers.cancel(Timer::Unheard(peer));
         }
@@ -250,10 +257,7 @@ impl KeyNode {
     /// Tells a neighbour all that is known here.
     pub(super) fn tell_states(&mut self, turn: &mut Turn<'_>, to: NodeId) {
         let (level_radius, condition_radius) = (self.settings.level_radius, self.settings.condition_radius);
-        if level_radius == 0 {
-            return;
-        }
-        let links: Vec<_> = self.links.iter().filter(|end| end.told.is_some()).map(|end| end.link).collect();
+        let links: Vec<_> = self.links.iter().map(|end| end.link).collect();
         let mut states: Vec<_> =
             links.into_iter().filter_map(|link| self.own_state(turn.now, link, condition_radius)).collect();
         states.extend(self.view.heard.values().map(|(state, _)| State {

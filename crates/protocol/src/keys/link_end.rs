@@ -42,8 +42,25 @@ pub(super) struct LinkEnd {
     asked: Option<Time>,
     /// When inventories were last exchanged.
     compared: Option<Time>,
-    /// The number of the last loan given, its frame while it is not known to have arrived, and all its key.
-    lent: (u64, Option<Vec<u8>>, Vec<Stretch>),
+    lent: Loan,
+}
+
+/// The last loan that this end gave.
+#[derive(Default)]
+struct Loan {
+    number: u64,
+    /// Its frame, while it is not known to have arrived.
+    frame: Option<Vec<u8>>,
+    /// It is durable, so that the frame may leave.
+    durable: bool,
+    /// All its key, while it is not known to have arrived.
+    stretches: Vec<Stretch>,
+}
+
+impl Loan {
+    fn arrived(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
 }
 
 impl LinkEnd {
@@ -60,22 +77,20 @@ impl LinkEnd {
             borrowed: 0,
             asked: None,
             compared: None,
-            lent: (0, None, Vec::new()),
+            lent: Loan::default(),
         }
     }
 
     pub(super) fn replay(&mut self, step: &Step) {
         match step {
-            Step::Stored { block, key, .. } => {
-                if self.pool.store(*block, key) == Offered::Kept {
-                    self.offers.insert(*block, (0, Time::ZERO));
-                }
+            Step::Stored { block, key, .. } if self.pool.store(*block, key) == Offered::Kept => {
+                self.offers.insert(*block, (0, Time::ZERO));
             }
             Step::Taken { stretches, .. } => stretches.iter().for_each(|s| _ = self.pool.spend(s)),
             Step::Received { stretches, .. } => stretches.iter().for_each(|s| _ = self.pool.receive(s)),
             Step::Given { number, stretches, .. } => {
                 stretches.iter().for_each(|s| _ = self.pool.give(s));
-                self.lent = (*number, None, Vec::new());
+                self.lent = Loan::arrived(*number);
             }
             Step::Gained { number, stretches, .. } => {
                 stretches.iter().for_each(|s| _ = self.pool.gain(s));
@@ -92,18 +107,16 @@ impl LinkEnd {
 
     /// The last piece alone asks for an answer.
     fn tell_inventory(&self, turn: &mut Turn<'_>, answer: bool) {
-        let pieces = self.pool.inventory(&self.lent.2, MAX_ENTRIES);
+        let pieces = self.pool.inventory(&self.lent.stretches, MAX_ENTRIES);
         let last = pieces.len() - 1;
         for (i, inventory) in pieces.into_iter().enumerate() {
-            turn.send(
-                self.peer,
-                &Frame::Inventory { link: self.link, answer: answer && i == last, inventory },
-            );
+            let (link, answer, loan) = (self.link, answer && i == last, self.borrowed);
+            turn.send(self.peer, &Frame::Inventory { link, answer, loan, inventory });
         }
     }
 
     fn announcement(&mut self, word: Word, blocks: Vec<(BlockId, u32)>) -> Frame {
-        Frame::Announce { link: self.link, word, floor: self.pool.floor(&self.lent.2), blocks }
+        Frame::Announce { link: self.link, word, floor: self.pool.floor(&self.lent.stretches), blocks }
     }
 }
 
@@ -125,7 +138,7 @@ impl KeyNode {
                 let peer = end.peer;
                 let frame = end.announcement(Word::Missing, vec![(block, 0)]);
                 turn.send(peer, &frame);
-                self.compare(turn, link);
+                self.compare(turn, link, false);
             }
         }
     }
@@ -242,7 +255,7 @@ impl KeyNode {
         let retry = self.settings.retry;
         let Some(end) = self.link_mut(link) else { return };
         let PoolLevel { outgoing, incoming, .. } = end.level();
-        let lopsided = outgoing.saturating_mul(2) < incoming && incoming - outgoing >= 4 * MIN_LOAN;
+        let lopsided = outgoing.saturating_mul(2) < incoming && incoming - outgoing >= 2 * MIN_LOAN;
         let asked = end.asked.is_some_and(|at| turn.now < at.saturating_add(retry));
         if lopsided && !asked && end.condition == LinkCondition::Up {
             end.asked = Some(turn.now);
@@ -254,18 +267,19 @@ impl KeyNode {
 
     pub(super) fn lend(&mut self, turn: &mut Turn<'_>, from: NodeId, link: LinkId, last: u64, wanted: u64) {
         let Some(end) = self.link_to(from, link) else { return };
-        let number = end.lent.0;
-        if last < number {
-            // The loan before this was lost on the way, or is still on it, or cannot be repeated.
-            match (&end.lent.1, last + 1 == number) {
-                (Some(frame), true) => return turn.send_bytes(from, frame.clone()),
-                (None, true) => {}
-                _ => return,
+        let number = end.lent.number;
+        if last.checked_add(1) == Some(number)
+            && let Some(frame) = &end.lent.frame
+        {
+            if end.lent.durable {
+                turn.send_bytes(from, frame.clone());
             }
+            return;
         }
+        // What was lent before has arrived, or is lost with a crash and will be missed by both ends.
         // A borrower that could not read a loan counts it as arrived, and may be ahead.
         let number = number.max(last);
-        end.lent = (number, None, Vec::new());
+        end.lent = Loan::arrived(number);
         let PoolLevel { outgoing, incoming, .. } = end.level();
         let bits = wanted.min(outgoing.saturating_sub(incoming) / 2);
         if bits < MIN_LOAN {
@@ -281,19 +295,21 @@ impl KeyNode {
         let tag = tag(pad.hash_key, pad.bits.words().first().copied().unwrap_or(0), &bytes);
         append_tag(&mut bytes, tag);
         let all = lent.iter().chain(&pad.stretches).copied().collect();
-        end.lent = (number, Some(bytes), all);
+        end.lent = Loan { number, frame: Some(bytes), durable: false, stretches: all };
         let steps = vec![
             Step::Taken { link, stretches: pad.stretches },
             Step::Given { link, number, stretches: lent },
         ];
-        self.persist(turn, steps, Then::SendLoan(link));
+        self.persist(turn, steps, Then::SendLoan(link, number));
         self.note_level(turn, link);
     }
 
-    pub(super) fn send_loan(&mut self, turn: &mut Turn<'_>, link: LinkId) {
-        if let Some(end) = self.link(link)
-            && let Some(frame) = &end.lent.1
+    pub(super) fn send_loan(&mut self, turn: &mut Turn<'_>, link: LinkId, number: u64) {
+        if let Some(end) = self.link_mut(link)
+            && end.lent.number == number
+            && let Some(frame) = &end.lent.frame
         {
+            end.lent.durable = true;
             turn.send_bytes(end.peer, frame.clone());
         }
     }
@@ -329,6 +345,7 @@ impl KeyNode {
         let stretches: Vec<_> = lent.iter().filter(|s| end.pool.gain(s)).copied().collect();
         end.borrowed = number;
         end.asked = None;
+        turn.send(from, &Frame::Borrow { link, last: number, wanted: 0 });
         let steps =
             vec![Step::Received { link, stretches: pad.to_vec() }, Step::Gained { link, number, stretches }];
         self.persist(turn, steps, Then::Nothing);
@@ -337,9 +354,10 @@ impl KeyNode {
     }
 
     /// Tells the peer what this end may still use, and asks for the same, so that what was lost on the way does
-    /// not fill the pool for ever. Not too often.
-    pub(super) fn compare(&mut self, turn: &mut Turn<'_>, link: LinkId) {
-        let interval = self.settings.announce.saturating_mul(8);
+    /// not fill the pool for ever. Not too often, unless the ends are known to differ.
+    pub(super) fn compare(&mut self, turn: &mut Turn<'_>, link: LinkId, differ: bool) {
+        let interval =
+            if differ { self.settings.retransmit } else { self.settings.announce.saturating_mul(8) };
         let Some(end) = self.link_mut(link) else { return };
         if end.condition == LinkCondition::Cut
             || end.compared.is_some_and(|at| turn.now < at.saturating_add(interval))
@@ -355,10 +373,13 @@ impl KeyNode {
         turn: &mut Turn<'_>,
         from: NodeId,
         link: LinkId,
-        answer: bool,
+        (answer, loan): (bool, u64),
         inventory: &Inventory,
     ) {
         let Some(end) = self.link_to(from, link) else { return };
+        if loan >= end.lent.number {
+            end.lent = Loan::arrived(end.lent.number);
+        }
         let burned = end.pool.reconcile(inventory);
         if answer {
             end.compared = Some(turn.now);
@@ -371,7 +392,7 @@ impl KeyNode {
         for i in 0..self.links.len() {
             let link = self.links[i].link;
             self.announce_due(turn, link);
-            self.compare(turn, link);
+            self.compare(turn, link, false);
             self.tell_own(turn, link, self.settings.condition_radius, true);
             self.note_level(turn, link);
         }

@@ -81,7 +81,7 @@ pub(super) enum Then {
     Forward(KeyId, u8),
     Acknowledge(KeyId, u8),
     Deliver(KeyId),
-    SendLoan(LinkId),
+    SendLoan(LinkId, u64),
 }
 
 #[derive(Default)]
@@ -268,8 +268,8 @@ impl KeyNode {
             Frame::Lend { link, number, lent, pad } => {
                 self.gain(turn, from, link, number, &lent, &pad, bytes);
             }
-            Frame::Inventory { link, answer, inventory } => {
-                self.hear_inventory(turn, from, link, answer, &inventory);
+            Frame::Inventory { link, answer, loan, inventory } => {
+                self.hear_inventory(turn, from, link, (answer, loan), &inventory);
             }
             Frame::States { answer, states } => self.hear_states(turn, from, answer, states),
             Frame::StatesHeard(heard) => self.states_heard(from, &heard),
@@ -286,7 +286,7 @@ impl KeyNode {
             Some(Then::Forward(key, share)) => self.forward(turn, key, share),
             Some(Then::Acknowledge(key, share)) => self.acknowledge(turn, key, share),
             Some(Then::Deliver(key)) => self.deliver(turn, key),
-            Some(Then::SendLoan(link)) => self.send_loan(turn, link),
+            Some(Then::SendLoan(link, number)) => self.send_loan(turn, link, number),
         }
     }
 

@@ -38,13 +38,14 @@ pub(super) struct Taken {
     pub(super) hash_key: u128,
 }
 
-/// Of the blocks `from..to`, an end may still use only the stretches in `free`, and anything of the blocks in
-/// `kept`.
+/// Of the blocks `from..to`, an end may still use only what is in `free`, and the peer may only use what is in
+/// `held`; of the blocks in `kept` nothing is said.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Inventory {
     pub(super) from: BlockId,
     pub(super) to: BlockId,
     pub(super) free: Vec<Stretch>,
+    pub(super) held: Vec<Stretch>,
     pub(super) kept: Vec<BlockId>,
 }
 
@@ -85,6 +86,15 @@ impl Free {
             }
         }
         true
+    }
+    /// The parts that none of these stretches covers.
+    fn outside<'s>(&self, stretches: impl Iterator<Item = &'s Stretch>) -> Self {
+        let mut rest = self.clone();
+        for stretch in stretches {
+            let cut = (stretch.offset, stretch.offset.saturating_add(stretch.length));
+            rest.0 = rest.0.iter().flat_map(|&part| without(part, cut)).collect();
+        }
+        rest
     }
     fn insert(&mut self, start: u32, end: u32) {
         let i = self.0.partition_point(|&(s, _)| s < start);
@@ -142,10 +152,9 @@ struct Seen {
 }
 
 impl Seen {
-    /// The lowest number that may still come, as far as is waited for it.
-    fn lowest_open(&self) -> BlockId {
-        let from = self.next.saturating_sub(LATE);
-        BlockId((from..self.next).find(|n| !self.recent.contains(n)).unwrap_or(self.next))
+    /// The numbers below the highest that may still come, as far as is waited for them.
+    fn open(&self) -> impl Iterator<Item = BlockId> + '_ {
+        (self.next.saturating_sub(LATE)..self.next).filter(|n| !self.recent.contains(n)).map(BlockId)
     }
     fn contains(&self, block: BlockId) -> bool {
         block.0 + WINDOW < self.next || self.recent.contains(&block.0)
@@ -446,34 +455,38 @@ impl Pool {
         true
     }
 
-    /// What this end may still use, in pieces of at most `most` stretches and `most` blocks kept whole because
-    /// key of theirs is on its way.
+    /// What either end may still use as this end sees it, in pieces of at most `most` stretches of each kind.
+    /// Nothing is said of blocks of which key is on its way, and of such as may still come.
     pub(super) fn inventory(&self, lent: &[Stretch], most: usize) -> Vec<Inventory> {
-        let end = self.seen.lowest_open();
-        let mut pieces = Vec::new();
-        let mut piece = Inventory { from: BlockId(0), to: end, free: Vec::new(), kept: Vec::new() };
-        let kept: BTreeSet<_> = self.in_flight.keys().copied().chain(lent.iter().map(|s| s.block)).collect();
-        let blocks: BTreeSet<_> =
-            self.usable.iter().chain(&self.unconfirmed).chain(&kept).copied().filter(|&b| b < end).collect();
+        let end = BlockId(self.seen.next);
+        let new = |from| Inventory { from, to: end, free: Vec::new(), held: Vec::new(), kept: Vec::new() };
+        let (mut pieces, mut piece) = (Vec::new(), new(BlockId(0)));
+        let flying = self.in_flight.keys().copied();
+        let kept: BTreeSet<_> = flying.chain(lent.iter().map(|s| s.block)).chain(self.seen.open()).collect();
+        let blocks: BTreeSet<_> = self.blocks.keys().chain(&kept).copied().collect();
         for block in blocks {
-            let keep = kept.contains(&block);
-            let free = self.blocks.get(&block).filter(|_| !keep).map_or(&[][..], |b| &b.outgoing.0);
-            if piece.free.len() + free.len() > most || piece.kept.len() == most {
+            let parts = self.blocks.get(&block).filter(|_| !kept.contains(&block));
+            let parts =
+                parts.map(|b| (&b.outgoing.0, &b.incoming.0)).filter(|p| p.0.len().max(p.1.len()) <= most);
+            let (free, held) = parts.map_or((0, 0), |p| (p.0.len(), p.1.len()));
+            let room = piece.free.len() + free <= most && piece.held.len() + held <= most;
+            if !room || piece.kept.len() == most {
                 piece.to = block;
-                let rest = Inventory { from: block, to: end, free: Vec::new(), kept: Vec::new() };
-                pieces.push(core::mem::replace(&mut piece, rest));
+                pieces.push(core::mem::replace(&mut piece, new(block)));
             }
-            if keep || free.len() > most {
-                piece.kept.push(block);
-            } else {
-                let stretch = |&(offset, end)| Stretch { block, offset, length: end - offset };
-                piece.free.extend(free.iter().map(stretch));
+            let stretch = |&(offset, end): &(u32, u32)| Stretch { block, offset, length: end - offset };
+            match parts {
+                Some((free, held)) => {
+                    piece.free.extend(free.iter().map(stretch));
+                    piece.held.extend(held.iter().map(stretch));
+                }
+                None => piece.kept.push(block),
             }
         }
         pieces.push(piece);
         pieces
     }
-    /// Burns what the peer says it will never use; gives how many bits.
+    /// Burns what the peer says is not to be used; gives how many bits.
     pub(super) fn reconcile(&mut self, theirs: &Inventory) -> u64 {
         if theirs.to <= theirs.from {
             return 0;
@@ -481,24 +494,27 @@ impl Pool {
         let mut burned = 0;
         let range: Vec<_> = self.blocks.range(theirs.from..theirs.to).map(|(&id, _)| id).collect();
         for id in range {
-            if theirs.kept.contains(&id) {
+            let Some(block) = self.blocks.get_mut(&id).filter(|_| !theirs.kept.contains(&id)) else {
                 continue;
-            }
-            let Some(block) = self.blocks.get_mut(&id) else { continue };
-            let mut gone = block.incoming.clone();
-            for stretch in theirs.free.iter().filter(|s| s.block == id) {
-                let end = stretch.offset.saturating_add(stretch.length);
-                gone.0 = gone.0.iter().flat_map(|&part| without(part, (stretch.offset, end))).collect();
-            }
-            let mut bits = 0;
-            for &(start, end) in &gone.0 {
-                block.incoming.remove(start, end);
+            };
+            let incoming = block.incoming.outside(theirs.free.iter().filter(|s| s.block == id));
+            let outgoing = block.outgoing.outside(theirs.held.iter().filter(|s| s.block == id));
+            for &(start, end) in incoming.0.iter().chain(&outgoing.0) {
                 block.store.wipe(start as usize, (end - start) as usize);
-                bits += u64::from(end - start);
             }
-            *(if block.confirmed { &mut self.account.incoming } else { &mut self.account.unconfirmed }) -=
-                bits;
-            burned += bits;
+            incoming.0.iter().for_each(|&(start, end)| _ = block.incoming.remove(start, end));
+            outgoing.0.iter().for_each(|&(start, end)| _ = block.outgoing.remove(start, end));
+            let (incoming, outgoing) = (incoming.bits(), outgoing.bits());
+            if block.confirmed {
+                self.account.incoming -= incoming;
+                self.account.outgoing -= outgoing;
+            } else {
+                self.account.unconfirmed -= incoming + outgoing;
+            }
+            if block.outgoing.0.is_empty() {
+                self.usable.remove(&id);
+            }
+            burned += incoming + outgoing;
             self.drop_if_empty(id);
         }
         self.account.burned += burned;
@@ -509,7 +525,7 @@ impl Pool {
     pub(super) fn floor(&mut self, lent: &[Stretch]) -> BlockId {
         let flying = self.in_flight.keys().next();
         let lent = lent.iter().map(|s| &s.block).min();
-        let open = self.seen.lowest_open();
+        let open = self.seen.open().next().unwrap_or(BlockId(self.seen.next));
         let held = [self.usable.first(), self.unconfirmed.first(), flying, lent];
         let floor = held.into_iter().flatten().copied().fold(open, BlockId::min);
         self.told_floor = self.told_floor.max(floor);
@@ -522,13 +538,15 @@ impl Pool {
             self.blocks.range(self.passed.min(floor)..floor).map(|(&id, _)| id).collect();
         self.passed = self.passed.max(floor);
         for id in passed {
-            self.confirm(id);
             let Some(block) = self.blocks.get_mut(&id) else { continue };
-            for (start, end) in core::mem::take(&mut block.incoming.0) {
+            let gone = core::mem::take(&mut block.incoming);
+            for &(start, end) in &gone.0 {
                 block.store.wipe(start as usize, (end - start) as usize);
-                burned += u64::from(end - start);
-                self.account.incoming -= u64::from(end - start);
             }
+            let bits = gone.bits();
+            *(if block.confirmed { &mut self.account.incoming } else { &mut self.account.unconfirmed }) -=
+                bits;
+            burned += bits;
             self.drop_if_empty(id);
         }
         self.account.burned += burned;

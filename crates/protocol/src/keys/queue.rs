@@ -76,7 +76,7 @@ impl Queue {
         self.count(done.demand, |s| {
             s.delivered += 1;
             s.delivered_bits += u64::from(done.bits);
-            s.total_latency = s.total_latency + latency;
+            s.total_latency += u128::from(latency.picoseconds());
             s.greatest_latency = s.greatest_latency.max(latency);
         });
         Some(done)
@@ -279,7 +279,7 @@ impl KeyNode {
                 let links: Vec<_> = self.links.iter().filter(dry).map(|end| end.link).collect();
                 for link in links {
                     self.borrow(turn, link);
-                    self.compare(turn, link);
+                    self.compare(turn, link, false);
                 }
                 blocked.insert(waiting.to);
             }

@@ -103,6 +103,7 @@ impl KeyNode {
         let Some((pad, hash_key)) = end.pool.look(&transfer.stretches) else {
             // Not here, passed over, or used by a transfer from before a restart. What is here twice was
             // recognised before.
+            self.compare(turn, link, true);
             self.say_failed(turn, name, travelled, Some(link), Failure::PoolMismatch);
             return None;
         };
@@ -150,7 +151,7 @@ impl KeyNode {
         };
         let Some(taken) = taken else {
             let failure = failure.unwrap_or(Failure::PoolEmpty);
-            self.compare(turn, left_by);
+            self.compare(turn, left_by, false);
             return self.say_failed(turn, name, &transfer.route[..=hop], Some(left_by), failure);
         };
         transfer.hop += 1;
@@ -208,6 +209,7 @@ impl KeyNode {
         let Some(end) = self.link_mut(link) else { return };
         let burned = stretches.iter().map(|s| end.pool.burn(s.block)).sum();
         self.tell_burned(turn, link, burned, BurnCause::Mismatch);
+        self.compare(turn, link, true);
     }
 
     pub(super) fn forget_old_transfers(&mut self, now: Time) {

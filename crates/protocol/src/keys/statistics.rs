@@ -16,8 +16,8 @@ pub struct RequestStatistics {
     pub refused: [u64; Refusal::ALL.len()],
     /// How many attempts failed and were repeated.
     pub rerouted: u64,
-    /// Sum of the times from request to delivery.
-    pub total_latency: Duration,
+    /// Sum of the times from request to delivery, in picoseconds.
+    pub total_latency: u128,
     /// The longest time from request to delivery.
     pub greatest_latency: Duration,
 }
@@ -29,9 +29,8 @@ impl RequestStatistics {
     }
     /// The mean time from request to delivery; zero when nothing was delivered.
     pub fn mean_latency(&self) -> Duration {
-        Duration::from_picoseconds(
-            self.total_latency.picoseconds().checked_div(self.delivered).unwrap_or_default(),
-        )
+        let mean = self.total_latency.checked_div(u128::from(self.delivered)).unwrap_or_default();
+        Duration::from_picoseconds(u64::try_from(mean).unwrap_or(u64::MAX))
     }
 }
 

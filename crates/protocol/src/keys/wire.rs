@@ -137,10 +137,12 @@ pub(super) enum Frame {
         lent: Vec<Stretch>,
         pad: Vec<Stretch>,
     },
-    /// What the sender may still use of the pool; it may want to know the same of the peer.
+    /// What is left of the pool as the sender sees it; it may want to know the same of the peer.
     Inventory {
         link: LinkId,
         answer: bool,
+        /// The last loan that arrived.
+        loan: u64,
         inventory: Inventory,
     },
     /// News of links; the sender may want to know that it was heard.
@@ -232,13 +234,15 @@ impl Frame {
                 }
             }
             Self::AskStates => w.push(7),
-            Self::Inventory { link, answer, inventory } => {
+            Self::Inventory { link, answer, loan, inventory } => {
                 w.push(9);
                 put(&mut w, &link.0.to_le_bytes());
                 w.push(u8::from(*answer));
+                put(&mut w, &loan.to_le_bytes());
                 put(&mut w, &inventory.from.0.to_le_bytes());
                 put(&mut w, &inventory.to.0.to_le_bytes());
                 put_stretches(&mut w, &inventory.free);
+                put_stretches(&mut w, &inventory.held);
                 w.push(inventory.kept.len() as u8);
                 for block in &inventory.kept {
                     put(&mut w, &block.0.to_le_bytes());
@@ -302,11 +306,12 @@ impl Frame {
                 Self::StatesHeard((0..count).map(|_| one()).collect::<Result<_, FrameError>>()?)
             }
             9 => {
-                let (link, answer) = (LinkId(r.u32()?), r.flag()?);
-                let (from, to, free) = (BlockId(r.u64()?), BlockId(r.u64()?), r.stretches()?);
+                let (link, answer, loan) = (LinkId(r.u32()?), r.flag()?, r.u64()?);
+                let (from, to) = (BlockId(r.u64()?), BlockId(r.u64()?));
+                let (free, held) = (r.stretches()?, r.stretches()?);
                 let count = r.count("the number of blocks", MAX_ENTRIES, 1)?;
                 let kept = (0..count).map(|_| r.u64().map(BlockId)).collect::<Result<_, _>>()?;
-                Self::Inventory { link, answer, inventory: Inventory { from, to, free, kept } }
+                Self::Inventory { link, answer, loan, inventory: Inventory { from, to, free, held, kept } }
             }
             _ => return Err(FrameError::Value("the kind")),
         };
@@ -567,9 +572,10 @@ mod tests {
                     from: BlockId(1),
                     to: BlockId(s.bits()),
                     free: stretches(&mut s, count),
+                    held: stretches(&mut s, 2),
                     kept: (0..count).map(|_| BlockId(s.bits())).collect(),
                 };
-                (Frame::Inventory { link: LinkId(4), answer: true, inventory }, false)
+                (Frame::Inventory { link: LinkId(4), answer: true, loan: s.bits(), inventory }, false)
             }
             _ => (Frame::StatesHeard((0..count as u32).map(|i| (LinkId(i), 1, s.bits())).collect()), false),
         }
