@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(crate) struct Weather {
     pub(crate) loss: f64,
     pub(crate) duplication: f64,
+    /// Some bits of a frame are changed, or another frame's tail is put on it.
+    pub(crate) tampering: f64,
     /// Frames take from a millisecond to this long, so that they overtake one another.
     pub(crate) longest_delay_ms: u64,
     /// A record takes from nothing to this long to become durable.
@@ -25,7 +27,7 @@ pub(crate) struct Weather {
 
 impl Weather {
     pub(crate) const FAIR: Self =
-        Self { loss: 0.0, duplication: 0.0, longest_delay_ms: 1, longest_write_ms: 1 };
+        Self { loss: 0.0, duplication: 0.0, tampering: 0.0, longest_delay_ms: 1, longest_write_ms: 1 };
 }
 
 pub(crate) enum Happening {
@@ -301,8 +303,27 @@ impl World {
         let copies = 1 + u32::from(self.fate.chance(self.weather.duplication));
         for _ in 0..copies {
             let delay = ms(1 + self.fate.below(self.weather.longest_delay_ms));
-            self.at(self.now + delay, Happening::Frame { from, to, bytes: bytes.clone() });
+            let bytes =
+                if self.fate.chance(self.weather.tampering) { self.tamper(&bytes) } else { bytes.clone() };
+            self.at(self.now + delay, Happening::Frame { from, to, bytes });
         }
+    }
+
+    fn tamper(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut changed = bytes.to_vec();
+        for _ in 0..1 + self.fate.below(2) {
+            let at = self.fate.below(changed.len() as u64) as usize;
+            // Small changes of small numbers are the likeliest to be understood.
+            changed[at] = match self.fate.below(3) {
+                0 => changed[at] ^ (1 << self.fate.below(8)),
+                1 => changed[at].wrapping_add(1),
+                _ => self.fate.below(10) as u8,
+            };
+        }
+        if self.fate.chance(0.1) {
+            changed.truncate(self.fate.below(changed.len() as u64 + 1) as usize);
+        }
+        changed
     }
 
     /// No bit is pad twice, and a frame that is sent again is the same frame.
