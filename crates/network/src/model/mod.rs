@@ -58,7 +58,7 @@ pub struct Node {
     pub position: Option<Position>,
     /// What it does for others.
     pub role: Role,
-    /// How much key the node keeps in each of its pools; more is dropped. `None`: as much as comes.
+    /// How much key the node keeps in each of its pools; more is dropped. `None`: 2^24 bits.
     pub pool_capacity: Option<Size>,
     /// Anything worth saying.
     pub note: String,

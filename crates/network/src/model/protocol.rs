@@ -22,7 +22,7 @@ pub struct ProtocolSettings {
     pub authentication_key: Size,
     /// The probability of the key basis, for transmitter and receiver alike: above 0, below 1.
     pub key_basis_probability: f64,
-    /// How likely each test of an honest block may raise an alarm: above 0, below 1.
+    /// How likely an honest block may raise any alarm: above 0, below 1.
     pub false_alarm_probability: f64,
 }
 

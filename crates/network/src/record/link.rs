@@ -267,7 +267,7 @@ pub(crate) static PROTOCOL: Record = Record {
             "false_alarm_probability",
             Kind::Number(Range { example: "1e-9", ..Range::OPEN_PROBABILITY }),
             "1e-9",
-            "How likely each test of an honest block may raise an alarm.",
+            "How likely an honest block may raise any alarm; divided among its tests.",
         ),
     ],
 };

@@ -137,7 +137,7 @@ pub(crate) static NODE: Record = Record {
         Field::optional(
             "pool_capacity",
             Kind::Quantity(&SIZE),
-            "How much key the node keeps in each of its pools; more is dropped. Without it, as much as comes.",
+            "How much key the node keeps in each of its pools; more is dropped. Without it, 2^24 bits.",
         ),
         Field::default("note", Kind::Text, "", "Anything worth saying."),
     ],

@@ -332,7 +332,7 @@ impl BlocksLink {
             self.alarm(
                 at,
                 "peer-silent",
-                &format!("the other end is silent: nothing heard for {SILENT_AFTER} seen, frames expected"),
+                &format!("the other end is silent: no frame for {SILENT_AFTER} seen, an answer expected"),
             );
         }
     }

@@ -135,6 +135,7 @@ impl fmt::Display for Reading {
             Self::Ratio(ratio) => write!(f, "{:.3} %", ratio * 100.0),
             Self::Count(count) if *count >= 100.0 || libm::floor(*count) == *count => write!(f, "{count:.0}"),
             Self::Count(count) => write!(f, "{count:.2}"),
+            Self::PerPulse(p) if *p == 0.0 => f.write_str("none"),
             Self::PerPulse(p) => write!(f, "{p:.3e} a pulse"),
             Self::Current(current) => current.fmt(f),
             Self::Span(span) => span.fmt(f),
