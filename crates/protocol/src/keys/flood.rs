@@ -25,7 +25,9 @@ const MOST_SENDINGS: u32 = 8;
 /// What is known of the links that do not end here, and of the other end of those that do.
 #[derive(Default)]
 pub(super) struct View {
-    pub(super) base: Option<Arc<LinkView>>,
+    base: Option<Arc<LinkView>>,
+    /// When the controller's view came.
+    base_at: Time,
     /// And when it was heard.
     heard: BTreeMap<(LinkId, u8), (State, Time)>,
     /// By neighbour.
@@ -41,6 +43,9 @@ struct Unheard {
 }
 
 impl View {
+    pub(super) fn set_base(&mut self, now: Time, base: Arc<LinkView>) {
+        (self.base, self.base_at) = (Some(base), now);
+    }
     pub(super) fn avoid(&mut self, link: LinkId, until: Time, failure: Failure) {
         self.avoid.insert(link, (until, failure));
     }
@@ -66,27 +71,20 @@ impl View {
             })
             .unwrap_or_default()
     }
-    /// The least level that an end may have meant, and whether it may hold `need`. Old news that it does not
-    /// is not believed.
-    fn level(
-        &self,
-        link: LinkId,
-        side: usize,
-        need: u64,
-        quantum: u64,
-        heard_since: Option<Time>,
-    ) -> Option<u64> {
-        match self.heard.get(&(link, side as u8)) {
-            Some((state, at)) => {
-                let level = class_floor(state.class, quantum);
-                let enough = class_floor(state.class + 1, quantum) > need && state.class > 0;
-                match (enough, heard_since) {
-                    (true, _) => Some(level),
-                    (false, Some(since)) if *at < since => None,
-                    (false, _) => Some(0),
-                }
+    /// What an end may use of its pool, as far as is known; 0 if it seems to be less than `need`. Heard levels
+    /// older than `trusted` that are too low are not believed, and a controller's view replaces all before it.
+    fn level(&self, link: LinkId, side: usize, need: u64, quantum: u64, trusted: Time) -> Option<u64> {
+        let enough = |level: u64, most: u64| Some(if most >= need && level > 0 { level } else { 0 });
+        match (self.heard.get(&(link, side as u8)), &self.base) {
+            (Some((state, at)), base) if base.is_none() || *at >= self.base_at => {
+                let level = enough(
+                    class_floor(state.class, quantum),
+                    class_floor(state.class + 1, quantum).saturating_sub(1),
+                );
+                level.filter(|&level| level > 0 || *at >= trusted)
             }
-            None => self.base.as_ref().and_then(|base| base.get(link)[side].level),
+            (_, Some(base)) => base.get(link)[side].level.and_then(|level| enough(level, level)),
+            _ => None,
         }
     }
 }
@@ -98,7 +96,8 @@ fn class_of(level: u64, quantum: u64) -> u8 {
 /// The least level of a class.
 fn class_floor(class: u8, quantum: u64) -> u64 {
     match class.checked_sub(1) {
-        Some(shift) => quantum.checked_shl(u32::from(shift)).unwrap_or(u64::MAX),
+        Some(shift) if u32::from(shift) >= quantum.leading_zeros() => u64::MAX,
+        Some(shift) => quantum << shift,
         None => 0,
     }
 }
@@ -115,13 +114,12 @@ impl KeyNode {
                 Some(end.pool.outgoing()).filter(|&l| l >= need.into()).or(Some(0))
             }
             _ => {
-                let lifetime = self.settings.level_lifetime;
-                let since = now.picoseconds().checked_sub(lifetime.picoseconds()).map(Time::from_picoseconds);
+                let age = now.since(Time::ZERO).saturating_sub(self.settings.level_lifetime);
                 let (side, quantum) = (self.topology.side(link, at)?, self.settings.level_quantum);
-                self.view.level(link, side, u64::from(need), quantum, since)
+                self.view.level(link, side, need.into(), quantum, Time::ZERO.saturating_add(age))
             }
         };
-        let cost = link_cost(level.filter(|&l| l < capacity), capacity)?;
+        let cost = link_cost(level.map(|l| l.min(capacity)), capacity)?;
         match self.view.avoid.get(&link) {
             Some(&(until, failure)) if until > now => match failure {
                 Failure::Silence | Failure::NodeBusy => Some(cost.saturating_mul(SUSPICION)),
@@ -333,10 +331,39 @@ impl KeyNode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::{LinkReport, Topology};
+
+    #[test]
+    fn a_controllers_view_holds_until_newer_news_comes() {
+        let topology = Topology::new(2, &[(NodeId(0), NodeId(1))]).unwrap();
+        let (link, need, quantum) = (LinkId(0), 448, 1024);
+        let state = |class, sequence| State {
+            link,
+            side: 0,
+            sequence,
+            condition: LinkCondition::Up,
+            class,
+            radius: 0,
+        };
+        let time = Time::from_picoseconds;
+        let mut view = View::default();
+        let level = |view: &View, trusted| view.level(link, 0, need, quantum, time(trusted));
+        assert_eq!(level(&view, 0), None);
+        view.heard.insert((link, 0), (state(0, 1), time(5)));
+        assert_eq!(level(&view, 0), Some(0), "too little");
+        assert_eq!(level(&view, 6), None, "too old to keep from trying");
+        let mut base = LinkView::unknown(&topology);
+        base.report(&topology, link, NodeId(0), LinkReport { level: Some(5000), ..LinkReport::UNKNOWN });
+        view.set_base(time(7), Arc::new(base));
+        assert_eq!(level(&view, 0), Some(5000));
+        view.heard.insert((link, 0), (state(2, 2), time(8)));
+        assert_eq!(level(&view, 0), Some(2048));
+    }
 
     #[test]
     fn a_class_is_a_power_of_two() {
         assert_eq!([0, 1023, 1024, 2047, 2048, u64::MAX].map(|l| class_of(l, 1024)), [0, 0, 1, 1, 2, 54]);
+        assert_eq!(class_floor(60, 1024), u64::MAX);
         for level in [0, 5, 1024, 5000, 1 << 40] {
             let class = class_of(level, 1024);
             assert!(class_floor(class, 1024) <= level && level < class_floor(class + 1, 1024));

@@ -247,7 +247,7 @@ impl KeyNode {
             Command::EndDemand(demand) => self.end_demand(demand),
             Command::Request(request) => self.request(turn, request, None),
             Command::View(view) => {
-                self.view.base = Some(view);
+                self.view.set_base(turn.now, view);
                 self.give_up_broken_routes(turn);
             }
         }

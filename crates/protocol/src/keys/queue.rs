@@ -30,6 +30,8 @@ pub(super) struct Queue {
     routes: BTreeMap<NodeId, (Time, Vec<LinkId>)>,
     /// Whether so many routes lead to a node, whatever their state.
     linked: BTreeMap<(NodeId, u8), bool>,
+    /// How many looks at the waiting requests in a row served none.
+    fruitless: u32,
     pub(super) statistics: RequestStatistics,
 }
 
@@ -258,6 +260,7 @@ impl KeyNode {
         self.view.forget_suspicions(turn.now);
         let mut blocked: BTreeSet<NodeId> = BTreeSet::new();
         let order: Vec<_> = self.queue.order.iter().copied().collect();
+        self.queue.fruitless = self.queue.fruitless.saturating_add(1);
         for (priority, serial) in order {
             let Some(&waiting) = self.queue.all.get(&serial) else { continue };
             if blocked.contains(&waiting.to) {
@@ -267,6 +270,7 @@ impl KeyNode {
             if let Some(routes) = routes
                 && self.launch(turn, serial, &waiting, routes)
             {
+                self.queue.fruitless = 0;
                 self.queue.order.remove(&(priority, serial));
                 if let Some(waiting) = self.queue.all.get_mut(&serial) {
                     waiting.in_flight = true;
@@ -287,7 +291,8 @@ impl KeyNode {
         if self.queue.order.is_empty() {
             self.timers.cancel(Timer::Retry);
         } else {
-            self.timers.set(Timer::Retry, turn.now.saturating_add(self.settings.retry));
+            let wait = self.settings.retry.saturating_mul(1 << self.queue.fruitless.min(4));
+            self.timers.set(Timer::Retry, turn.now.saturating_add(wait));
         }
     }
 

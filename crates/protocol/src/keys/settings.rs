@@ -24,7 +24,8 @@ pub struct Settings {
     pub retransmit: Duration,
     /// How often a transfer is sent before its route is given up.
     pub sendings: u32,
-    /// How long a waiting request sleeps at least before the pools are looked at again.
+    /// How long waiting requests sleep before the pools are looked at again; up to 16 times as long when it was in
+    /// vain. News of the node's own pools wakes them at once.
     pub retry: Duration,
     /// How long a link that failed a transfer is avoided by the source that saw it.
     pub penalty: Duration,
