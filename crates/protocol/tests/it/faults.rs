@@ -5,6 +5,8 @@ use crate::pair::{End, Faults, Pair, small_blocks};
 use bellwether_protocol::qkd::alarm::AlarmKind;
 use bellwether_protocol::qkd::session::TagPolicy;
 use bellwether_units::{Duration, EntityId, Purpose, Stream};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 const SECOND: Duration = Duration::from_whole_seconds(1);
 
@@ -105,6 +107,36 @@ fn an_end_that_falls_silent_is_noticed_and_work_resumes() {
     pair.faults.loss = 0.0;
     assert!(pair.run_to_keys(6, SECOND * 20));
     assert_eq!(pair.sessions, 1, "an outage of the channel alone costs no session");
+}
+
+/// A forged message takes the place of the one that its victim wants next, and means nothing to it. The victim
+/// then acknowledges what was never sent, and the other end must not wait for ever to be acknowledged itself.
+#[test]
+fn a_forged_message_does_not_hold_the_link_up_for_good() {
+    // An answer and a question about a block that is long done, at many moments, busy and quiet.
+    for (victim, payload) in [(End::Receiver, [5, 0]), (End::Transmitter, [4, 0])] {
+        for moment in 0..40 {
+            let mut pair = pair(6, TagPolicy::EveryBlock);
+            pair.delay = Duration::from_microseconds(50);
+            pair.window_every = SECOND;
+            let last = Rc::new(RefCell::new(Vec::new()));
+            let heard = Rc::clone(&last);
+            pair.tamper = Some(Box::new(move |_, from, frame| {
+                if from != victim && matches!(frame[1], 4 | 5) {
+                    *heard.borrow_mut() = frame[..26].to_vec();
+                }
+            }));
+            assert!(pair.run_to_keys(1, SECOND * 20));
+            pair.run(Duration::from_milliseconds(25 * moment));
+            let mut forged = last.borrow().clone();
+            let sequence = u64::from_le_bytes(forged[18..].try_into().unwrap()) + 1;
+            forged[1] = 4;
+            forged[18..].copy_from_slice(&sequence.to_le_bytes());
+            forged.extend(payload);
+            pair.inject(victim, &forged);
+            assert!(pair.run_to_keys(3, SECOND * 60), "no key after one forged frame to the {victim:?}");
+        }
+    }
 }
 
 #[test]

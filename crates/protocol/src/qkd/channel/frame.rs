@@ -12,7 +12,7 @@
 //! | tag | 16 | sealed data, open, accept |
 //!
 //! Integers are little-endian. Everything but the acknowledgement is covered by tags: a forged
-//! acknowledgement can hold a session up but not change what is delivered.
+//! acknowledgement can hold a session up or end it, but not change what is delivered.
 
 use crate::qkd::wire::{Malformed, Reader, Writer};
 

@@ -87,6 +87,7 @@ impl Outbox {
         self.frames.push_back(Sent { bytes, sent: now, again: false, missing: false });
     }
     /// Takes an acknowledgement: all before `ack` have arrived. False if it cannot be.
+    #[must_use]
     pub(super) fn acknowledge(&mut self, now: Time, ack: u64) -> bool {
         if ack > self.next_sequence() {
             return false;

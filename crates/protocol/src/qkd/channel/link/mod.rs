@@ -322,7 +322,7 @@ impl Channel {
                 if session == self.session && self.is_up() =>
             {
                 self.heard();
-                if !self.traffic.outbox.acknowledge(now, ack) {
+                if !self.acknowledged(now, ack, effects) {
                     return;
                 }
                 self.traffic.ack_due = true;
@@ -330,10 +330,21 @@ impl Channel {
             }
             Frame::Ack { session, ack } if session == self.session && self.is_up() => {
                 self.heard();
-                self.traffic.outbox.acknowledge(now, ack);
+                self.acknowledged(now, ack, effects);
             }
             _ => {}
         }
+    }
+
+    /// Takes an acknowledgement; whether the session goes on. What was never sent can be acknowledged by a forger,
+    /// or by an end that took a forged frame for the next one: the two ends then differ on what was said, and
+    /// would wait for each other for ever.
+    fn acknowledged(&mut self, now: Time, ack: u64, effects: &mut Effects) -> bool {
+        let possible = self.traffic.outbox.acknowledge(now, ack);
+        if !possible {
+            self.refuse(now, "an acknowledgement of what was never sent", effects);
+        }
+        possible
     }
 
     fn heard(&mut self) {
