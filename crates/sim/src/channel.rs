@@ -38,6 +38,8 @@ pub(crate) struct ClassicalChannel {
     kept: Vec<Vec<u8>>,
 }
 
+/// Bytes of a frame of a link before its message: version, kind, session, acknowledgement and number.
+const HEADER: usize = 26;
 /// How many frames a man in the middle keeps for replay.
 const KEPT: usize = 16;
 
@@ -95,9 +97,9 @@ impl ClassicalChannel {
             Tampering::Replay => {}
             Tampering::Forge => {
                 // A header that looks right, with a body of her own.
-                let body = frame.len().min(16);
+                let body = frame.len().min(HEADER);
                 self.stream.fill_bytes(&mut frame[body..]);
-                if frame.len() <= 16 {
+                if frame.len() <= HEADER {
                     self.change(frame);
                 }
             }

@@ -42,8 +42,8 @@ pub enum Bound {
 pub struct Reconciliation {
     /// Which Cascade.
     pub variant: CascadeVariant,
-    /// The leakage that plans and simulations by blocks reckon with, over the Shannon limit: 1 or more. A
-    /// block that is distilled counts what it has really disclosed.
+    /// The leakage that plans reckon with, over the Shannon limit: 1 or more. A block that is simulated counts
+    /// what it has disclosed.
     pub planning_efficiency: f64,
 }
 

@@ -241,8 +241,8 @@ pub(crate) static PROTOCOL: Record = Record {
                 example: "1.05",
             }),
             "1.05",
-            "The leakage that plans and simulations by blocks reckon with, over the Shannon limit. A block \
-             that is distilled counts what it has really disclosed.",
+            "The leakage that plans reckon with, over the Shannon limit. A block that is simulated counts what \
+             it has disclosed.",
         ),
         Field::default(
             "authentication",

@@ -22,11 +22,11 @@ use bellwether_units::{BlockId, Duration, EntityId, LinkId, Stream, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How long a durable write takes.
-const PERSIST: Duration = Duration::from_milliseconds(1);
+pub(super) const PERSIST: Duration = Duration::from_milliseconds(1);
 /// How long privacy amplification is taken to occupy an end.
-const AMPLIFY: Duration = Duration::from_milliseconds(20);
+pub(super) const AMPLIFY: Duration = Duration::from_milliseconds(20);
 /// How long the transmitter's hardware takes to say what it had prepared.
-const RECALL: Duration = Duration::from_microseconds(10);
+pub(super) const RECALL: Duration = Duration::from_microseconds(10);
 /// Blocks of which it is remembered that their end was said: more than can be in flight.
 const ENDED: usize = 256;
 /// Alarms of one kind from both ends within so long are one alarm.

@@ -1,30 +1,26 @@
 //! A link at detail `blocks`: the counts of whole blocks are drawn, and the same security bound is applied.
 //!
-//! What a block discloses is drawn from the measured efficiency of the link's Cascade; what tampering with
-//! messages does is reckoned by the number of messages of a block. Key bits follow from a seed.
+//! A block ends with the window in which it has its bits, as at detail `bits`. What distillation makes of it is
+//! drawn ([`Distillation`]). Key bits follow from a seed.
 
+use super::distillation::{Distillation, Distilled, Full};
 use super::watch::Watch;
 use super::{BlockRecord, End, LinkRecord, LinkSays, Tally, stream, window_pulses};
 use crate::conditions::{Conditions, Timeline};
-use crate::expect::{bound_of, classes_of, security_of};
+use crate::expect::classes_of;
 use crate::optics::Optics;
 use crate::run::RunError;
-use bellwether_network::{Link, Network, TagPolicy};
+use bellwether_network::{Link, Network};
 use bellwether_physics::{BlockCounts, BlockSampler, binomial};
 use bellwether_protocol::hardware::Basis;
 use bellwether_protocol::keys::KeyMaterial;
-use bellwether_protocol::qkd::alarm::BlockObservation;
-use bellwether_protocol::qkd::security::{BlockStatistics, ClassCounts, SourceClass, key_length};
-use bellwether_units::{BlockId, Current, Duration, LinkId, Stream, Time, binary_entropy};
+use bellwether_protocol::qkd::alarm::{Alarm, AlarmKind, BlockObservation, Reading};
+use bellwether_protocol::qkd::security::{BlockStatistics, SourceClass};
+use bellwether_protocol::qkd::session::{DiscardReason, Timing};
+use bellwether_units::{BlockId, Current, Duration, LinkId, Stream, Time};
 
 /// How often a model that wanders is made anew.
 const WANDER_STEP: Duration = Duration::from_whole_seconds(1);
-/// Messages that a block takes beside its windows: two for each round trip of reconciliation, and a few.
-const MESSAGES: f64 = 200.0;
-/// Round trips from the last window of a block to its key.
-const ROUND_TRIPS: u64 = 100;
-/// How long an end waits for the other before it raises an alarm.
-const SILENT_AFTER: Duration = Duration::from_whole_seconds(10);
 
 /// A link whose blocks are drawn whole.
 pub(crate) struct BlocksLink {
@@ -37,7 +33,7 @@ pub(crate) struct BlocksLink {
     fate: Stream,
     pulse_rate: f64,
     delay: Duration,
-    window_clicks: u64,
+    window_pulses: u64,
     end: Time,
     next_pulse: u64,
     tally: Tally,
@@ -47,15 +43,22 @@ pub(crate) struct BlocksLink {
     modelled: Option<Conditions>,
     bias_current: Option<Current>,
     watch: Watch,
+    distillation: Distillation,
+    /// Since when no message has passed.
     silent: Option<Time>,
-    /// Said, but not yet due.
+    /// When the session ends because a message was tampered with.
+    breaks: Option<Time>,
+    /// No one-time pad is left: the link stands still.
+    stopped: bool,
+    /// Alarms said, but not yet due.
     waiting: Vec<LinkRecord>,
+    /// Blocks on their way through distillation, which a cut holds up and a crash ends.
+    distilling: Vec<LinkRecord>,
 }
 
 /// The block that is being filled.
 struct OpenBlock {
-    opened: Time,
-    target: u64,
+    first_pulse: u64,
     statistics: BlockStatistics,
     double_clicks: u64,
     pulses: u64,
@@ -72,16 +75,11 @@ impl BlocksLink {
         let watch = Watch::new(&link, &optics)?;
         let honest = optics.honest()?;
         let model = optics.at(Time::ZERO, timeline.at(Time::ZERO).0)?;
-        let per_pulse = honest.sifted_rate(bellwether_physics::Basis::Key).per_second()
-            / honest.parameters().clock.hertz();
-        let window = window_pulses(
-            network,
-            &link,
-            honest.click_rate().per_second() / honest.parameters().clock.hertz(),
-        );
         let classes = classes_of(&link);
-        let mut process = Self {
-            open: OpenBlock::new(Time::ZERO, 0, classes.len()),
+        let mut distillation = Distillation::new(&link, stream(network, id, seed, "distillation"));
+        distillation.open_session();
+        Ok(Self {
+            open: OpenBlock::new(0, classes.len()),
             classes,
             optics,
             timeline,
@@ -89,8 +87,8 @@ impl BlocksLink {
             counting: stream(network, id, seed, "block counts"),
             fate: stream(network, id, seed, "block fate"),
             pulse_rate: crate::optics::pulse_rate(&link),
-            delay: link.message_delay,
-            window_clicks: libm::round(window as f64 * per_pulse) as u64,
+            delay: link.fibre.delay(),
+            window_pulses: window_pulses(network, &link, honest.click_probability()),
             end,
             next_pulse: 0,
             tally: Tally::default(),
@@ -99,12 +97,14 @@ impl BlocksLink {
             modelled: None,
             bias_current: None,
             watch,
+            distillation,
             silent: None,
+            breaks: None,
+            stopped: false,
             waiting: Vec::new(),
+            distilling: Vec::new(),
             link,
-        };
-        process.open_block(Time::ZERO);
-        Ok(process)
+        })
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -117,67 +117,125 @@ impl BlocksLink {
         while self.time() <= until && self.time() < self.end {
             self.step()?;
         }
-        self.waiting.sort_by_key(|record| record.at);
-        let due = self.waiting.partition_point(|record| record.at <= until);
-        says.extend(self.waiting.drain(..due));
+        let first = says.len();
+        for queue in [&mut self.waiting, &mut self.distilling] {
+            queue.sort_by_key(|record| record.at);
+            let due = queue.partition_point(|record| record.at <= until);
+            says.extend(queue.drain(..due));
+        }
+        says[first..].sort_by_key(|record| record.at);
         Ok(())
     }
 
     fn time(&self) -> Time {
-        Time::ZERO.saturating_add(self.span_of(self.next_pulse))
+        self.time_of(self.next_pulse)
     }
 
-    fn span_of(&self, pulses: u64) -> Duration {
-        Duration::from_seconds(pulses as f64 / self.pulse_rate).unwrap_or(Duration::MAX)
+    fn time_of(&self, pulse: u64) -> Time {
+        let span = Duration::from_seconds(pulse as f64 / self.pulse_rate).unwrap_or(Duration::MAX);
+        Time::ZERO.saturating_add(span)
+    }
+
+    /// The first pulse at or after `time`.
+    fn pulse_at(&self, time: Time) -> u64 {
+        libm::ceil(time.seconds() * self.pulse_rate) as u64
     }
 
     /// Draws until the block is full or something changes.
     fn step(&mut self) -> Result<(), RunError> {
         let now = self.time();
+        if self.breaks.is_some_and(|at| at <= now) {
+            self.breaks = None;
+            self.lose_session(now, &DiscardReason::Authentication);
+        }
         let (conditions, change) = self.timeline.at(now);
         let conditions = conditions.clone();
         let mut limit = change.unwrap_or(self.end).min(self.end);
+        limit = limit.min(self.breaks.unwrap_or(limit));
         if self.optics.wanders(&conditions, now) {
             limit = limit.min(now.saturating_add(WANDER_STEP));
         }
-        let most =
-            (libm::ceil(limit.seconds() * self.pulse_rate) as u64).max(self.next_pulse + 1) - self.next_pulse;
-        if !(conditions.transmitter_up && conditions.receiver_up) {
-            self.lose_session(now);
-            self.next_pulse += most;
-            return Ok(());
+        let most = self.pulse_at(limit).max(self.next_pulse + 1) - self.next_pulse;
+        let both_up = conditions.transmitter_up && conditions.receiver_up;
+        if !both_up {
+            self.lose_session(now, &DiscardReason::SessionLost);
         }
-        if conditions.cut {
-            self.fall_silent(now, limit);
-            self.next_pulse += most;
-            return Ok(());
+        // Both ends wait for each other, if both are there.
+        let speechless = conditions.cut || conditions.faults.loss >= 1.0 || !both_up;
+        match speechless && (conditions.transmitter_up || conditions.receiver_up) {
+            true => self.fall_silent(now, limit),
+            false => self.silent = None,
         }
-        self.silent = None;
-        self.remodel(now, &conditions)?;
-        self.open.bias_current = match (self.open.bias_current, self.bias_current) {
-            (Some(a), Some(b)) if a > b => Some(a),
-            (a, b) => b.or(a),
-        };
-        let have = self.open.statistics.total(Basis::Key).sifted;
-        let wanted = self.open.target.saturating_sub(have).max(1);
+        if !conditions.receiver_up {
+            self.pass(most, &conditions);
+        } else if speechless || self.stopped {
+            self.see_without_keeping(most, &conditions)?;
+        } else {
+            self.fill_block(most, &conditions)?;
+        }
+        Ok(())
+    }
+
+    /// Pulses that nobody sees.
+    fn pass(&mut self, pulses: u64, conditions: &Conditions) {
+        self.next_pulse += pulses;
+        self.tally.pulses += if conditions.transmitter_up { pulses } else { 0 };
+    }
+
+    /// Light, or darkness, that goes into no block.
+    fn see_without_keeping(&mut self, most: u64, conditions: &Conditions) -> Result<(), RunError> {
         let mut counts = core::mem::take(&mut self.counts);
-        self.sampler.sample_until(wanted, most, &mut self.counting, &mut counts);
-        self.next_pulse += counts.pulses;
-        self.tally.pulses += counts.pulses;
-        self.tally.clicks += counts.clicks;
-        self.tally.key_sifted += counts.sifted_in(bellwether_physics::Basis::Key);
-        self.tally.check_sifted += counts.sifted_in(bellwether_physics::Basis::Check);
+        // So few that their alarm comes in time.
+        let few = self.watch.dark_pulses().min(most);
+        for pulses in [few, most - few] {
+            if pulses > 0 {
+                self.see(u64::MAX, pulses, conditions, &mut counts)?;
+            }
+        }
+        self.counts = counts;
+        Ok(())
+    }
+
+    fn fill_block(&mut self, most: u64, conditions: &Conditions) -> Result<(), RunError> {
+        let wanted = self.link.protocol.block_size.bits();
+        let have = self.open.statistics.total(Basis::Key).sifted;
+        let to_border = self.window_pulses - self.next_pulse % self.window_pulses;
+        let mut counts = core::mem::take(&mut self.counts);
+        if have < wanted {
+            self.see(wanted - have, most, conditions, &mut counts)?;
+        } else {
+            self.see(u64::MAX, most.min(to_border), conditions, &mut counts)?;
+        }
         if self.optics.pulses_off(conditions.clock_offset) > 0 {
             self.misnumber(&mut counts);
         }
+        self.open.add(&counts, self.bias_current);
+        self.counts = counts;
+        let full = self.open.statistics.total(Basis::Key).sifted >= wanted;
+        if full && self.next_pulse.is_multiple_of(self.window_pulses) {
+            self.close_block(conditions);
+        }
+        Ok(())
+    }
+
+    /// Draws what the receiver counts in the next pulses, up to `most` or until it has `wanted` key bits.
+    fn see(
+        &mut self,
+        wanted: u64,
+        most: u64,
+        conditions: &Conditions,
+        counts: &mut BlockCounts,
+    ) -> Result<(), RunError> {
+        self.remodel(self.time(), conditions)?;
+        self.sampler.sample_until(wanted, most, &mut self.counting, counts);
+        self.next_pulse += counts.pulses;
+        self.tally.pulses += if conditions.transmitter_up { counts.pulses } else { 0 };
+        self.tally.clicks += counts.clicks;
+        self.tally.key_sifted += counts.sifted_in(bellwether_physics::Basis::Key);
+        self.tally.check_sifted += counts.sifted_in(bellwether_physics::Basis::Check);
         let at = self.time().saturating_add(self.delay);
         if let Some(what) = self.watch.counts(at, counts.pulses, counts.clicks) {
             self.say(at, what);
-        }
-        self.open.add(&counts);
-        self.counts = counts;
-        if self.open.statistics.total(Basis::Key).sifted >= self.open.target {
-            self.close_block(&conditions);
         }
         Ok(())
     }
@@ -192,89 +250,58 @@ impl BlocksLink {
         Ok(())
     }
 
-    /// A block closes at the end of the window in which it has its bits: up to a window's bits too many.
-    fn open_block(&mut self, now: Time) {
-        let beyond = self.fate.below(self.window_clicks.max(1));
-        self.open = OpenBlock::new(now, self.link.protocol.block_size.bits() + beyond, self.classes.len());
-    }
-
     fn close_block(&mut self, conditions: &Conditions) {
-        let seen = self.time().saturating_add(self.delay);
-        let done = seen.saturating_add(self.delay.saturating_mul(2 * ROUND_TRIPS));
-        let statistics = self.open.statistics.clone();
-        let key = statistics.total(Basis::Key);
-        let leaked_bits = self.leak(key);
-        let tampering = conditions.faults.tampering;
-        let tampered = tampering > 0.0
-            && self.fate.chance(-libm::expm1(MESSAGES * libm::log1p(-tampering.min(1.0 - 1e-12))));
-        let mut record = BlockRecord {
-            block: self.block,
-            opened: self.open.opened,
-            statistics,
-            corrected: true,
-            leaked_bits,
-            round_trips: None,
-            authentication_bits: self.authentication_bits(),
-            certificate: None,
-            discarded: None,
+        let next = OpenBlock::new(self.next_pulse, self.classes.len());
+        let open = core::mem::replace(&mut self.open, next);
+        let id = self.block;
+        self.block = BlockId(id.0 + 1);
+        let monitor = self.link.receiver.detector.bias_current_monitor;
+        let seen = BlockObservation {
+            block: id,
+            at: self.time().saturating_add(self.delay),
+            statistics: &open.statistics,
+            pulses: open.pulses,
+            clicks: open.clicks,
+            double_clicks: open.double_clicks,
+            bias_current: open.bias_current.filter(|_| monitor),
         };
-        if tampered {
-            record.discarded = Some(("authentication".into(), "authentication failed in its session".into()));
-            record.corrected = false;
-            self.alarm(
-                done,
-                "authentication-failed",
-                "a message failed authentication: a wrong tag seen, none expected",
-            );
-        } else {
-            let seen = BlockObservation {
-                block: self.block,
-                at: done,
-                statistics: &record.statistics,
-                pulses: self.open.pulses,
-                clicks: self.open.clicks,
-                double_clicks: self.open.double_clicks,
-                bias_current: self.open.bias_current,
-            };
-            for what in self.watch.block(&seen) {
-                self.say(done, what);
-            }
-            let bound = bound_of(&self.link);
-            match key_length(bound, &self.classes, &record.statistics, leaked_bits, &security_of(&self.link))
-            {
-                Ok(certificate) => {
-                    let bits = certificate.key_bits.saturating_sub(record.authentication_bits);
-                    let seed = self.fate.bits();
-                    for end in [End::Receiver, End::Transmitter] {
-                        let at = if end == End::Receiver { done } else { done.saturating_add(self.delay) };
-                        let key = KeyMaterial::Emulated { seed, bits: bits.min(u64::from(u32::MAX)) as u32 };
-                        self.say(at, LinkSays::Key(end, self.block, key));
-                    }
-                    record.certificate = Some(certificate);
-                }
-                Err(why) => {
-                    let what = self.watch.no_key(self.block, done, &why);
-                    self.say(done, what);
-                    record.discarded = Some(("no-key".into(), why.to_string()));
-                }
+        let full = Full {
+            record: self.record(id, &open, conditions),
+            seen,
+            windows: open.pulses.div_ceil(self.window_pulses),
+            faults: conditions.faults,
+        };
+        let Distilled { record, ended, told, key_bits, alarms, broken, exhausted } =
+            self.distillation.distil(full, &mut self.watch);
+        let said = |at, what| LinkRecord { at, what };
+        self.distilling.extend(alarms.into_iter().map(|alarm| said(ended, alarm)));
+        let key = record.certificate.is_some().then(|| self.distillation.seed());
+        self.distilling.push(said(ended, LinkSays::Block(Box::new(record))));
+        if let Some(seed) = key {
+            let bits = key_bits.min(u64::from(u32::MAX)) as u32;
+            for (end, at) in [(End::Receiver, ended), (End::Transmitter, told)] {
+                let key = KeyMaterial::Emulated { seed, bits };
+                self.distilling.push(said(at, LinkSays::Key(end, id, key)));
             }
         }
-        self.say(done, LinkSays::Block(Box::new(record)));
-        self.block = BlockId(self.block.0 + 1);
-        self.open_block(self.time());
+        self.stopped |= exhausted;
+        if broken {
+            self.breaks = Some(self.breaks.map_or(ended, |at| at.min(ended)));
+        }
     }
 
-    /// What reconciliation of these bits discloses.
-    fn leak(&mut self, key: ClassCounts) -> u64 {
-        let rate = key.errors as f64 / key.sifted.max(1) as f64;
-        let f = self.link.protocol.reconciliation.planning_efficiency;
-        libm::ceil(f * key.sifted as f64 * binary_entropy(rate)) as u64
-    }
-
-    fn authentication_bits(&self) -> u64 {
-        match self.link.protocol.authentication {
-            TagPolicy::EveryBlock => 3 * 128,
-            TagPolicy::EveryMessage => MESSAGES as u64 * 128,
+    fn record(&self, block: BlockId, open: &OpenBlock, conditions: &Conditions) -> BlockRecord {
+        let first_window = self.time_of(open.first_pulse + self.window_pulses).saturating_add(self.delay);
+        BlockRecord {
+            block,
+            opened: self.distillation.sifted(first_window, &conditions.faults),
+            statistics: open.statistics.clone(),
+            corrected: false,
+            leaked_bits: 0,
+            round_trips: None,
+            authentication_bits: 0,
+            certificate: None,
+            discarded: None,
         }
     }
 
@@ -294,52 +321,44 @@ impl BlocksLink {
         }
     }
 
-    fn lose_session(&mut self, now: Time) {
+    /// The session is over: the open block and those on their way are discarded.
+    fn lose_session(&mut self, now: Time, why: &DiscardReason) {
+        let discarded = Some((why.name().to_owned(), why.to_string()));
+        for mut said in core::mem::take(&mut self.distilling) {
+            if said.at > now {
+                let LinkSays::Block(block) = &mut said.what else { continue };
+                block.certificate = None;
+                block.discarded.clone_from(&discarded);
+                said.at = now;
+            }
+            self.distilling.push(said);
+        }
         if self.open.clicks > 0 {
-            let record = BlockRecord {
-                block: self.block,
-                opened: self.open.opened,
-                statistics: self.open.statistics.clone(),
-                corrected: false,
-                leaked_bits: 0,
-                round_trips: None,
-                authentication_bits: 0,
-                certificate: None,
-                discarded: Some((
-                    "session-lost".into(),
-                    "the session ended before the block was done".into(),
-                )),
-            };
+            let mut record = self.record(self.block, &self.open, self.timeline.at(now).0);
+            record.statistics.key.iter_mut().for_each(|class| class.errors = 0);
+            record.discarded = discarded;
             self.say(now, LinkSays::Block(Box::new(record)));
             self.block = BlockId(self.block.0 + 1);
+            self.distillation.open_session();
         }
-        self.open_block(now);
+        self.open = OpenBlock::new(self.next_pulse, self.classes.len());
     }
 
+    /// No message passes from `now` to `limit`: what is on its way waits, and ends that are up complain.
     fn fall_silent(&mut self, now: Time, limit: Time) {
-        let first = self.silent.is_none();
+        let wait = limit.since(now);
+        for said in self.distilling.iter_mut().filter(|said| said.at > now) {
+            said.at = said.at.saturating_add(wait);
+        }
         let since = *self.silent.get_or_insert(now);
-        let dark = self.watch.enough_pulses();
-        let noticed = now.saturating_add(self.span_of(dark));
-        if first
-            && noticed < limit
-            && let Some(what) = self.watch.counts(noticed, dark, 0)
-        {
-            self.say(noticed, what);
-        }
-        let at = since.saturating_add(SILENT_AFTER);
+        let patience = Timing::default().silent_after;
+        let at = since.saturating_add(patience);
         if at >= now && at < limit {
-            self.alarm(
-                at,
-                "peer-silent",
-                &format!("the other end is silent: no frame for {SILENT_AFTER} seen, an answer expected"),
-            );
+            let [seen, expected] = [patience; 2].map(Reading::Span);
+            let alarm = Alarm::new(AlarmKind::PeerSilent, None, at, seen, expected);
+            let what = self.watch.says(&alarm);
+            self.say(at, what);
         }
-    }
-
-    fn alarm(&mut self, at: Time, kind: &str, text: &str) {
-        let what = self.watch.in_words(kind, text, kind == "authentication-failed");
-        self.say(at, what);
     }
 
     fn say(&mut self, at: Time, what: LinkSays) {
@@ -348,10 +367,9 @@ impl BlocksLink {
 }
 
 impl OpenBlock {
-    fn new(opened: Time, target: u64, classes: usize) -> Self {
+    fn new(first_pulse: u64, classes: usize) -> Self {
         Self {
-            opened,
-            target,
+            first_pulse,
             statistics: BlockStatistics::empty(classes),
             double_clicks: 0,
             pulses: 0,
@@ -360,11 +378,14 @@ impl OpenBlock {
         }
     }
 
-    fn add(&mut self, counts: &BlockCounts) {
+    fn add(&mut self, counts: &BlockCounts, bias_current: Option<Current>) {
         self.pulses += counts.pulses;
         self.clicks += counts.clicks;
         self.double_clicks += counts.double_clicks;
-        self.statistics.pulses += counts.pulses;
+        self.bias_current = match (self.bias_current, bias_current) {
+            (Some(a), Some(b)) if a > b => Some(a),
+            (a, b) => b.or(a),
+        };
         for (basis, classes) in [&mut self.statistics.key, &mut self.statistics.check].into_iter().enumerate()
         {
             for (k, class) in classes.iter_mut().enumerate() {

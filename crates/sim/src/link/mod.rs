@@ -7,6 +7,7 @@
 mod account;
 mod bits;
 mod blocks;
+mod distillation;
 mod hardware;
 mod watch;
 

@@ -5,26 +5,18 @@ use crate::expect::expected_link;
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_network::Link;
-use bellwether_protocol::qkd::alarm::{
-    Alarm, AlarmKind, Baseline, BlockObservation, Thresholds, assess_block, assess_counts,
-};
-use bellwether_protocol::qkd::security::NoKey;
-use bellwether_units::{BlockId, Current, Time};
+use bellwether_protocol::qkd::alarm::{self, Alarm, AlarmKind, Baseline, BlockObservation, Thresholds};
+use bellwether_units::{Current, Time};
 
 /// How much brighter than calibrated the bias current may be.
 const BIAS_MARGIN: f64 = 10.0;
-/// Clicks expected of a stretch of pulses before it is judged.
-const ENOUGH_CLICKS: f64 = 1_000.0;
 
 /// Compares a link with what was expected of it when it was built.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     baseline: Baseline,
     thresholds: Thresholds,
-    pulses: u64,
-    clicks: u64,
-    /// Whether the detection rate was off when last judged, so that an alarm is raised once.
-    off: bool,
+    alarms: alarm::Watch,
 }
 
 impl Watch {
@@ -32,7 +24,7 @@ impl Watch {
         let thresholds =
             Thresholds { false_alarm: link.protocol.false_alarm_probability, ..Thresholds::default() };
         let baseline = Self::calibrate(link, optics)?;
-        Ok(Self { baseline, thresholds, pulses: 0, clicks: 0, off: false })
+        Ok(Self { baseline, thresholds, alarms: alarm::Watch::default() })
     }
 
     /// What calibration expects of the link as it was built.
@@ -61,36 +53,20 @@ impl Watch {
     }
 
     /// What is off about a block that was distilled or discarded.
-    pub(super) fn block(&self, seen: &BlockObservation<'_>) -> Vec<LinkSays> {
-        assess_block(&self.baseline, &self.thresholds, seen).iter().map(|alarm| self.says(alarm)).collect()
-    }
-
-    /// The alarm for a block that gave no key.
-    pub(super) fn no_key(&self, block: BlockId, at: Time, why: &NoKey) -> LinkSays {
-        self.says(&Alarm::no_key(block, at, why))
-    }
-
-    /// An alarm about a block or the classical channel, in words.
-    pub(super) fn in_words(&self, kind: &str, text: &str, suspect: bool) -> LinkSays {
-        LinkSays::Alarm { kind: kind.to_owned(), text: text.to_owned(), suspect }
+    pub(super) fn block(&mut self, seen: &BlockObservation<'_>) -> Vec<LinkSays> {
+        let alarms = self.alarms.block(&self.baseline, &self.thresholds, seen);
+        alarms.iter().map(|alarm| self.says(alarm)).collect()
     }
 
     /// Takes note of a stretch of pulses up to `at`, and judges the detection rate once there is enough.
     pub(super) fn counts(&mut self, at: Time, pulses: u64, clicks: u64) -> Option<LinkSays> {
-        self.pulses += pulses;
-        self.clicks += clicks;
-        if self.pulses as f64 * self.baseline.clicks_per_pulse < ENOUGH_CLICKS {
-            return None;
-        }
-        let (pulses, clicks) = (core::mem::take(&mut self.pulses), core::mem::take(&mut self.clicks));
-        let alarm = assess_counts(&self.baseline, &self.thresholds, at, pulses, clicks);
-        let was_off = core::mem::replace(&mut self.off, alarm.is_some());
-        alarm.filter(|_| !was_off).map(|alarm| self.says(&alarm))
+        let alarm = self.alarms.window(&self.baseline, &self.thresholds, at, pulses, clicks);
+        alarm.map(|alarm| self.says(&alarm))
     }
 
-    /// How many pulses are enough to judge the detection rate by.
-    pub(super) fn enough_pulses(&self) -> u64 {
-        libm::ceil(ENOUGH_CLICKS / self.baseline.clicks_per_pulse.max(1e-15)) as u64
+    /// How many dark pulses raise an alarm.
+    pub(super) fn dark_pulses(&self) -> u64 {
+        alarm::Watch::dark_pulses(&self.baseline)
     }
 
     /// An alarm in the words of the trace.

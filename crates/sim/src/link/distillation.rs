@@ -1,0 +1,336 @@
+//! What distillation makes of a block at detail `blocks`: drawn, where a link at detail `bits` would do it.
+//!
+//! What is disclosed, and how many round trips that takes, follows the measured law of the link's Cascade; the
+//! key's length follows from the same bound as at detail `bits`, and the stock of one-time pads is kept up by
+//! the same rule.
+
+use super::bits::{AMPLIFY, PERSIST, RECALL, authentication_of};
+use super::watch::Watch;
+use super::{BlockRecord, LinkSays};
+use crate::channel::ChannelFaults;
+use crate::expect::{bound_of, classes_of, security_of, variant_of};
+use bellwether_network::{Link, TagPolicy, Tampering};
+use bellwether_protocol::hardware::Basis;
+use bellwether_protocol::qkd::alarm::{Alarm, AlarmKind, BlockObservation, Reading};
+use bellwether_protocol::qkd::reconcile::{CascadeVariant, efficiency_estimate};
+use bellwether_protocol::qkd::security::{
+    Bound, Certificate, NoKey, SecurityParameters, SourceClass, key_length, may_yield_key,
+};
+use bellwether_protocol::qkd::session::{AuthenticationBudget, DiscardReason};
+use bellwether_protocol::qkd::verify;
+use bellwether_units::{Duration, Stream, Time, binary_entropy};
+
+/// Bits of a frame of reconciliation.
+const FRAME: u64 = 1 << 16;
+/// How much later a frame arrives that had to be sent again.
+const REPEATED_AFTER: Duration = Duration::from_milliseconds(5);
+/// Error rates of the columns of [`ROUND_TRIPS`].
+const RATES: [f64; 6] = [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08];
+/// Mean and standard deviation of the round trips of one frame, by variant and error rate: measured over 300
+/// frames each with the error rate known.
+#[rustfmt::skip]
+const ROUND_TRIPS: [[(f64, f64); RATES.len()]; CascadeVariant::ALL.len()] = [
+    [(65.8, 15.9), (66.8, 14.3), (65.8, 13.5), (63.6, 10.1), (61.8, 10.0), (58.4, 7.6)],
+    [(78.9, 20.9), (100.2, 25.5), (118.9, 29.2), (184.3, 48.5), (176.4, 36.1), (171.0, 40.1)],
+    [(98.9, 26.9), (114.8, 27.6), (145.1, 33.7), (197.2, 44.5), (267.8, 79.2), (355.8, 76.0)],
+    [(92.8, 20.0), (111.3, 27.0), (152.4, 30.0), (195.0, 38.8), (258.7, 54.6), (278.8, 43.9)],
+];
+/// The probability that a frame keeps an error, by variant: 4 of 1800 frames for Yan's, none of 1800 for the
+/// others.
+const ERROR_LEFT: [f64; CascadeVariant::ALL.len()] = [0.0, 2.2e-3, 0.0, 0.0];
+
+/// What distils the blocks of one link.
+pub(super) struct Distillation {
+    bound: Bound,
+    classes: Vec<SourceClass>,
+    security: SecurityParameters,
+    variant: CascadeVariant,
+    tags: TagPolicy,
+    budget: AuthenticationBudget,
+    /// Pairs of one-time pads left.
+    pads: u64,
+    /// Whether it was told that they are few.
+    low: bool,
+    message_delay: Duration,
+    fate: Stream,
+}
+
+/// A block that is to be distilled.
+pub(super) struct Full<'a> {
+    pub(super) record: BlockRecord,
+    pub(super) seen: BlockObservation<'a>,
+    /// How many windows it has.
+    pub(super) windows: u64,
+    /// What becomes of messages meanwhile.
+    pub(super) faults: ChannelFaults,
+}
+
+/// What became of it.
+pub(super) struct Distilled {
+    /// Its end; the certificate tells the key.
+    pub(super) record: BlockRecord,
+    /// When the receiver told it.
+    pub(super) ended: Time,
+    /// When the transmitter tells its key.
+    pub(super) told: Time,
+    /// Bits of key handed out at both ends.
+    pub(super) key_bits: u64,
+    /// What it raised.
+    pub(super) alarms: Vec<LinkSays>,
+    /// Whether the session ended with it, because a message was tampered with.
+    pub(super) broken: bool,
+    /// Whether no pad is left, so that the link stands still.
+    pub(super) exhausted: bool,
+}
+
+impl Distillation {
+    pub(super) fn new(link: &Link, fate: Stream) -> Self {
+        let budget = authentication_of(link);
+        Self {
+            bound: bound_of(link),
+            classes: classes_of(link),
+            security: security_of(link),
+            variant: variant_of(link),
+            tags: link.protocol.authentication,
+            pads: budget.target_pads,
+            budget,
+            low: false,
+            message_delay: link.message_delay,
+            fate,
+        }
+    }
+
+    /// A session was opened, which takes a tag of each end.
+    pub(super) fn open_session(&mut self) {
+        self.pads = self.pads.saturating_sub(1);
+    }
+
+    /// What one message takes, on average.
+    fn message(&self, faults: &ChannelFaults) -> Duration {
+        let loss = faults.loss.min(0.99);
+        let again = REPEATED_AFTER.seconds() * loss / (1.0 - loss) + faults.jitter.seconds() / 2.0;
+        let seconds = self.message_delay.seconds() + faults.extra_delay.seconds() + again;
+        Duration::from_seconds(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// When a window that the receiver has seen at `seen` is sifted.
+    pub(super) fn sifted(&self, seen: Time, faults: &ChannelFaults) -> Time {
+        seen.saturating_add(self.message(faults).saturating_mul(2)).saturating_add(RECALL)
+    }
+
+    /// Distils a block, whose last window was seen at `full.seen.at`.
+    pub(super) fn distil(&mut self, full: Full<'_>, watch: &mut Watch) -> Distilled {
+        let Full { mut record, mut seen, windows, faults } = full;
+        let message = self.message(&faults);
+        let after = |start: Time, messages: u64| start.saturating_add(message.saturating_mul(messages));
+        let closed = self.sifted(seen.at, &faults);
+        record.corrected = false;
+        let possible = may_yield_key(self.bound, &self.classes, &record.statistics, &self.security);
+        let reconciled = possible.map_err(Some).and_then(|()| self.reconcile(&record).ok_or(None));
+        let (leak, round_trips) = match reconciled {
+            Ok(reconciled) => reconciled,
+            Err(why) => {
+                // The errors of the key basis stay unknown.
+                let mut statistics = record.statistics.clone();
+                statistics.key.iter_mut().for_each(|class| class.errors = 0);
+                record.statistics = statistics;
+                let alarm = match &why {
+                    Some(why) => Alarm::no_key(record.block, closed, why),
+                    None => spoilt(&record, closed, &DiscardReason::Reconciliation),
+                };
+                let reason = why.map_or(DiscardReason::Reconciliation, DiscardReason::from);
+                let statistics = record.statistics.clone();
+                seen = BlockObservation { at: closed, statistics: &statistics, ..seen };
+                let mut alarms = vec![watch.says(&alarm)];
+                alarms.extend(watch.block(&seen));
+                if self.tags == TagPolicy::EveryMessage {
+                    self.use_pads(windows, &mut record);
+                }
+                return Distilled::discarded(record, closed, reason, alarms);
+            }
+        };
+        record.corrected = true;
+        record.leaked_bits = leak;
+        record.round_trips = Some(round_trips);
+        let corrected = after(closed, 2 * round_trips);
+        let pairs = match self.tags {
+            TagPolicy::EveryBlock => 2,
+            TagPolicy::EveryMessage => windows + round_trips + 2,
+        };
+        let made = after(corrected, 2).saturating_add(AMPLIFY.saturating_mul(2)).saturating_add(PERSIST);
+        if self.tampered(&faults, 2 * (windows + round_trips) + 3) {
+            return self.broken(record, corrected, watch);
+        }
+        let statistics = record.statistics.clone();
+        match self.certify(&record) {
+            Err(why) => {
+                let mut alarms = vec![watch.says(&Alarm::no_key(record.block, corrected, &why))];
+                alarms.extend(watch.block(&BlockObservation {
+                    at: corrected,
+                    statistics: &statistics,
+                    ..seen
+                }));
+                if self.tags == TagPolicy::EveryMessage {
+                    self.use_pads(pairs - 2, &mut record);
+                }
+                Distilled::discarded(record, corrected, why.into(), alarms)
+            }
+            Ok(_) if self.error_left(&record) => {
+                let mut alarms = vec![watch.says(&differing(&record, made))];
+                alarms.extend(watch.block(&BlockObservation { at: made, statistics: &statistics, ..seen }));
+                self.use_pads(pairs, &mut record);
+                Distilled::discarded(record, made, DiscardReason::Verification, alarms)
+            }
+            Ok(certificate) => {
+                let mut alarms = watch.block(&BlockObservation { at: made, statistics: &statistics, ..seen });
+                if self.pads < pairs {
+                    return self.exhausted(record, made, watch);
+                }
+                self.use_pads(pairs, &mut record);
+                let set_aside = self.refill(&certificate);
+                alarms.extend(self.low_pads(made, watch));
+                let key_bits = certificate.key_bits - 256 * set_aside;
+                record.certificate = Some(certificate);
+                let told = after(made, 1).saturating_add(PERSIST);
+                Distilled { record, ended: made, told, key_bits, alarms, broken: false, exhausted: false }
+            }
+        }
+    }
+
+    /// What reconciliation of a block's bits discloses, and its round trips; nothing if it gives up.
+    fn reconcile(&mut self, record: &BlockRecord) -> Option<(u64, u64)> {
+        let key = record.statistics.total(Basis::Key);
+        let rate = key.errors as f64 / key.sifted.max(1) as f64;
+        let frames = (key.sifted / FRAME).max(1);
+        let limit = key.sifted as f64 * binary_entropy(rate);
+        // The last frame takes the remainder.
+        let estimate = efficiency_estimate(self.variant, (key.sifted / frames) as usize, rate);
+        let spread = estimate.spread / libm::sqrt(frames as f64);
+        let leak = (estimate.mean + spread * self.normal()) * limit;
+        // Both ends give up at three times what the error rate of the check basis would need.
+        let told = record.statistics.error_rate(Basis::Check).unwrap_or(0.03).clamp(1e-4, 0.25);
+        let cap = 3.0 * key.sifted as f64 * binary_entropy(told) + (64 * frames + 1000) as f64;
+        if leak > cap.min(key.sifted as f64) {
+            return None;
+        }
+        let (mean, deviation) = self.round_trips(rate);
+        // The block is done when its last frame is.
+        let slowest = (0..frames.min(1024)).map(|_| self.normal()).fold(f64::NEG_INFINITY, f64::max);
+        let round_trips = libm::round((mean + deviation * slowest).max(1.0));
+        Some((libm::ceil(leak.max(0.0)) as u64, round_trips as u64))
+    }
+
+    /// Mean and standard deviation of the round trips of a frame.
+    fn round_trips(&self, rate: f64) -> (f64, f64) {
+        let place = CascadeVariant::ALL.iter().position(|&variant| variant == self.variant).unwrap_or(0);
+        let row = &ROUND_TRIPS[place];
+        let rate = rate.clamp(RATES[0], RATES[RATES.len() - 1]);
+        let right = RATES.partition_point(|&node| node <= rate).clamp(1, RATES.len() - 1);
+        let part = libm::log(rate / RATES[right - 1]) / libm::log(RATES[right] / RATES[right - 1]);
+        let between = |a: f64, b: f64| a + part * (b - a);
+        (between(row[right - 1].0, row[right].0), between(row[right - 1].1, row[right].1))
+    }
+
+    fn certify(&self, record: &BlockRecord) -> Result<Certificate, NoKey> {
+        let sifted = record.statistics.total(Basis::Key).sifted;
+        let tag =
+            verify::tag_bits(self.security.correctness, sifted as usize).unwrap_or(verify::MAX_TAG_BITS);
+        let beyond = tag.saturating_sub(self.security.verification_allowance());
+        let leak = record.leaked_bits + u64::from(beyond);
+        let mut certificate =
+            key_length(self.bound, &self.classes, &record.statistics, leak, &self.security)?;
+        certificate.key_bits = certificate.key_bits.min(sifted);
+        Ok(certificate)
+    }
+
+    fn error_left(&mut self, record: &BlockRecord) -> bool {
+        let place = CascadeVariant::ALL.iter().position(|&variant| variant == self.variant).unwrap_or(0);
+        let frames = (record.statistics.total(Basis::Key).sifted / FRAME).max(1) as f64;
+        let left = ERROR_LEFT[place];
+        left > 0.0 && self.fate.chance(-libm::expm1(frames * libm::log1p(-left)))
+    }
+
+    /// Whether any of `messages` is tampered with in a way that a tag notices: a replay is not, for what comes
+    /// a second time counts for nothing.
+    fn tampered(&mut self, faults: &ChannelFaults, messages: u64) -> bool {
+        let p = if faults.how == Some(Tampering::Replay) { 0.0 } else { faults.tampering };
+        p > 0.0 && self.fate.chance(-libm::expm1(messages as f64 * libm::log1p(-p.min(1.0 - 1e-12))))
+    }
+
+    fn use_pads(&mut self, pairs: u64, record: &mut BlockRecord) {
+        // The transmitter, which confirms nothing, uses one less than the receiver.
+        record.authentication_bits = 128 * (2 * pairs).saturating_sub(1);
+        self.pads = self.pads.saturating_sub(pairs);
+    }
+
+    /// Fills the stock up from a new key; gives how many pairs that took.
+    fn refill(&mut self, certificate: &Certificate) -> u64 {
+        // The last tag of a block comes after the refill.
+        let wanted = self.budget.target_pads.saturating_sub(self.pads + 1);
+        let share = u128::from(certificate.key_bits) * u128::from(self.budget.greatest_share);
+        let taken = wanted.min((share / 256 / 256) as u64);
+        self.pads += taken;
+        taken
+    }
+
+    fn low_pads(&mut self, at: Time, watch: &Watch) -> Option<LinkSays> {
+        let low = self.pads <= self.budget.low_water_pads;
+        let was_low = core::mem::replace(&mut self.low, low);
+        (low && !was_low).then(|| watch.says(&self.pads_alarm(AlarmKind::AuthenticationKeysLow, at)))
+    }
+
+    fn pads_alarm(&self, kind: AlarmKind, at: Time) -> Alarm {
+        let expected = Reading::Count(self.budget.target_pads as f64);
+        Alarm::new(kind, None, at, Reading::Count(self.pads as f64), expected)
+    }
+
+    fn exhausted(&mut self, mut record: BlockRecord, at: Time, watch: &Watch) -> Distilled {
+        let left = self.pads;
+        self.use_pads(left, &mut record);
+        let alarms = vec![watch.says(&self.pads_alarm(AlarmKind::AuthenticationKeysExhausted, at))];
+        let discarded = Distilled::discarded(record, at, DiscardReason::SessionLost, alarms);
+        Distilled { exhausted: true, ..discarded }
+    }
+
+    fn broken(&mut self, mut record: BlockRecord, at: Time, watch: &Watch) -> Distilled {
+        record.corrected = false;
+        record.statistics.key.iter_mut().for_each(|class| class.errors = 0);
+        let [seen, expected] = ["a tag that does not verify", "none"].map(|text| Reading::Text(text.into()));
+        let alarm = Alarm::new(AlarmKind::AuthenticationFailed, None, at, seen, expected);
+        let alarms = vec![watch.says(&alarm)];
+        self.use_pads(1, &mut record);
+        let discarded = Distilled::discarded(record, at, DiscardReason::Authentication, alarms);
+        Distilled { broken: true, ..discarded }
+    }
+
+    /// A standard normal variate (Box & Muller, Ann. Math. Stat. 29, 610 (1958)).
+    fn normal(&mut self) -> f64 {
+        let (u, v) = (1.0 - self.fate.uniform(), self.fate.uniform());
+        libm::sqrt(-2.0 * libm::log(u)) * libm::cos(core::f64::consts::TAU * v)
+    }
+
+    /// Bits from which both ends' emulated key follows.
+    pub(super) fn seed(&mut self) -> u64 {
+        self.fate.bits()
+    }
+}
+
+impl Distilled {
+    fn discarded(mut record: BlockRecord, at: Time, why: DiscardReason, alarms: Vec<LinkSays>) -> Self {
+        record.discarded = Some((why.name().to_owned(), why.to_string()));
+        Self { record, ended: at, told: at, key_bits: 0, alarms, broken: false, exhausted: false }
+    }
+}
+
+/// The alarm for a block that the ends could not make equal.
+fn spoilt(record: &BlockRecord, at: Time, why: &DiscardReason) -> Alarm {
+    let [seen, expected] = [why.to_string(), "a key".to_owned()].map(Reading::Text);
+    Alarm::new(AlarmKind::NoKey, Some(record.block), at, seen, expected)
+}
+
+/// The alarm for a block that verification found unequal.
+fn differing(record: &BlockRecord, at: Time) -> Alarm {
+    let [seen, expected] =
+        ["keys that differ after reconciliation", "equal keys"].map(|text| Reading::Text(text.into()));
+    Alarm::new(AlarmKind::VerificationFailed, Some(record.block), at, seen, expected)
+}
