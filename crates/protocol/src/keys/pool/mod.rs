@@ -6,106 +6,49 @@
 //! take. Owned stretches can be lent to the other end when the halves are spent unevenly. A block is used only
 //! when the peer has said that it holds it too. A bit is taken once; what is taken is erased at once.
 
-use super::material::{KeyMaterial, Store};
-use super::statistics::PoolAccount;
+mod free;
+mod inventory;
+mod seen;
+
+pub(in crate::keys) use inventory::Inventory;
+
+use crate::keys::material::{KeyMaterial, Store};
+use crate::keys::statistics::PoolAccount;
 use bellwether_bits::BitString;
 use bellwether_units::BlockId;
+use free::Free;
+use seen::Seen;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many bits of each block are its hash key.
-pub(super) const HASH_BITS: u32 = 128;
+pub(in crate::keys) const HASH_BITS: u32 = 128;
 /// Into how many stretches one taking may fall at most.
-pub(super) const MAX_STRETCHES: usize = 256;
-/// How far behind the newest block a block may arrive.
-const WINDOW: u64 = 1024;
-/// How far behind the newest block a block may arrive and still find its peer's half unburned.
-const LATE: u64 = 32;
-
+pub(in crate::keys) const MAX_STRETCHES: usize = 256;
 /// A stretch of a block: bits `offset..offset + length`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Stretch {
-    pub(super) block: BlockId,
-    pub(super) offset: u32,
-    pub(super) length: u32,
+pub(in crate::keys) struct Stretch {
+    pub(in crate::keys) block: BlockId,
+    pub(in crate::keys) offset: u32,
+    pub(in crate::keys) length: u32,
 }
 
 /// What was taken from a pool.
-pub(super) struct Taken {
-    pub(super) stretches: Vec<Stretch>,
+pub(in crate::keys) struct Taken {
+    pub(in crate::keys) stretches: Vec<Stretch>,
     /// The bits, which are no longer in the pool.
-    pub(super) bits: zeroize::Zeroizing<BitString>,
+    pub(in crate::keys) bits: zeroize::Zeroizing<BitString>,
     /// The hash key of the first stretch's block.
-    pub(super) hash_key: u128,
-}
-
-/// Of the blocks `from..to`, an end may still use only what is in `free`, and the peer may only use what is in
-/// `held`; of the blocks in `kept` nothing is said.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Inventory {
-    pub(super) from: BlockId,
-    pub(super) to: BlockId,
-    pub(super) free: Vec<Stretch>,
-    pub(super) held: Vec<Stretch>,
-    pub(super) kept: Vec<BlockId>,
-}
-
-/// The part of `start..end` outside a cut.
-fn without((start, end): (u32, u32), cut: (u32, u32)) -> impl Iterator<Item = (u32, u32)> {
-    [(start, end.min(cut.0)), (start.max(cut.1), end)].into_iter().filter(|&(s, e)| s < e)
+    pub(in crate::keys) hash_key: u128,
 }
 
 /// What became of a block that was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offered {
+pub(in crate::keys) enum Offered {
     Kept,
     /// Its number had come before.
     Known,
     /// The pool is full, or the block is too short, too long or too late to be used.
     Dropped,
-}
-
-/// Disjoint stretches `start..end` in rising order.
-#[derive(Clone, Debug, Default)]
-struct Free(Vec<(u32, u32)>);
-
-impl Free {
-    fn bits(&self) -> u64 {
-        self.0.iter().map(|&(start, end)| u64::from(end - start)).sum()
-    }
-    /// Takes `start..end` out; `false` (and no change) unless all of it was in.
-    fn remove(&mut self, start: u32, end: u32) -> bool {
-        let Some(i) = self.0.iter().position(|&(s, e)| s <= start && end <= e) else { return false };
-        let (s, e) = self.0[i];
-        match (s < start, end < e) {
-            (false, false) => drop(self.0.remove(i)),
-            (true, false) => self.0[i].1 = start,
-            (false, true) => self.0[i].0 = end,
-            (true, true) => {
-                self.0[i].1 = start;
-                self.0.insert(i + 1, (end, e));
-            }
-        }
-        true
-    }
-    /// The parts that none of these stretches covers.
-    fn outside<'s>(&self, stretches: impl Iterator<Item = &'s Stretch>) -> Self {
-        let mut rest = self.clone();
-        for stretch in stretches {
-            let cut = (stretch.offset, stretch.offset.saturating_add(stretch.length));
-            rest.0 = rest.0.iter().flat_map(|&part| without(part, cut)).collect();
-        }
-        rest
-    }
-    fn insert(&mut self, start: u32, end: u32) {
-        let i = self.0.partition_point(|&(s, _)| s < start);
-        self.0.insert(i, (start, end));
-        if i + 1 < self.0.len() && self.0[i].1 == self.0[i + 1].0 {
-            self.0[i].1 = self.0.remove(i + 1).1;
-        }
-        if i > 0 && self.0[i - 1].1 == self.0[i].0 {
-            self.0[i - 1].1 = self.0.remove(i).1;
-        }
-    }
 }
 
 struct Block {
@@ -125,7 +68,7 @@ impl Block {
 }
 
 /// One end of a link's common key.
-pub(super) struct Pool {
+pub(in crate::keys) struct Pool {
     /// 0 owns the first half of every block, 1 the second.
     side: usize,
     capacity: u64,
@@ -143,33 +86,8 @@ pub(super) struct Pool {
     account: PoolAccount,
 }
 
-/// The numbers of the blocks that have come, exact within [`WINDOW`] of the highest.
-#[derive(Default)]
-struct Seen {
-    /// One above the highest.
-    next: u64,
-    recent: BTreeSet<u64>,
-}
-
-impl Seen {
-    /// The numbers below the highest that may still come, as far as is waited for them.
-    fn open(&self) -> impl Iterator<Item = BlockId> + '_ {
-        (self.next.saturating_sub(LATE)..self.next).filter(|n| !self.recent.contains(n)).map(BlockId)
-    }
-    fn contains(&self, block: BlockId) -> bool {
-        block.0 + WINDOW < self.next || self.recent.contains(&block.0)
-    }
-    fn insert(&mut self, block: BlockId) {
-        self.next = self.next.max(block.0.saturating_add(1));
-        self.recent.insert(block.0);
-        while self.recent.first().is_some_and(|&first| first + WINDOW < self.next) {
-            self.recent.pop_first();
-        }
-    }
-}
-
 impl Pool {
-    pub(super) fn new(side: usize, capacity: u64) -> Self {
+    pub(in crate::keys) fn new(side: usize, capacity: u64) -> Self {
         Self {
             side,
             capacity,
@@ -184,19 +102,19 @@ impl Pool {
         }
     }
 
-    pub(super) fn set_capacity(&mut self, capacity: u64) {
+    pub(in crate::keys) fn set_capacity(&mut self, capacity: u64) {
         self.capacity = capacity;
     }
-    pub(super) fn account(&self) -> PoolAccount {
+    pub(in crate::keys) fn account(&self) -> PoolAccount {
         self.account
     }
     /// What this end may take now, in bits.
-    pub(super) fn outgoing(&self) -> u64 {
+    pub(in crate::keys) fn outgoing(&self) -> u64 {
         self.account.outgoing
     }
 
     /// Offers a block; it is not used before it is [confirmed](Self::confirm).
-    pub(super) fn store(&mut self, block: BlockId, key: &KeyMaterial) -> Offered {
+    pub(in crate::keys) fn store(&mut self, block: BlockId, key: &KeyMaterial) -> Offered {
         if self.seen.contains(block) || block.0 == u64::MAX {
             return Offered::Known;
         }
@@ -226,20 +144,20 @@ impl Pool {
     }
 
     /// Whether the block's number has come: it is held, used up, burned or dropped.
-    pub(super) fn has_seen(&self, block: BlockId) -> bool {
+    pub(in crate::keys) fn has_seen(&self, block: BlockId) -> bool {
         self.seen.contains(block)
     }
     /// The length of a block that is held, in bits.
-    pub(super) fn length(&self, block: BlockId) -> Option<u32> {
+    pub(in crate::keys) fn length(&self, block: BlockId) -> Option<u32> {
         self.blocks.get(&block).map(|b| b.length)
     }
     /// Whether a block is held and waits for the peer's word.
-    pub(super) fn is_unconfirmed(&self, block: BlockId) -> bool {
+    pub(in crate::keys) fn is_unconfirmed(&self, block: BlockId) -> bool {
         self.blocks.get(&block).is_some_and(|b| !b.confirmed)
     }
 
     /// The peer holds the block. `true` if that was news.
-    pub(super) fn confirm(&mut self, block: BlockId) -> bool {
+    pub(in crate::keys) fn confirm(&mut self, block: BlockId) -> bool {
         let Some(held) = self.blocks.get_mut(&block) else { return false };
         if held.confirmed {
             return false;
@@ -257,7 +175,7 @@ impl Pool {
     }
 
     /// Erases what is left of a block; gives how many bits were burned.
-    pub(super) fn burn(&mut self, block: BlockId) -> u64 {
+    pub(in crate::keys) fn burn(&mut self, block: BlockId) -> u64 {
         let Some(held) = self.blocks.remove(&block) else { return 0 };
         self.usable.remove(&block);
         self.unconfirmed.remove(&block);
@@ -273,7 +191,7 @@ impl Pool {
     }
 
     /// Takes `bits` bits from the oldest confirmed blocks of this end's own, or nothing.
-    pub(super) fn take(&mut self, bits: u32) -> Option<Taken> {
+    pub(in crate::keys) fn take(&mut self, bits: u32) -> Option<Taken> {
         let stretches = self.pick(bits)?;
         let first = stretches.first()?.block;
         let hash_key = self.blocks.get(&first)?.hash_key();
@@ -289,11 +207,11 @@ impl Pool {
     }
 
     /// Whether [`take`](Self::take) would give so much.
-    pub(super) fn can_take(&self, bits: u32) -> bool {
+    pub(in crate::keys) fn can_take(&self, bits: u32) -> bool {
         self.pick(bits).is_some()
     }
     /// What was taken here served nothing: it counts as burned.
-    pub(super) fn write_off(&mut self, stretches: &[Stretch]) -> u64 {
+    pub(in crate::keys) fn write_off(&mut self, stretches: &[Stretch]) -> u64 {
         let bits = stretches.iter().map(|s| u64::from(s.length)).sum();
         self.account.taken -= bits;
         self.account.burned += bits;
@@ -324,7 +242,7 @@ impl Pool {
     }
 
     /// Takes a stretch of this end's own out of the books and out of memory; `false` if it was not free.
-    pub(super) fn spend(&mut self, stretch: &Stretch) -> bool {
+    pub(in crate::keys) fn spend(&mut self, stretch: &Stretch) -> bool {
         let Some(block) = self.blocks.get_mut(&stretch.block) else { return false };
         let Some(end) = stretch.offset.checked_add(stretch.length) else { return false };
         if !block.outgoing.remove(stretch.offset, end) {
@@ -359,7 +277,10 @@ impl Pool {
     /// The bits of stretches that the peer says it has taken, and the hash key of the first one's block; `None`
     /// if any of them is not here, used, burned, or this end's own. They
     /// stay in the pool until [received](Self::receive): the peer's word is still to be proved by its tag.
-    pub(super) fn look(&self, stretches: &[Stretch]) -> Option<(zeroize::Zeroizing<BitString>, u128)> {
+    pub(in crate::keys) fn look(
+        &self,
+        stretches: &[Stretch],
+    ) -> Option<(zeroize::Zeroizing<BitString>, u128)> {
         let total: usize = stretches.iter().map(|s| s.length as usize).sum();
         let mut text = zeroize::Zeroizing::new(BitString::with_capacity(total));
         let mut hash_key = None;
@@ -383,7 +304,7 @@ impl Pool {
 
     /// Takes a stretch of the peer's out of the books and out of memory; the peer has used it. `false` if it
     /// was not free.
-    pub(super) fn receive(&mut self, stretch: &Stretch) -> bool {
+    pub(in crate::keys) fn receive(&mut self, stretch: &Stretch) -> bool {
         self.confirm(stretch.block);
         let Some(block) = self.blocks.get_mut(&stretch.block) else { return false };
         let Some(end) = stretch.offset.checked_add(stretch.length) else { return false };
@@ -398,7 +319,7 @@ impl Pool {
     }
 
     /// The takings of these stretches are over: the peer has them, or they are given up.
-    pub(super) fn settle(&mut self, stretches: &[Stretch]) {
+    pub(in crate::keys) fn settle(&mut self, stretches: &[Stretch]) {
         for stretch in stretches {
             if let Some(count) = self.in_flight.get_mut(&stretch.block) {
                 *count -= 1;
@@ -410,7 +331,7 @@ impl Pool {
     }
 
     /// Picks up to `bits` bits of this end's own from the newest blocks, to be [given](Self::give).
-    pub(super) fn pick_to_lend(&self, bits: u64) -> Vec<Stretch> {
+    pub(in crate::keys) fn pick_to_lend(&self, bits: u64) -> Vec<Stretch> {
         let mut wanted = bits;
         let mut stretches = Vec::new();
         for &block in self.usable.iter().rev() {
@@ -426,7 +347,7 @@ impl Pool {
         stretches
     }
     /// A stretch of this end's own becomes the peer's.
-    pub(super) fn give(&mut self, stretch: &Stretch) -> bool {
+    pub(in crate::keys) fn give(&mut self, stretch: &Stretch) -> bool {
         let Some(block) = self.blocks.get_mut(&stretch.block) else { return false };
         let Some(end) = stretch.offset.checked_add(stretch.length) else { return false };
         if !block.outgoing.remove(stretch.offset, end) {
@@ -441,7 +362,7 @@ impl Pool {
         true
     }
     /// A stretch of the peer's becomes this end's own. `false` if it is not here or not free.
-    pub(super) fn gain(&mut self, stretch: &Stretch) -> bool {
+    pub(in crate::keys) fn gain(&mut self, stretch: &Stretch) -> bool {
         self.confirm(stretch.block);
         let Some(block) = self.blocks.get_mut(&stretch.block) else { return false };
         let Some(end) = stretch.offset.checked_add(stretch.length) else { return false };
@@ -455,74 +376,8 @@ impl Pool {
         true
     }
 
-    /// What either end may still use as this end sees it, in pieces of at most `most` stretches of each kind.
-    /// Nothing is said of blocks of which key is on its way, and of such as may still come.
-    pub(super) fn inventory(&self, lent: &[Stretch], most: usize) -> Vec<Inventory> {
-        let end = BlockId(self.seen.next);
-        let new = |from| Inventory { from, to: end, free: Vec::new(), held: Vec::new(), kept: Vec::new() };
-        let (mut pieces, mut piece) = (Vec::new(), new(BlockId(0)));
-        let flying = self.in_flight.keys().copied();
-        let kept: BTreeSet<_> = flying.chain(lent.iter().map(|s| s.block)).chain(self.seen.open()).collect();
-        let blocks: BTreeSet<_> = self.blocks.keys().chain(&kept).copied().collect();
-        for block in blocks {
-            let parts = self.blocks.get(&block).filter(|_| !kept.contains(&block));
-            let parts =
-                parts.map(|b| (&b.outgoing.0, &b.incoming.0)).filter(|p| p.0.len().max(p.1.len()) <= most);
-            let (free, held) = parts.map_or((0, 0), |p| (p.0.len(), p.1.len()));
-            let room = piece.free.len() + free <= most && piece.held.len() + held <= most;
-            if !room || piece.kept.len() == most {
-                piece.to = block;
-                pieces.push(core::mem::replace(&mut piece, new(block)));
-            }
-            let stretch = |&(offset, end): &(u32, u32)| Stretch { block, offset, length: end - offset };
-            match parts {
-                Some((free, held)) => {
-                    piece.free.extend(free.iter().map(stretch));
-                    piece.held.extend(held.iter().map(stretch));
-                }
-                None => piece.kept.push(block),
-            }
-        }
-        pieces.push(piece);
-        pieces
-    }
-    /// Burns what the peer says is not to be used; gives how many bits.
-    pub(super) fn reconcile(&mut self, theirs: &Inventory) -> u64 {
-        if theirs.to <= theirs.from {
-            return 0;
-        }
-        let mut burned = 0;
-        let range: Vec<_> = self.blocks.range(theirs.from..theirs.to).map(|(&id, _)| id).collect();
-        for id in range {
-            let Some(block) = self.blocks.get_mut(&id).filter(|_| !theirs.kept.contains(&id)) else {
-                continue;
-            };
-            let incoming = block.incoming.outside(theirs.free.iter().filter(|s| s.block == id));
-            let outgoing = block.outgoing.outside(theirs.held.iter().filter(|s| s.block == id));
-            for &(start, end) in incoming.0.iter().chain(&outgoing.0) {
-                block.store.wipe(start as usize, (end - start) as usize);
-            }
-            incoming.0.iter().for_each(|&(start, end)| _ = block.incoming.remove(start, end));
-            outgoing.0.iter().for_each(|&(start, end)| _ = block.outgoing.remove(start, end));
-            let (incoming, outgoing) = (incoming.bits(), outgoing.bits());
-            if block.confirmed {
-                self.account.incoming -= incoming;
-                self.account.outgoing -= outgoing;
-            } else {
-                self.account.unconfirmed -= incoming + outgoing;
-            }
-            if block.outgoing.0.is_empty() {
-                self.usable.remove(&id);
-            }
-            burned += incoming + outgoing;
-            self.drop_if_empty(id);
-        }
-        self.account.burned += burned;
-        burned
-    }
-
     /// The block below which this end has nothing left to use. It falls only when the peer lends older key.
-    pub(super) fn floor(&mut self, lent: &[Stretch]) -> BlockId {
+    pub(in crate::keys) fn floor(&mut self, lent: &[Stretch]) -> BlockId {
         let flying = self.in_flight.keys().next();
         let lent = lent.iter().map(|s| &s.block).min();
         let open = self.seen.open().next().unwrap_or(BlockId(self.seen.next));
@@ -532,7 +387,7 @@ impl Pool {
         floor
     }
     /// The peer will never use its stretches below `floor` again: they are burned. Gives how many bits.
-    pub(super) fn pass(&mut self, floor: BlockId) -> u64 {
+    pub(in crate::keys) fn pass(&mut self, floor: BlockId) -> u64 {
         let mut burned = 0;
         let passed: Vec<BlockId> =
             self.blocks.range(self.passed.min(floor)..floor).map(|(&id, _)| id).collect();

@@ -1,0 +1,34 @@
+//! Which blocks have come.
+
+use bellwether_units::BlockId;
+use std::collections::BTreeSet;
+
+/// How far behind the newest block a block may arrive.
+const WINDOW: u64 = 1024;
+/// How far behind the newest block a block may arrive and still find its peer's half unburned.
+const LATE: u64 = 32;
+
+/// The numbers of the blocks that have come, exact within [`WINDOW`] of the highest.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// One above the highest.
+    pub(super) next: u64,
+    recent: BTreeSet<u64>,
+}
+
+impl Seen {
+    /// The numbers below the highest that may still come, as far as is waited for them.
+    pub(super) fn open(&self) -> impl Iterator<Item = BlockId> + '_ {
+        (self.next.saturating_sub(LATE)..self.next).filter(|n| !self.recent.contains(n)).map(BlockId)
+    }
+    pub(super) fn contains(&self, block: BlockId) -> bool {
+        block.0 + WINDOW < self.next || self.recent.contains(&block.0)
+    }
+    pub(super) fn insert(&mut self, block: BlockId) {
+        self.next = self.next.max(block.0.saturating_add(1));
+        self.recent.insert(block.0);
+        while self.recent.first().is_some_and(|&first| first + WINDOW < self.next) {
+            self.recent.pop_first();
+        }
+    }
+}
