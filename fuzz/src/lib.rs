@@ -53,3 +53,48 @@ pub fn files() -> [&'static str; 5] {
         include_str!("../seeds/network_file/generated.toml"),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use arbitrary::{Arbitrary, Unstructured};
+    use bellwether_units::{EntityId, Purpose, Stream};
+    use rand_core::Rng;
+
+    /// Plays random inputs without a fuzzer, so many a second more than with its instruments. `ATTACKS` says
+    /// how many, `FIRST` from which on.
+    fn play<T: for<'a> Arbitrary<'a>>(name: &'static str, play: impl Fn(&T)) {
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let (first, count) = (number("FIRST").unwrap_or(0), number("ATTACKS").unwrap_or(30));
+        for seed in first..first + count {
+            let mut stream = Stream::new(seed, EntityId(0), Purpose::named(name));
+            let mut bytes = vec![0; 16 + stream.below(2000) as usize];
+            stream.fill_bytes(&mut bytes);
+            // Small numbers and zeros are likelier than in random bytes.
+            for byte in &mut bytes {
+                *byte = match stream.below(4) {
+                    0 => *byte % 16,
+                    1 => 0,
+                    _ => *byte,
+                };
+            }
+            let Ok(input) = T::arbitrary_take_rest(Unstructured::new(&bytes)) else { continue };
+            let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play(&input)));
+            assert!(played.is_ok(), "attack {seed}: {}", core::any::type_name::<T>());
+        }
+    }
+
+    #[test]
+    fn random_attacks_on_a_receiver() {
+        play("receiver", |attack| crate::link::play(attack, crate::link::Victim::Receiver));
+    }
+
+    #[test]
+    fn random_attacks_on_a_transmitter() {
+        play("transmitter", |attack| crate::link::play(attack, crate::link::Victim::Transmitter));
+    }
+
+    #[test]
+    fn random_attacks_among_key_nodes() {
+        play("key nodes", crate::relay::play);
+    }
+}

@@ -103,7 +103,21 @@ pub fn play(attack: &Attack, victim: Victim) {
     } else if attack.wait_for_key && !attack.tag_every_message {
         let keys = pair.shared_keys();
         let recovered = pair.run_to_keys(keys + 1, Duration::from_whole_seconds(30));
-        assert!(recovered, "no key after the attack has ended");
+        assert!(recovered, "no key after the attack has ended: {attack:?}\n{:#?}", {
+            let tail = |end: End| {
+                let alarms = pair.alarms[end as usize].iter().rev().take(8).collect::<Vec<_>>();
+                let reports = pair.blocks[end as usize].iter().rev().take(4).collect::<Vec<_>>();
+                (format!("{alarms:?}"), format!("{reports:?}"))
+            };
+            (
+                pair.now,
+                pair.sessions,
+                pair.pads_left(),
+                pair.shared_keys(),
+                tail(End::Transmitter),
+                tail(End::Receiver),
+            )
+        });
     }
 
     let seen = seen.borrow();

@@ -62,7 +62,7 @@ pub fn play(attack: &Attack) {
     let pairs: Vec<_> = links.iter().map(|&(a, b)| (NodeId(a), NodeId(b))).collect();
     let Ok(topology) = Topology::new(nodes, &pairs) else { return };
     let weather = if attack.rough {
-        Weather { loss: 0.1, duplication: 0.1, tampering: 0.0, longest_delay_ms: 20, longest_write_ms: 5 }
+        Weather { loss: 0.1, duplication: 0.1, longest_delay_ms: 20, longest_write_ms: 5, ..Weather::FAIR }
     } else {
         Weather::FAIR
     };
