@@ -47,6 +47,10 @@ pub struct Detections {
 }
 
 /// What the transmitter had prepared in given pulses: column `i` belongs to the `i`-th pulse asked for.
+///
+/// The hardware must answer for each pulse at most once, also across restarts, and never for one that it has not
+/// sent: the request may be forged, and what is answered may be told to whoever forged it and still holds the
+/// light. An answer of another length than the request means that nothing is told.
 #[derive(Clone, Default)]
 pub struct Preparations {
     /// The basis of each pulse: 0 [`Basis::Key`], 1 [`Basis::Check`].

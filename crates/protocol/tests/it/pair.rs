@@ -68,6 +68,8 @@ pub(crate) struct Pair {
     pub(crate) frames: u64,
     pub(crate) bytes: u64,
     pub(crate) sessions: u64,
+    /// Every request that the transmitter's hardware was given.
+    pub(crate) recalls: Vec<Vec<u64>>,
     transmitter: Transmitter,
     receiver: Receiver,
     durable: [Durable; 2],
@@ -119,6 +121,7 @@ impl Pair {
             frames: 0,
             bytes: 0,
             sessions: 0,
+            recalls: Vec::new(),
             durable: [durable(), durable()],
             lives: [0, 0],
             queue: BTreeMap::new(),
@@ -195,6 +198,7 @@ impl Pair {
     fn event(&mut self, end: End, event: LinkEvent) {
         match event {
             LinkEvent::Recall { request, pulses } => {
+                self.recalls.push(pulses.clone());
                 let life = self.lives[0];
                 let at = self.now + Duration::from_microseconds(10);
                 self.push(at, Due::Recalled { life, request, pulses });

@@ -308,3 +308,70 @@ fn a_decoy_link_makes_key_with_each_bound() {
         assert!(report.key_bits > 5000, "{report:?}");
     }
 }
+
+/// An announcement that an eavesdropper forged is answered, since tags come later. She then knows the bases of these
+/// pulses and may still hold their light: they must never be taken again, though the forgery ended their session.
+#[test]
+fn pulses_that_were_told_of_are_not_taken_again() {
+    let announcements = |pair: &mut Pair| {
+        let tape = Rc::new(Cell::new(Vec::<Vec<u8>>::new()));
+        let kept = tape.clone();
+        pair.tamper = Some(Box::new(move |_, from, bytes| {
+            if from == End::Receiver && matches!(bytes[1], 4 | 5) {
+                let mut frames = kept.take();
+                frames.push(bytes.clone());
+                kept.set(frames);
+            }
+        }));
+        tape
+    };
+    let count = |frames: &[Vec<u8>]| frames.iter().filter(|frame| frame[PAYLOAD] == 1).count();
+    // She may announce any pulses: those of a twin of the link serve.
+    let mut twin = pair(5, TagPolicy::EveryBlock);
+    let tape = announcements(&mut twin);
+    twin.run(SECOND);
+    let frames: Vec<_> = tape.take().into_iter().filter(|frame| frame[PAYLOAD] == 1).collect();
+    let mut victim = pair(5, TagPolicy::EveryBlock);
+    let tape = announcements(&mut victim);
+    loop {
+        let sent = tape.take();
+        let enough = count(&sent) >= 3;
+        tape.set(sent);
+        if enough {
+            break;
+        }
+        victim.run(Duration::from_milliseconds(1));
+    }
+    victim.run(Duration::from_milliseconds(6));
+    let sent = tape.take();
+    let n = count(&sent);
+    let sequence = |frame: &Vec<u8>| u64::from_le_bytes(frame[18..26].try_into().unwrap());
+    let next = sent.iter().map(sequence).max().unwrap() + 1;
+    // The pulses of a later window, as the next one.
+    let mut forged = frames[n + 20].clone();
+    forged[2..18].copy_from_slice(&frames[n][2..18]);
+    forged[10..18].fill(0);
+    forged[18..26].copy_from_slice(&next.to_le_bytes());
+    forged[PAYLOAD + 1] = frames[n][PAYLOAD + 1];
+    let before = victim.recalls.len();
+    victim.inject(End::Transmitter, &forged);
+    assert_eq!(victim.recalls.len(), before + 1, "the forged announcement was taken");
+    let told: Vec<_> = victim.recalls[before].clone();
+    victim.tamper = Some(Box::new(move |_, from, bytes| {
+        if from == End::Transmitter && bytes[1] == 4 && bytes[PAYLOAD] == 2 {
+            bytes.clear();
+        }
+    }));
+    victim.run(Duration::from_milliseconds(1));
+    victim.tamper = None;
+    let mut reset = vec![0u8; 10];
+    reset[0] = forged[0];
+    reset[1] = 3;
+    reset[2..10].copy_from_slice(&forged[2..10]);
+    victim.inject(End::Transmitter, &reset);
+    let keys = victim.shared_keys();
+    victim.run(SECOND * 3);
+    let again = victim.recalls[before + 1..].iter().flatten().filter(|pulse| told.contains(pulse)).count();
+    assert_eq!(again, 0, "of {} pulses told of", told.len());
+    assert!(victim.shared_keys() > keys, "the link makes key again");
+}

@@ -174,7 +174,12 @@ impl EmulatedHardware {
 
     /// What had been prepared in `pulses`, which rise. Of pulses without a click, and of those too long ago,
     /// nothing is remembered; they are answered by a preparation drawn afresh, which nobody can tell apart.
+    ///
+    /// For pulses that were not sent yet it gives nothing at all.
     pub(super) fn recall(&mut self, pulses: &[PulseNumber]) -> Preparations {
+        if pulses.last().is_some_and(|&last| last >= self.next_pulse) {
+            return Preparations::default();
+        }
         let (flags, intensities) =
             self.remembered_run(pulses).unwrap_or_else(|| self.remembered_one_by_one(pulses));
         if let Some(&last) = pulses.last() {

@@ -1,4 +1,3 @@
-
 use super::*;
 use bellwether_units::{EntityId, Purpose, Stream};
 use proptest::prelude::*;

@@ -18,8 +18,9 @@ pub enum TransmitterCommand {
     Recalled {
         /// The number of the request.
         request: u64,
-        /// What had been prepared in the pulses asked for, in their order. If the hardware no longer knows,
-        /// anything of another length will do: the window is then kept by neither end.
+        /// What had been prepared in the pulses asked for, in their order. If the hardware no longer knows, has
+        /// answered for any of them before or not sent them yet, anything of another length will do, and must
+        /// be given: the window is then kept by neither end.
         preparations: Preparations,
     },
 }

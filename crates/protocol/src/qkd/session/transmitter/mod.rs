@@ -34,6 +34,8 @@ pub struct Transmitter {
     next_pulse: PulseNumber,
     /// The same as far as it is authentic: a forged window must not use up the pulses to come.
     authentic_pulse: PulseNumber,
+    /// The first pulse after all of which anything was ever told: none before it is taken again, in no session.
+    disclosed_until: PulseNumber,
     next_window: u64,
     next_request: u64,
     /// Announced and not yet answered.
@@ -55,6 +57,8 @@ struct Window {
     /// Without its pulses, which the hardware was asked for.
     announcement: Announcement<'static>,
     preparations: Option<Preparations>,
+    /// The last pulse in which the receiver is said to have clicked.
+    last_click: Option<PulseNumber>,
 }
 
 struct InFlight {
@@ -98,6 +102,7 @@ impl Transmitter {
             watch: Watch::default(),
             next_pulse: 0,
             authentic_pulse: 0,
+            disclosed_until: 0,
             next_window: 0,
             // Requests of a machine that is made anew are not taken for those of the one before.
             next_request: durable.session() << 32,
@@ -415,7 +420,8 @@ impl Transmitter {
     fn opened(&mut self, session: u64, first_block: u64, sink: &mut Sink<'_>) {
         self.open = Block::new(BlockId(first_block), self.settings.source.len());
         self.next_window = 0;
-        self.next_pulse = self.authentic_pulse;
+        // Whoever forged an announcement has been told the bases of its pulses, and may still hold their light.
+        self.next_pulse = self.authentic_pulse.max(self.disclosed_until);
         sink.event(LinkEvent::Connected { session });
     }
 

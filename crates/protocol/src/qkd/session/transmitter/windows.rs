@@ -42,6 +42,7 @@ impl Transmitter {
         }
         let request = self.next_request;
         self.next_request += 1;
+        let last_click = announcement.pulses.last().copied();
         let preparations = if clicks == 0 {
             Some(Preparations::default())
         } else {
@@ -49,7 +50,7 @@ impl Transmitter {
             sink.event(LinkEvent::Recall { request, pulses });
             None
         };
-        self.windows.push_back(Window { number, request, announcement, preparations });
+        self.windows.push_back(Window { number, request, announcement, preparations, last_click });
         self.answer_windows(now, sink);
         Ok(())
     }
@@ -72,8 +73,9 @@ impl Transmitter {
     pub(super) fn answer_windows(&mut self, now: Time, sink: &mut Sink<'_>) {
         let classes = self.settings.source.len();
         while self.windows.front().is_some_and(|window| window.preparations.is_some()) {
-            let Some(Window { number, announcement, preparations: Some(mut preparations), .. }) =
-                self.windows.pop_front()
+            let Some(Window {
+                number, announcement, preparations: Some(mut preparations), last_click, ..
+            }) = self.windows.pop_front()
             else {
                 return;
             };
@@ -83,6 +85,9 @@ impl Transmitter {
                 None
             };
             preparations.bits.zeroize();
+            if let (Some(_), Some(last)) = (&sifted, last_click) {
+                self.disclosed_until = self.disclosed_until.max(last.saturating_add(1));
+            }
             let (sifted, reply) = sifted.unwrap_or_else(|| {
                 // Nothing is known of these pulses: both ends keep none.
                 let none = SiftedWindow::empty(classes);
