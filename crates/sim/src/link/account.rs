@@ -139,11 +139,13 @@ impl LinkAccount {
     /// Where the clicks went, in bits: the parts add up to the clicks.
     pub(crate) fn key_budget(&self, tally: Tally) -> Vec<Contribution> {
         let part = |cause: &str, amount: f64| Contribution { cause: cause.to_owned(), amount };
-        let (key, check) = (tally.key_sifted as f64, tally.check_sifted as f64);
+        let check = tally.check_sifted as f64;
+        // Ends that number pulses differently may sift more than had equal bases.
+        let unfinished = tally.key_sifted.saturating_sub(self.sifted_bits) as f64;
         vec![
-            part("the bases differ", tally.clicks as f64 - key - check),
+            part("the bases differ", tally.clicks as f64 - check - self.sifted_bits as f64 - unfinished),
             part("disclosed in the check basis", check),
-            part("in no finished block", key - self.sifted_bits as f64),
+            part("in no finished block", unfinished),
             part("in discarded blocks", self.lost.discarded),
             part("not from single photons", self.lost.multi_photon),
             part("phase errors", self.lost.phase_error),

@@ -19,7 +19,7 @@ use bellwether_protocol::qkd::security::{BlockStatistics, SourceClass};
 use bellwether_protocol::qkd::session::{DiscardReason, Timing};
 use bellwether_units::{BlockId, Current, Duration, LinkId, Stream, Time};
 
-/// How often a model that wanders is made anew.
+/// How often a model that wanders is made anew, as it is in the middle of the time for which it stands.
 const WANDER_STEP: Duration = Duration::from_whole_seconds(1);
 
 /// A link whose blocks are drawn whole.
@@ -41,6 +41,8 @@ pub(crate) struct BlocksLink {
     open: OpenBlock,
     counts: BlockCounts,
     modelled: Option<Conditions>,
+    /// The time for which the model was last made.
+    modelled_at: Time,
     bias_current: Option<Current>,
     watch: Watch,
     distillation: Distillation,
@@ -95,6 +97,7 @@ impl BlocksLink {
             block: BlockId(0),
             counts: BlockCounts::default(),
             modelled: None,
+            modelled_at: Time::ZERO,
             bias_current: None,
             watch,
             distillation,
@@ -226,7 +229,7 @@ impl BlocksLink {
         conditions: &Conditions,
         counts: &mut BlockCounts,
     ) -> Result<(), RunError> {
-        self.remodel(self.time(), conditions)?;
+        self.remodel(conditions)?;
         self.sampler.sample_until(wanted, most, &mut self.counting, counts);
         self.next_pulse += counts.pulses;
         self.tally.pulses += if conditions.transmitter_up { counts.pulses } else { 0 };
@@ -240,9 +243,14 @@ impl BlocksLink {
         Ok(())
     }
 
-    fn remodel(&mut self, now: Time, conditions: &Conditions) -> Result<(), RunError> {
-        if self.modelled.as_ref() != Some(conditions) || self.optics.wanders(conditions, now) {
-            let model = self.optics.at(now, conditions)?;
+    fn remodel(&mut self, conditions: &Conditions) -> Result<(), RunError> {
+        let now = self.time();
+        let wanders = self.optics.wanders(conditions, now);
+        if self.modelled.as_ref() != Some(conditions) || wanders {
+            // A step that an event or the end of a block cuts short must not make time go back.
+            let middle = now.saturating_add(if wanders { WANDER_STEP / 2 } else { Duration::ZERO });
+            self.modelled_at = self.modelled_at.max(middle);
+            let model = self.optics.at(self.modelled_at, conditions)?;
             self.sampler.set_model(&model);
             self.modelled = Some(conditions.clone());
             self.bias_current = Some(model.bias_current());

@@ -148,6 +148,7 @@ impl EmulatedHardware {
                 self.sampler.sample(at..change, &mut self.stream, &mut clicks);
                 bias_current = greater(bias_current, self.bias_current);
             }
+            self.tally.pulses += if conditions.transmitter_up { change - at } else { 0 };
             at = change;
         }
         self.next_pulse = end;
@@ -166,7 +167,6 @@ impl EmulatedHardware {
         const BOTH_CHECK: u8 = Clicks::MEASURED_CHECK | Clicks::PREPARED_CHECK;
         let with =
             |bases: u8| clicks.flags.iter().filter(|&&flags| flags & BOTH_CHECK == bases).count() as u64;
-        self.tally.pulses += self.window_pulses;
         self.tally.clicks += clicks.len() as u64;
         self.tally.key_sifted += with(0);
         self.tally.check_sifted += with(BOTH_CHECK);

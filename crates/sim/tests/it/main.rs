@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod details;
+mod eavesdroppers;
+mod faults;
+mod keys;
+mod quiet;
+mod random;
 mod sources;
 mod support;
 mod whole_run;

@@ -132,5 +132,10 @@ impl Observer for Lines {
 #[test]
 fn bits_make_the_rate_that_the_formulas_expect() {
     let link = &run("bits", "").links[0];
-    println!("{link:?}");
+    let expected = link.expected.as_ref().unwrap();
+    let a_block = link.secret_bits as f64 / link.blocks as f64;
+    // As for blocks; Cascade's own leak differs from the planned one by a few percent of itself.
+    assert!((link.sifted_rate_per_s / expected.sifted_rate_per_s - 1.0).abs() < 0.002, "{link:?}");
+    assert!((a_block / (expected.secret_rate_per_s * expected.block_s) - 1.0).abs() < 0.03, "{link:?}");
+    assert!((link.qber_key.unwrap() / expected.qber_key - 1.0).abs() < 0.02, "{link:?}");
 }

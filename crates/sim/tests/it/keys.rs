@@ -1,0 +1,144 @@
+//! Keys over a network of links: relayed, rerouted, refused for a reason, and the same on any number of threads.
+
+use crate::support::{Run, parse};
+use bellwether_network::Network;
+use bellwether_sim::trace::TraceEvent;
+
+/// Links of half a megabit a second at detail `detail`, by name and ends, with `more` appended.
+fn network(detail: &str, seconds: u32, nodes: &str, links: &[(&str, &str, &str)], more: &str) -> Network {
+    let mut text = format!(
+        "format = 1\n[network]\nname = \"relays\"\n[run]\nduration = \"{seconds} s\"\ndetail = \"{detail}\"\n\
+         seed = 4\nwindow = \"10 ms\"\n{nodes}\n"
+    );
+    for (name, a, b) in links {
+        text.push_str(&format!(
+            r#"
+[link.{name}]
+ends = ["{a}", "{b}"]
+[link.{name}.fibre]
+length = "20 km"
+loss_per_length = "0.2 dB/km"
+misalignment = 0.01
+[link.{name}.transmitter]
+clock = "10 MHz"
+wavelength = "1550 nm"
+[link.{name}.transmitter.source]
+kind = "weak-coherent"
+intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}]
+[link.{name}.receiver]
+internal_loss = "1 dB"
+[link.{name}.receiver.detector]
+technology = "snspd"
+efficiency = 0.8
+dark_count_rate = "100 /s"
+dead_time = "30 ns"
+[link.{name}.protocol]
+block_size = "200 kbit"
+key_basis_probability = 0.7
+"#
+        ));
+    }
+    parse(&(text + more))
+}
+
+const SQUARE: &str = "[node.A]\n[node.B]\n[node.C]\n[node.D]\n";
+const RING: [(&str, &str, &str); 4] =
+    [("A-B", "A", "B"), ("B-C", "B", "C"), ("A-D", "A", "D"), ("D-C", "D", "C")];
+const DEMAND: &str =
+    "[demand.keys]\nfrom = \"A\"\nto = \"C\"\nkey_size = \"256 bit\"\nrate = \"10 /s\"\nstart = \"2 s\"\n";
+
+/// The routes of the keys delivered between these seconds, each once.
+fn routes(run: &Run, from: f64, to: f64) -> Vec<String> {
+    let mut routes: Vec<String> = run
+        .trace
+        .iter()
+        .filter(|record| (from..to).contains(&(record.at_ps as f64 * 1e-12)))
+        .filter_map(|record| match &record.event {
+            TraceEvent::KeyDelivered { route, .. } => Some(route.join("-")),
+            _ => None,
+        })
+        .collect();
+    routes.sort();
+    routes.dedup();
+    routes
+}
+
+fn cut(link: &str, from: u32, to: u32) -> String {
+    format!("[[event]]\nat = \"{from} s\"\nuntil = \"{to} s\"\nlink = \"{link}\"\nkind = \"cut\"\n")
+}
+
+#[test]
+fn keys_go_round_a_cut() {
+    let events = cut("B-C", 10, 20) + &cut("A-D", 24, 30);
+    let run = Run::of(&network("blocks", 40, SQUARE, &RING, &(DEMAND.to_owned() + &events)), 1);
+    let demand = &run.summary.demands[0];
+    assert_eq!(run.summary.totals.keys_mismatched, 0);
+    assert!(demand.refused.is_empty(), "{:?}", demand.refused);
+    assert!(demand.delivered >= demand.requested - 2, "{demand:?}");
+    // Nodes learn of a cut within a twentieth of a second; what was under way takes another to come round.
+    assert_eq!(routes(&run, 10.2, 20.0), ["A-D-C"]);
+    assert_eq!(routes(&run, 24.2, 30.0), ["A-B-C"]);
+    assert!(demand.max_latency_s.unwrap() < 2.0, "{demand:?}");
+    let rerouted =
+        |record: &&bellwether_sim::trace::TraceRecord| matches!(record.event, TraceEvent::Rerouted { .. });
+    assert!(run.trace.iter().filter(rerouted).count() >= 1);
+}
+
+#[test]
+fn keys_avoid_a_link_with_an_eavesdropper() {
+    let attack = "[[event]]\nat = \"10 s\"\nuntil = \"20 s\"\nlink = \"A-B\"\nkind = \"attack\"\n\
+                  attack = \"intercept-resend\"\nfraction = 1.0\n";
+    let run = Run::of(&network("blocks", 30, SQUARE, &RING, &(DEMAND.to_owned() + attack)), 1);
+    // The first intercepted block ends within 1.2 s.
+    assert_eq!(routes(&run, 11.5, 20.0), ["A-D-C"]);
+    assert!(run.summary.demands[0].refused.is_empty(), "{:?}", run.summary.demands);
+    assert_eq!(run.summary.totals.keys_mismatched, 0);
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_with_its_reason() {
+    let reasons = |nodes: &str, links: &[(&str, &str, &str)], more: &str| {
+        let run = Run::of(&network("blocks", 90, nodes, links, &(DEMAND.to_owned() + more)), 1);
+        let demand = &run.summary.demands[0];
+        assert_eq!(
+            demand.requested,
+            demand.delivered + demand.pending + demand.refused.iter().map(|count| count.count).sum::<u64>()
+        );
+        demand.refused.iter().map(|count| count.what.clone()).collect::<Vec<_>>()
+    };
+    let line = [RING[0], RING[1]];
+    let cut = reasons(SQUARE, &line, &cut("B-C", 4, 90));
+    assert_eq!(cut, ["every way there has a cut link"]);
+    let greedy = DEMAND.replace("demand.keys", "demand.more").replace("10 /s", "2000 /s");
+    let short = reasons(SQUARE, &line, &greedy);
+    let known = ["the pools on the way held too little key", "too many requests wait"];
+    assert!(!short.is_empty() && short.iter().all(|reason| known.contains(&reason.as_str())), "{short:?}");
+}
+
+#[test]
+fn a_crashed_relay_is_gone_round_and_comes_back() {
+    let crash = "[[event]]\nat = \"10 s\"\nuntil = \"16 s\"\nnode = \"B\"\nkind = \"node-crash\"\n";
+    let run = Run::of(&network("bits", 26, SQUARE, &RING, &(DEMAND.to_owned() + crash)), 2);
+    let demand = &run.summary.demands[0];
+    assert_eq!(run.summary.totals.keys_mismatched, 0);
+    assert!(demand.delivered * 10 >= demand.requested * 9, "{demand:?}");
+    for link in &run.summary.links[..2] {
+        let lost = link.discarded.iter().find(|count| count.what == "session-lost");
+        assert!(lost.is_some(), "{}: {:?}", link.name, link.discarded);
+        assert!(link.series.secret_bits.iter().rev().take(40).sum::<u64>() > 0, "{} makes key", link.name);
+    }
+}
+
+#[test]
+fn threads_and_repetition_change_nothing_at_detail_bits() {
+    let events = cut("B-C", 2, 3)
+        + "[[event]]\nat = \"1 s\"\nlink = \"A-D\"\nkind = \"message-loss\"\nprobability = 0.02\n\
+           [[event]]\nat = \"3 s\"\nuntil = \"4 s\"\nnode = \"D\"\nkind = \"node-crash\"\n";
+    let text = DEMAND.replace("2 s", "1 s") + &events;
+    let network = network("bits", 5, SQUARE, &RING, &text);
+    let once = Run::of(&network, 1).written();
+    assert!(once.contains("key-delivered"));
+    for threads in [1, 2, 4] {
+        assert!(Run::of(&network, threads).written() == once, "another result on {threads} threads");
+    }
+}
