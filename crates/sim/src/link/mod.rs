@@ -11,6 +11,9 @@ mod distillation;
 mod hardware;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use crate::run::RunError;
 pub(crate) use account::LinkAccount;
 use bellwether_network::{Detail, Link, Network};

@@ -97,8 +97,10 @@ fn keys_avoid_a_link_with_an_eavesdropper() {
 
 #[test]
 fn what_cannot_be_served_is_refused_with_its_reason() {
-    let reasons = |nodes: &str, links: &[(&str, &str, &str)], more: &str| {
-        let run = Run::of(&network("blocks", 90, nodes, links, &(DEMAND.to_owned() + more)), 1);
+    let line = [RING[0], RING[1]];
+    let reasons = |demand: &str, more: &str| {
+        let nodes = "[node.A]\n[node.B]\n[node.C]\n";
+        let run = Run::of(&network("blocks", 90, nodes, &line, &(demand.to_owned() + more)), 1);
         let demand = &run.summary.demands[0];
         assert_eq!(
             demand.requested,
@@ -106,13 +108,19 @@ fn what_cannot_be_served_is_refused_with_its_reason() {
         );
         demand.refused.iter().map(|count| count.what.clone()).collect::<Vec<_>>()
     };
-    let line = [RING[0], RING[1]];
-    let cut = reasons(SQUARE, &line, &cut("B-C", 4, 90));
-    assert_eq!(cut, ["every way there has a cut link"]);
-    let greedy = DEMAND.replace("demand.keys", "demand.more").replace("10 /s", "2000 /s");
-    let short = reasons(SQUARE, &line, &greedy);
-    let known = ["the pools on the way held too little key", "too many requests wait"];
-    assert!(!short.is_empty() && short.iter().all(|reason| known.contains(&reason.as_str())), "{short:?}");
+    assert_eq!(reasons(DEMAND, &cut("B-C", 4, 90)), ["every way there has a cut link"]);
+    let attack = "[[event]]\nat = \"4 s\"\nlink = \"A-B\"\nkind = \"attack\"\n\
+                  attack = \"intercept-resend\"\nfraction = 1.0\n";
+    assert_eq!(reasons(DEMAND, attack), ["every way there has a cut or alarmed link"]);
+    // Far more than the links make: requests wait for key for a minute.
+    let greedy = DEMAND.replace("256 bit", "65536 bit");
+    assert_eq!(reasons(&greedy, ""), ["the pools on the way held too little key"]);
+    let crash = "[[event]]\nat = \"4 s\"\nnode = \"B\"\nkind = \"node-crash\"\n";
+    let crashed = reasons(DEMAND, crash);
+    assert!(
+        crashed.contains(&"the destination or a node on the way did not answer".to_owned()),
+        "{crashed:?}"
+    );
 }
 
 #[test]

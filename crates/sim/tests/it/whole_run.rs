@@ -133,9 +133,11 @@ impl Observer for Lines {
 fn bits_make_the_rate_that_the_formulas_expect() {
     let link = &run("bits", "").links[0];
     let expected = link.expected.as_ref().unwrap();
-    let a_block = link.secret_bits as f64 / link.blocks as f64;
-    // As for blocks; Cascade's own leak differs from the planned one by a few percent of itself.
-    assert!((link.sifted_rate_per_s / expected.sifted_rate_per_s - 1.0).abs() < 0.002, "{link:?}");
-    assert!((a_block / (expected.secret_rate_per_s * expected.block_s) - 1.0).abs() < 0.03, "{link:?}");
-    assert!((link.qber_key.unwrap() / expected.qber_key - 1.0).abs() < 0.02, "{link:?}");
+    // 1.1e7 sifted bits and 1.1e5 errors: 5 standard errors are 0.15 % and 1.5 %.
+    assert!((link.sifted_rate_per_s / expected.sifted_rate_per_s - 1.0).abs() < 0.0015);
+    assert!((link.qber_key.unwrap() / expected.qber_key - 1.0).abs() < 0.015);
+    let planned = expected.secret_rate_per_s * expected.block_s;
+    assert!((link.secret_bits as f64 / link.blocks as f64 / planned - 1.0).abs() < 0.03);
+    let bits: f64 = link.key_budget.iter().map(|part| part.amount).sum();
+    assert!((bits - link.clicks as f64).abs() < 1e-3, "the key budget adds up to the clicks");
 }
