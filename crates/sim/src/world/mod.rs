@@ -197,17 +197,7 @@ impl<'a> World<'a> {
         }
         for (place, demand) in self.network.demands.iter().enumerate() {
             let id = DemandId(place as u32);
-            let interval = Duration::from_seconds(1.0 / demand.rate.per_second()).unwrap_or(Duration::MAX);
-            let command = Demand {
-                id,
-                to: demand.to,
-                bits: u32::try_from(demand.key_size.bits()).unwrap_or(u32::MAX),
-                interval: interval.max(Duration::from_microseconds(1)),
-                priority: demand.priority,
-                patience: PATIENCE.max(interval),
-                paths: demand.paths,
-                total: demand.total,
-            };
+            let command = wish(id, demand, demand.total);
             let source = EntityId(demand.from.0);
             self.plan(source, demand.start, Happening::Told(demand.from, Command::Demand(command)));
             if let Some(stop) = demand.stop {
@@ -326,21 +316,9 @@ impl<'a> World<'a> {
         for (place, demand) in self.network.demands.iter().enumerate() {
             let running = demand.start < now && demand.stop.is_none_or(|stop| stop > now);
             if demand.from == node && running {
-                let left = demand
-                    .total
-                    .map(|total| total.saturating_sub(self.served.requested(DemandId(place as u32))));
-                let interval =
-                    Duration::from_seconds(1.0 / demand.rate.per_second()).unwrap_or(Duration::MAX);
-                let command = Demand {
-                    id: DemandId(place as u32),
-                    to: demand.to,
-                    bits: u32::try_from(demand.key_size.bits()).unwrap_or(u32::MAX),
-                    interval: interval.max(Duration::from_microseconds(1)),
-                    priority: demand.priority,
-                    patience: PATIENCE.max(interval),
-                    paths: demand.paths,
-                    total: left,
-                };
+                let id = DemandId(place as u32);
+                let left = demand.total.map(|total| total.saturating_sub(self.served.requested(id)));
+                let command = wish(id, demand, left);
                 self.plan(EntityId(node.0), now, Happening::Told(node, Command::Demand(command)));
             }
         }
@@ -397,5 +375,20 @@ impl<'a> World<'a> {
         for (at, bytes) in copies {
             self.plan(EntityId(from.0), at, Happening::Frame { from, to, bytes });
         }
+    }
+}
+
+/// A demand as its node's key manager is told of it, of which `total` keys are still to be made.
+fn wish(id: DemandId, demand: &bellwether_network::Demand, total: Option<u64>) -> Demand {
+    let interval = Duration::from_seconds(1.0 / demand.rate.per_second()).unwrap_or(Duration::MAX);
+    Demand {
+        id,
+        to: demand.to,
+        bits: u32::try_from(demand.key_size.bits()).unwrap_or(u32::MAX),
+        interval: interval.max(Duration::from_microseconds(1)),
+        priority: demand.priority,
+        patience: PATIENCE.max(interval),
+        paths: demand.paths,
+        total,
     }
 }
