@@ -11,7 +11,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("protocol", &["units", "bits"]),
     ("network", &["units"]),
     ("sim", &["units", "bits", "physics", "protocol", "network"]),
-    ("cli", &["units", "bits", "physics", "protocol", "network", "sim"]),
+    ("live", &["units", "bits", "protocol", "network", "sim"]),
+    ("cli", &["units", "bits", "physics", "protocol", "network", "sim", "live"]),
 ];
 
 /// What must not be reachable from a room, however indirectly.

@@ -1,0 +1,5 @@
+//! Bellwether live: one node's daemon, and what stands around it.
+//!
+//! This room drives the state machines of `bellwether-protocol` with real sockets, a durable store and the wall
+//! clock. It holds no protocol logic of its own: what a node decides, it decides in the machines that the
+//! simulator drives as well.
