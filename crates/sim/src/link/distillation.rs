@@ -136,7 +136,7 @@ impl Distillation {
                 record.statistics = statistics;
                 let alarm = match &why {
                     Some(why) => Alarm::no_key(record.block, closed, why),
-                    None => spoilt(&record, closed, &DiscardReason::Reconciliation),
+                    None => Alarm::spoilt(record.block, closed, &DiscardReason::Reconciliation),
                 };
                 let reason = why.map_or(DiscardReason::Reconciliation, DiscardReason::from);
                 let statistics = record.statistics.clone();
@@ -176,7 +176,7 @@ impl Distillation {
                 Distilled::discarded(record, corrected, why.into(), alarms)
             }
             Ok(_) if self.error_left(&record) => {
-                let mut alarms = vec![watch.says(&differing(&record, made))];
+                let mut alarms = vec![watch.says(&Alarm::keys_differ(record.block, made))];
                 alarms.extend(watch.block(&BlockObservation { at: made, statistics: &statistics, ..seen }));
                 self.use_pads(pairs, &mut record);
                 Distilled::discarded(record, made, DiscardReason::Verification, alarms)
@@ -320,17 +320,4 @@ impl Distilled {
         record.discarded = Some((why.name().to_owned(), why.to_string()));
         Self { record, ended: at, told: at, key_bits: 0, alarms, broken: false, exhausted: false }
     }
-}
-
-/// The alarm for a block that the ends could not make equal.
-fn spoilt(record: &BlockRecord, at: Time, why: &DiscardReason) -> Alarm {
-    let [seen, expected] = [why.to_string(), "a key".to_owned()].map(Reading::Text);
-    Alarm::new(AlarmKind::NoKey, Some(record.block), at, seen, expected)
-}
-
-/// The alarm for a block that verification found unequal.
-fn differing(record: &BlockRecord, at: Time) -> Alarm {
-    let [seen, expected] =
-        ["keys that differ after reconciliation", "equal keys"].map(|text| Reading::Text(text.into()));
-    Alarm::new(AlarmKind::VerificationFailed, Some(record.block), at, seen, expected)
 }

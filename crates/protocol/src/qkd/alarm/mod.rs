@@ -172,6 +172,17 @@ impl Alarm {
         let expected = Reading::Text("a key".to_owned());
         Self::new(AlarmKind::NoKey, Some(block), at, Reading::Text(reason.to_string()), expected)
     }
+    /// The alarm for a block that was discarded for `why` and not for its statistics.
+    pub fn spoilt(block: BlockId, at: Time, why: &dyn fmt::Display) -> Self {
+        let [seen, expected] = [why.to_string(), "a key".to_owned()].map(Reading::Text);
+        Self::new(AlarmKind::NoKey, Some(block), at, seen, expected)
+    }
+    /// The alarm for a block whose bits verification found to differ.
+    pub fn keys_differ(block: BlockId, at: Time) -> Self {
+        let [seen, expected] =
+            ["keys that differ after reconciliation", "equal keys"].map(|text| Reading::Text(text.into()));
+        Self::new(AlarmKind::VerificationFailed, Some(block), at, seen, expected)
+    }
 }
 
 impl fmt::Display for Alarm {

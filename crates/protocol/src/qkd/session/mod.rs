@@ -20,6 +20,7 @@
 //! [`Durable`] state.
 
 mod block;
+mod end;
 mod event;
 mod job;
 mod message;
@@ -37,9 +38,7 @@ pub use settings::{AuthenticationBudget, Limits, LinkSettings, SettingsError, Ta
 pub use transmitter::Transmitter;
 
 use crate::machine::Output;
-use crate::qkd::alarm::{Alarm, AlarmKind, Reading};
 use crate::qkd::channel::Effects;
-use bellwether_units::{BlockId, Time};
 
 /// Where a machine puts what it wants done.
 struct Sink<'a> {
@@ -61,10 +60,4 @@ impl<'a> Sink<'a> {
         self.out.extend(records.into_iter().map(|(number, record)| Output::Persist(number, record)));
         self.out.extend(frames.into_iter().map(|bytes| Output::Send { to: OtherEnd, bytes }));
     }
-}
-
-/// The alarm for something that has waited too long for the other end.
-fn stalled(block: Option<BlockId>, now: Time, since: Time, settings: &LinkSettings) -> Alarm {
-    let expected = Reading::Span(settings.timing.stalled_after);
-    Alarm::new(AlarmKind::PeerSilent, block, now, Reading::Span(now.since(since)), expected)
 }

@@ -1,12 +1,13 @@
 //! From announced clicks to closed blocks, at the transmitter.
 
-use super::{InFlight, Stage, Transmitter, Window};
+use super::{Stage, Transmitter, Window};
 use crate::hardware::Preparations;
-use crate::qkd::session::block::{Block, WindowCounts};
+use crate::qkd::session::block::WindowCounts;
+use crate::qkd::session::end::InFlight;
 use crate::qkd::session::message::Message;
 use crate::qkd::session::{LinkEvent, Sink};
 use crate::qkd::sift::{Announcement, Reply, SiftedWindow, sift_sent};
-use bellwether_units::{BlockId, Time};
+use bellwether_units::Time;
 use zeroize::Zeroize;
 
 impl Transmitter {
@@ -17,7 +18,7 @@ impl Transmitter {
         bytes: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<(), &'static str> {
-        let limits = &self.settings.limits;
+        let limits = &self.end.settings.limits;
         let mut announcement =
             Announcement::decode(bytes, limits.window_clicks).map_err(|_| "bytes that announce nothing")?;
         if number != self.next_window {
@@ -29,17 +30,13 @@ impl Transmitter {
         // An honest receiver stops announcing at its limits; what it had announced by then may still close
         // as many blocks. A window of the receiver may come in pieces.
         let pieces = 2 * limits.windows_in_flight + 64;
-        if self.windows.len() > pieces || self.blocks.len() > limits.blocks_in_flight + pieces {
+        if self.windows.len() > pieces || self.end.blocks.len() > limits.blocks_in_flight + pieces {
             return Err("more windows than both ends had agreed on");
         }
         self.next_window += 1;
         self.next_pulse = announcement.first_pulse + announcement.pulse_count;
         let clicks = announcement.pulses.len() as u64;
-        if let Some(baseline) = &self.settings.baseline {
-            let pulses = announcement.pulse_count;
-            let alarm = self.watch.window(baseline, &self.settings.thresholds, now, pulses, clicks);
-            alarm.into_iter().for_each(|alarm| sink.event(LinkEvent::Alarm(alarm)));
-        }
+        self.end.watch_window(now, announcement.pulse_count, clicks, sink);
         let request = self.next_request;
         self.next_request += 1;
         let last_click = announcement.pulses.last().copied();
@@ -71,7 +68,7 @@ impl Transmitter {
 
     /// Answers the windows, in order, of which the preparations are known.
     pub(super) fn answer_windows(&mut self, now: Time, sink: &mut Sink<'_>) {
-        let classes = self.settings.source.len();
+        let classes = self.end.settings.source.len();
         while self.windows.front().is_some_and(|window| window.preparations.is_some()) {
             let Some(Window {
                 number, announcement, preparations: Some(mut preparations), last_click, ..
@@ -79,7 +76,7 @@ impl Transmitter {
             else {
                 return;
             };
-            let sifted = if self.channel.may_use_block(self.open.id.0) {
+            let sifted = if self.end.channel.may_use_block(self.end.open.id.0) {
                 sift_sent(&announcement, &preparations, classes)
             } else {
                 None
@@ -95,15 +92,15 @@ impl Transmitter {
                 (none, Reply::nothing(clicks, classes))
             });
             let reply = reply.encode();
-            self.channel.send(Message::Sifted { window: number, reply: &reply }.encode(), false);
+            self.end.channel.send(Message::Sifted { window: number, reply: &reply }.encode(), false);
             let counts = WindowCounts {
                 pulses: announcement.pulse_count,
                 clicks: announcement.bases.len() as u64,
                 double_clicks: announcement.double_clicks,
                 bias_current: None,
             };
-            self.open.append(now, counts, sifted);
-            if self.open.is_full(&self.settings) {
+            self.end.open.append(now, counts, sifted);
+            if self.end.open.is_full(&self.end.settings) {
                 self.close(now, sink);
             }
         }
@@ -111,15 +108,12 @@ impl Transmitter {
 
     /// The open block has its bits.
     pub(super) fn close(&mut self, now: Time, sink: &mut Sink<'_>) {
-        let next = BlockId(self.open.id.0 + 1);
-        self.channel.use_blocks(next.0);
-        let mut block = core::mem::replace(&mut self.open, Block::new(next, self.settings.source.len()));
-        block.closed = Some(now);
+        let mut block = self.end.close(now);
         // Only the receiver needs to know which error was in which class.
         block.classes = Vec::new();
-        match block.may_yield_key(&self.settings) {
-            Ok(()) => self.blocks.push_back(InFlight { block, stage: Stage::Sifted, moved: now }),
-            Err(reason) => self.discard(now, block, reason.into(), sink),
+        match block.may_yield_key(&self.end.settings) {
+            Ok(()) => self.end.blocks.push_back(InFlight { block, stage: Stage::Sifted, moved: now }),
+            Err(reason) => self.end.discard(now, &block, reason.into(), sink),
         }
     }
 }
