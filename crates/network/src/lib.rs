@@ -5,6 +5,7 @@
 //! which name the file, the line, the text at fault and the remedy, for all mistakes of the file at once.
 
 mod check;
+mod cost;
 mod error;
 mod generate;
 mod lower;

@@ -1,5 +1,6 @@
 //! Reading a network file.
 
+use crate::cost::{self, Dense, dense};
 use crate::error::Errors;
 use crate::lower::lower;
 use crate::overrides::{self, Override};
@@ -17,7 +18,8 @@ use toml::de::DeTable;
 const SMALL: usize = 1 << 20;
 
 impl Network {
-    /// Reads a network file of at most 64 MiB, with values overridden.
+    /// Reads a network file of at most 64 MiB, with values overridden. A file so dense in tables and keys that
+    /// reading it would take more than 1 GiB of memory is refused as well.
     pub fn read(path: impl AsRef<Path>, overrides: &[Override]) -> Result<Self, Errors> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -83,6 +85,10 @@ impl Network {
     pub fn parse(text: &str, file_name: &str, overrides: &[Override]) -> Result<Self, Errors> {
         if text.len() as u64 > LARGEST_FILE {
             let problem = Problem::TooLarge { limit: LARGEST_FILE >> 20 };
+            return Err(Errors::of_file(file_name, problem));
+        }
+        if let Some(Dense { line, tables, keys, items }) = dense(text, cost::LIMIT) {
+            let problem = Problem::TooDense { limit: cost::LIMIT >> 20, line, tables, keys, items };
             return Err(Errors::of_file(file_name, problem));
         }
         let texts = Texts {

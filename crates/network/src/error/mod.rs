@@ -66,6 +66,23 @@ pub enum Problem {
         /// The limit in MiB.
         limit: u64,
     },
+    /// The file is so dense in tables, keys and items that reading it would take too much memory.
+    #[error(
+        "reading the file would take more than {limit} MiB of memory, the most that is given to it: by line \
+         {line} it has {tables} tables, {keys} keys and {items} items of lists"
+    )]
+    TooDense {
+        /// The limit in MiB.
+        limit: u64,
+        /// The line at which it is passed, from 1.
+        line: usize,
+        /// The tables to there.
+        tables: u64,
+        /// The keys to there.
+        keys: u64,
+        /// The items of lists to there.
+        items: u64,
+    },
     /// The file is not text.
     #[error("the file is not UTF-8 text: line {line} has a wrong byte, 0x{byte:02x}, at offset {offset}")]
     NotUtf8 {
@@ -311,6 +328,9 @@ impl Problem {
             }
             Self::Format { .. } => "write format = 1".to_owned(),
             Self::TooLarge { .. } => "describe a regular network by `[generate]`".to_owned(),
+            Self::TooDense { .. } => "write what links have in common once, in `[defaults]` or a profile; \
+                                      describe a regular network by `[generate]`"
+                .to_owned(),
             Self::NotUtf8 { .. } => "save it as UTF-8".to_owned(),
             Self::NotToml { .. }
             | Self::Unreadable { .. }

@@ -4,7 +4,7 @@ mod scale_free;
 mod shapes;
 mod waxman;
 
-use crate::lower::{Defaults, Devices, LinkBody, link_body, wish};
+use crate::lower::{Defaults, Devices, LinkBody, MOST_CHANNELS, link_body, too_many_channels, wish};
 use crate::reader::{Layers, Reader};
 use crate::record::generate::{GENERATE, GraphKind, MOST_LINKS};
 use crate::record::link::TEMPLATE;
@@ -95,6 +95,10 @@ pub(crate) fn generate<'a, 'i>(
     let demands = demands(&reader, plan.as_ref(), sink);
     let (plan, body) = (plan?, body?);
     let graph = plan.graph();
+    if body.fibre.classical_channels.len() * graph.links.len() > MOST_CHANNELS {
+        reader.tell(sink, reader.span.clone(), "link", too_many_channels());
+        return None;
+    }
     let nodes = nodes(&graph);
     let links = graph.links.iter().map(|&(a, b)| link(&graph, &body, a, b)).collect();
     Some(Generated { nodes, links, demands: demands? })

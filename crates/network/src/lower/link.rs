@@ -19,6 +19,9 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::DeValue;
 
+/// The most classical channels that all links together may have: those of `[defaults]` count for every link.
+pub(crate) const MOST_CHANNELS: usize = 4_000_000;
+
 /// What `[defaults]` say of every link.
 #[derive(Debug, Default)]
 pub(crate) struct Defaults<'a, 'i> {
@@ -93,6 +96,7 @@ pub(super) fn links<'a, 'i>(
 ) {
     let tables = file.named("link", sink);
     links.reserve(tables.len());
+    let mut channels: usize = links.iter().map(|link| link.fibre.classical_channels.len()).sum();
     for table in tables {
         if names.contains_key(table.name) {
             let problem = Problem::Duplicate { name: table.name.to_owned() };
@@ -108,10 +112,23 @@ pub(super) fn links<'a, 'i>(
         let body = link_body(&reader, defaults, devices, None, sink);
         let published = published(&reader, sink);
         let note = reader.text("note", sink);
+        channels += body.as_ref().map_or(0, |body| body.fibre.classical_channels.len());
+        if channels > MOST_CHANNELS {
+            reader.tell(sink, reader.span.clone(), "fibre", too_many_channels());
+            return;
+        }
         if let (Some((transmitter_at, receiver_at)), Some(body)) = (ends, body) {
             let link = body.between(table.name.to_owned(), transmitter_at, receiver_at);
             links.push(Link { published, note: note.unwrap_or_default(), ..link });
         }
+    }
+}
+
+/// That there are more than [`MOST_CHANNELS`].
+pub(crate) fn too_many_channels() -> Problem {
+    Problem::Condition {
+        what: "the network".to_owned(),
+        condition: format!("has more than {MOST_CHANNELS} classical channels, those of every link counted"),
     }
 }
 

@@ -23,7 +23,7 @@ use toml::de::{DeTable, DeValue};
 
 pub(crate) use demand::wish;
 pub(crate) use device::Devices;
-pub(crate) use link::{Defaults, LinkBody, link_body};
+pub(crate) use link::{Defaults, LinkBody, MOST_CHANNELS, link_body, too_many_channels};
 
 /// Names of things by what they are called.
 pub(crate) type Names<'a, Id> = BTreeMap<Cow<'a, str>, Id>;

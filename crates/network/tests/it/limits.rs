@@ -23,6 +23,107 @@ fn a_file_of_100_megabytes_is_refused_unread() {
     assert_eq!(errors.mistakes[0].problem, Problem::TooLarge { limit: 64 });
 }
 
+/// A ring of so many nodes and links, written out, with more keys than they need.
+fn written_out(nodes: usize) -> String {
+    let mut text = String::from("format = 1\nnetwork.name = \"ring\"\n");
+    for node in 0..nodes {
+        text.push_str(&format!(
+            "[node.n{node}]\nposition = [\"{}.25 deg\", \"{}.5 deg\"]\nrole = \"trusted-node\"\n",
+            node as i32 % 120 - 60,
+            node as i32 / 120 % 300 - 150
+        ));
+    }
+    for node in 0..nodes {
+        let next = (node + 1) % nodes;
+        text.push_str(&format!(
+            "[link.n{node}-n{next}]\nends = [\"n{node}\", \"n{next}\"]\ntransmitter = \"generic-decoy-1ghz\"\n\
+             receiver = \"generic-snspd\"\ndetail = \"blocks\"\nmessage_delay = \"300 us\"\nnote = \"leased\"\n\
+             [link.n{node}-n{next}.fibre]\nlength = \"{} km\"\nloss_per_length = \"0.2 dB/km\"\n\
+             misalignment = 0.01\nextra_loss = \"1 dB\"\n",
+            20 + node % 60
+        ));
+    }
+    text
+}
+
+#[test]
+fn a_hundred_thousand_links_written_out_in_full_are_read() {
+    let text = written_out(100_000);
+    assert!(text.len() > 33_000_000, "{}", text.len());
+    let network = parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!((network.nodes.len(), network.links.len()), (100_000, 100_000));
+}
+
+/// Files of many tables, keys and items, for their size.
+const DENSE: [(&str, &str); 9] = [
+    ("items", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"),
+    ("lists", "[[1],[1],[1],[1],[1],[1],[1],[1],[1]]"),
+    ("tables", "[{a=1},{a=1},{a=1},{a=1},{a=1},{a=1}]"),
+    ("tables in tables", "{a={a={a={a={a={a={a={a={a={a={a=1}}}}}}}}}}}"),
+    ("dotted keys", "{a.a.a.a.a.a.a.a.a.a.a.a.a.a.a=1}"),
+    ("numbers", "[0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1]"),
+    ("texts", "['','','','','','','','','','','','','']"),
+    ("texts with escapes", r#"["\n","\n","\n","\n","\n","\n"]"#),
+    ("empty", "{}"),
+];
+
+#[test]
+fn a_file_that_would_take_gigabytes_is_refused_by_its_tables_and_keys() {
+    let header = "format = 1\nnetwork.name = \"x\"\n";
+    for (what, value) in DENSE {
+        let line = |index: usize| format!("x{index}={value}\n");
+        let text: String = std::iter::once(header.to_owned())
+            .chain((0..60_000_000 / (line(999_999).len())).map(line))
+            .collect();
+        assert!(text.len() > 50_000_000, "{what}: {}", text.len());
+        let problem = refused(text.as_bytes());
+        let Problem::TooDense { limit: 1024, line, tables, keys, items } = problem else {
+            panic!("{what}: {problem}")
+        };
+        assert_eq!(keys.min(2), 2, "{what}");
+        assert!((10_000..60_000_000).contains(&(tables + keys + items)), "{what}");
+        assert!(line > 1000 && line < text.lines().count(), "{what}");
+    }
+    let headers: String = (0..3_000_000).map(|index| format!("[a{index}.b.c]\n")).collect();
+    assert!(matches!(refused(headers.as_bytes()), Problem::TooDense { keys: 0, .. }));
+    let report = Network::parse(&headers, "net.toml", &[]).unwrap_err().to_string();
+    for told in ["net.toml", "1024 MiB", "tables", "`[defaults]`", "`[generate]`"] {
+        assert!(report.contains(told), "{report}");
+    }
+}
+
+#[test]
+fn classical_channels_of_the_defaults_count_for_every_link() {
+    let text = |channels: usize, links: usize| {
+        let mut text = SMALL.replace(
+            "[node.A]",
+            &format!(
+                "[defaults]\nfibre.classical_channels = [{}]\n[node.A]",
+                "{ power = \"-20 dBm\" },".repeat(channels)
+            ),
+        );
+        for link in 1..links {
+            text.push_str(&format!(
+                "[link.l{link}]\nends = [\"A\", \"B\"]\ntransmitter = \"generic-decoy-1ghz\"\n\
+                 receiver = \"generic-snspd\"\nfibre = {{ length = \"1 km\", total_loss = \"1 dB\" }}\n"
+            ));
+        }
+        text
+    };
+    parse(&text(100, 2)).unwrap_or_else(|errors| panic!("{errors}"));
+    let errors = parse(&text(5_000, 1_000)).unwrap_err();
+    assert_eq!(errors.count, 1, "{errors}");
+    assert!(errors.to_string().contains("more than 4000000 classical channels"), "{errors}");
+    let generated = format!(
+        "format = 1\nnetwork.name = \"g\"\n[defaults]\ntransmitter = \"generic-decoy-1ghz\"\n\
+         receiver = \"generic-snspd\"\n[generate]\nkind = \"line\"\nnodes = 100_000\nspacing = \"20 km\"\n\
+         link.fibre = {{ loss_per_length = \"0.2 dB/km\", classical_channels = [{}] }}\n",
+        "{ power = \"-20 dBm\" },".repeat(50)
+    );
+    let errors = parse(&generated).unwrap_err();
+    assert!(errors.to_string().contains("more than 4000000 classical channels"), "{errors}");
+}
+
 #[test]
 fn a_count_out_of_range_is_told_with_one_that_would_do() {
     let text = |nodes: u64| {
