@@ -28,11 +28,7 @@ pub(super) fn encode(
     end: PulseNumber,
     k: u32,
 ) -> Option<Vec<u8>> {
-    let mut bits = BitWriter {
-        bytes: Vec::with_capacity(pulses.len() * (k as usize + 3) / 8 + 16),
-        gathered: 0,
-        filled: 0,
-    };
+    let mut bits = BitWriter::with_capacity(pulses.len() * (k as usize + 3) / 8 + 16);
     let low = (1u64 << k) - 1;
     let mut next = first;
     let mut sound = true;
@@ -68,29 +64,107 @@ pub(super) fn decode(
     if count > bytes.len() * 8 / (k as usize + 1) {
         return Err(Malformed::Truncated);
     }
-    let mut padded = Vec::with_capacity(bytes.len() + 16);
-    padded.extend_from_slice(bytes);
-    padded.extend_from_slice(&[0; 16]);
-    let total = bytes.len() * 8;
-    let load = |at: usize| -> u64 {
+    let mut reader = GapReader::new(bytes, first, end, k);
+    // As many codes as one load of 57 bits holds but for long ones, those with a quotient of about five.
+    let pulses = match LOADED / (k + 6) {
+        0 | 1 => reader.by_groups::<1>(count),
+        2 => reader.by_groups::<2>(count),
+        3 => reader.by_groups::<3>(count),
+        4 | 5 => reader.by_groups::<4>(count),
+        _ => reader.by_groups::<6>(count),
+    }?;
+    reader.finish()?;
+    Ok(pulses)
+}
+
+/// So many bits a load holds at least, wherever it begins in its first byte.
+const LOADED: u32 = 57;
+
+/// Where a decoder is in its bits and in its pulses.
+struct GapReader {
+    padded: Vec<u8>,
+    /// How many bits there are without the padding.
+    total: usize,
+    /// The next bit to read, at most `total`.
+    at: usize,
+    /// The first pulse that may be coded next; at most `end` unless there were no pulses to begin with.
+    next: PulseNumber,
+    end: PulseNumber,
+    k: u32,
+}
+
+impl GapReader {
+    fn new(bytes: &[u8], first: PulseNumber, end: PulseNumber, k: u32) -> Self {
+        let mut padded = Vec::with_capacity(bytes.len() + 16);
+        padded.extend_from_slice(bytes);
+        padded.extend_from_slice(&[0; 16]);
+        Self { padded, total: bytes.len() * 8, at: 0, next: first, end, k }
+    }
+
+    #[inline]
+    fn load(&self, at: usize) -> u64 {
         let word: &[u8; 8] =
-            padded[at / 8..].first_chunk().expect("`at` is at most `total`, and 16 bytes follow");
+            self.padded[at / 8..].first_chunk().expect("`at` is at most `total`, and 16 bytes follow");
         u64::from_le_bytes(*word) >> (at % 8)
-    };
-    let low = (1u64 << k) - 1;
-    let mut pulses = Vec::with_capacity(count);
-    let (mut at, mut next) = (0usize, first);
-    for _ in 0..count {
-        let word = load(at);
+    }
+
+    /// Reads `count` codes, `N` a load, since the wait for a load is most of what a code costs. What a group
+    /// cannot settle, because its codes are long, escaped or malformed, is left to [`one`](Self::one).
+    fn by_groups<const N: usize>(&mut self, count: usize) -> Result<Vec<PulseNumber>, Malformed> {
+        let mut pulses = Vec::with_capacity(count);
+        // From here on a group cannot carry `next` around: its gaps are short.
+        if self.next <= self.end && self.end < 1 << 63 {
+            while count - pulses.len() >= N {
+                match self.group::<N>() {
+                    Some(group) => pulses.extend_from_slice(&group),
+                    None => pulses.push(self.one()?),
+                }
+            }
+        }
+        while pulses.len() < count {
+            pulses.push(self.one()?);
+        }
+        Ok(pulses)
+    }
+
+    /// Reads `N` short codes from one load; if they are not, changes nothing and gives nothing.
+    #[inline]
+    fn group<const N: usize>(&mut self) -> Option<[PulseNumber; N]> {
+        let low = (1u64 << self.k) - 1;
+        let mut word = self.load(self.at);
+        let (mut used, mut longest, mut next) = (0, 0, self.next);
+        let mut pulses = [0; N];
+        for pulse in &mut pulses {
+            // What is read beyond the bits of the load is void, for then too many are used.
+            let quotient = word.trailing_zeros();
+            longest = u32::max(longest, quotient);
+            word = word.wrapping_shr(quotient) >> 1;
+            *pulse = next + (u64::from(quotient) << self.k | word & low);
+            next = *pulse + 1;
+            word >>= self.k;
+            used += quotient + 1 + self.k;
+        }
+        let at = self.at + used as usize;
+        let sound = used <= LOADED && longest < ESCAPE && at <= self.total && next <= self.end;
+        sound.then(|| {
+            (self.at, self.next) = (at, next);
+            pulses
+        })
+    }
+
+    /// Reads one code.
+    fn one(&mut self) -> Result<PulseNumber, Malformed> {
+        let low = (1u64 << self.k) - 1;
+        let word = self.load(self.at);
         let quotient = word.trailing_zeros();
         let gap = if quotient < ESCAPE {
-            at += (quotient + 1 + k) as usize;
-            u64::from(quotient) << k | (word >> (quotient + 1)) & low
-        } else if quotient == ESCAPE && at + ESCAPE as usize + 65 <= total {
-            at += ESCAPE as usize + 1;
-            let gap = load(at) & 0xffff_ffff | load(at + 32) << 32;
-            at += 64;
-            if gap >> k < u64::from(ESCAPE) {
+            self.at += (quotient + 1 + self.k) as usize;
+            u64::from(quotient) << self.k | (word >> (quotient + 1)) & low
+        } else if quotient == ESCAPE && self.at + ESCAPE as usize + 65 <= self.total {
+            self.at += ESCAPE as usize + 1;
+            let gap = self.load(self.at) & 0xffff_ffff | self.load(self.at + 32) << 32;
+            self.at += 64;
+            if gap >> self.k < u64::from(ESCAPE) {
                 return Err(Malformed::Value("an escaped gap that needs no escape"));
             }
             gap
@@ -98,42 +172,64 @@ pub(super) fn decode(
             return Err(Malformed::Value("a gap between clicks"));
         };
         // `end - next` cannot wrap: `next` is at most `end` here, and `first` was when it began.
-        if at > total || next >= end || gap >= end - next {
+        if self.at > self.total || self.next >= self.end || gap >= self.end - self.next {
             return Err(Malformed::Value("the pulse of a click"));
         }
-        pulses.push(next + gap);
-        next += gap + 1;
+        let pulse = self.next + gap;
+        self.next = pulse + 1;
+        Ok(pulse)
     }
-    // What is left must be the zero padding of the last byte.
-    if total - at >= 8 || load(at) & ((1 << (total - at)) - 1) != 0 {
-        return Err(Malformed::Trailing);
+
+    /// What is left must be the zero padding of the last byte.
+    fn finish(self) -> Result<(), Malformed> {
+        let left = self.total - self.at;
+        if left >= 8 || self.load(self.at) & ((1 << left) - 1) != 0 {
+            return Err(Malformed::Trailing);
+        }
+        Ok(())
     }
-    Ok(pulses)
 }
 
+/// Writes bits without asking how many are gathered, which nobody could foretell: each push stores all of them
+/// and moves on by the whole bytes among them.
 struct BitWriter {
     bytes: Vec<u8>,
+    /// Where the next store begins.
+    at: usize,
     gathered: u64,
+    /// How many bits are gathered, at most 7.
     filled: u32,
 }
 
 impl BitWriter {
+    fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: vec![0; bytes.max(8)], at: 0, gathered: 0, filled: 0 }
+    }
+
     /// Appends the low `count` bits of `bits`, which has no others; `count` is at most 57.
     #[inline]
     fn push(&mut self, bits: u64, count: u32) {
         self.gathered |= bits << self.filled;
         self.filled += count;
-        if self.filled >= 64 {
-            self.bytes.extend_from_slice(&self.gathered.to_le_bytes());
-            self.filled -= 64;
-            // `count - filled` bits of `bits` are written, which is at least one.
-            let written = count - self.filled;
-            self.gathered = if written >= 64 { 0 } else { bits >> written };
+        if self.at + 8 > self.bytes.len() {
+            self.grow();
         }
+        self.bytes[self.at..self.at + 8].copy_from_slice(&self.gathered.to_le_bytes());
+        self.at += (self.filled / 8) as usize;
+        // Half at a time, for all 64 bits may go.
+        let half = self.filled / 8 * 4;
+        self.gathered = self.gathered >> half >> half;
+        self.filled %= 8;
     }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.bytes.resize(2 * self.bytes.len() + 8, 0);
+    }
+
     fn finish(mut self) -> Vec<u8> {
-        let used = self.filled.div_ceil(8) as usize;
-        self.bytes.extend_from_slice(&self.gathered.to_le_bytes()[..used]);
+        // The last store wrote what is still gathered.
+        self.bytes.truncate(self.at + usize::from(self.filled > 0));
         self.bytes
     }
 }
