@@ -1,7 +1,7 @@
 //! Drawing from a finite distribution by one look-up (Walker, ACM TOMS 3, 253 (1977); Vose, IEEE Trans. Softw.
 //! Eng. 17, 972 (1991)).
 
-use bellwether_units::Stream;
+use rand_core::Rng;
 
 /// An alias table. Its size is a power of two, so that one random word gives both column and threshold.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl AliasTable {
 
     /// The value that a random number of [`BITS`] bits means.
     #[inline]
-    pub(crate) fn draw(&self, bits: u32, stream: &mut Stream) -> u32 {
+    pub(crate) fn draw(&self, bits: u32, random: &mut impl Rng) -> u32 {
         // The mask changes nothing but the bounds check: there are 2^width columns.
         let index = (bits >> (BITS - self.width)) as usize & (self.columns.len() - 1);
         let column = &self.columns[index];
@@ -67,7 +67,7 @@ impl AliasTable {
         let mut fraction = u64::from(bits) << known;
         let ahead = column.threshold.wrapping_sub(fraction);
         if ahead != 0 && ahead < 1 << known {
-            fraction |= stream.bits() >> (64 - known);
+            fraction |= random.next_u64() >> (64 - known);
         }
         column.values[usize::from(fraction >= column.threshold)]
     }
@@ -76,7 +76,7 @@ impl AliasTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_units::{EntityId, Purpose};
+    use bellwether_units::{EntityId, Purpose, Stream};
     use proptest::prelude::*;
 
     /// The exact probability that the table gives to each value, summed over its columns.

@@ -3,9 +3,11 @@
 //! If E is exponential with mean 1, then floor(E / -ln(1 - p)) is exactly the number of failures before the
 //! first success of trials with probability p.
 
-use bellwether_units::Stream;
+use rand_core::Rng;
 use std::sync::LazyLock;
 
+/// How many layers the ziggurat has.
+pub(crate) const LAYERS: usize = 256;
 /// Where the lowest layer ends, and the area of each of the 256 layers.
 const R: f64 = 7.697_117_470_131_05;
 const AREA: f64 = 3.949_659_822_581_557e-3;
@@ -15,7 +17,7 @@ const AREA: f64 = 3.949_659_822_581_557e-3;
 pub(crate) struct Exponential {
     x: [f64; 257],
     f: [f64; 257],
-    layers: [Layer; 256],
+    layers: [Layer; LAYERS],
 }
 
 /// What the first 32 bits of a variate tell in a layer.
@@ -50,45 +52,60 @@ impl Exponential {
         &TABLES
     }
 
+    /// How wide a layer is, exactly 2^32 of the units of a wait's first bits.
+    pub(crate) fn width(&self, layer: usize) -> f64 {
+        self.layers[layer].step * TWO_32
+    }
+
+    /// Below so many of these units a variate lies inside the density.
+    pub(crate) fn inside(&self, layer: usize) -> u32 {
+        self.layers[layer].inside
+    }
+
     /// The number of failures before the first success, with the [`wait_scale`] of its probability, and 24 random
     /// bits left over.
     ///
     /// One random word gives layer, 32 bits of the variate and the bits left over. Where 32 bits leave open what the
     /// wait is, further bits decide, so that it is as exact as one drawn from a whole word.
     #[inline]
-    pub(crate) fn wait(&self, scale: f64, stream: &mut Stream) -> (u64, u32) {
-        let word = stream.bits();
+    pub(crate) fn wait(&self, scale: f64, random: &mut impl Rng) -> (u64, u32) {
+        let word = random.next_u64();
+        (self.wait_by(word, scale, random), left_over(word))
+    }
+
+    /// The wait that begins with the random number `word`.
+    #[inline]
+    pub(crate) fn wait_by(&self, word: u64, scale: f64, random: &mut impl Rng) -> u64 {
         let layer = usize::from(word as u8);
         let mantissa = (word >> 8) as u32;
-        let rest = (word >> 40) as u32;
         let Layer { step, inside } = self.layers[layer];
         let unit = step * scale;
         let low = f64::from(mantissa) * unit;
         let gap = whole(low);
         if mantissa < inside && low + unit < (gap as i64 as f64) + 1.0 {
-            (gap, rest)
+            gap
         } else {
-            (self.refined(layer, f64::from(mantissa), scale, stream), rest)
+            self.refined(layer, f64::from(mantissa), scale, random)
         }
     }
 
     #[cold]
-    fn refined(&self, layer: usize, mantissa: f64, scale: f64, stream: &mut Stream) -> u64 {
-        let x = (mantissa + stream.uniform()) * self.layers[layer].step;
-        whole(scale * if x < self.x[layer + 1] { x } else { self.edge(layer, x, stream) })
+    fn refined(&self, layer: usize, mantissa: f64, scale: f64, random: &mut impl Rng) -> u64 {
+        let x = (mantissa + uniform(random)) * self.layers[layer].step;
+        whole(scale * if x < self.x[layer + 1] { x } else { self.edge(layer, x, random) })
     }
 
     #[cold]
-    fn edge(&self, mut layer: usize, mut x: f64, stream: &mut Stream) -> f64 {
+    fn edge(&self, mut layer: usize, mut x: f64, random: &mut impl Rng) -> f64 {
         loop {
             if layer == 0 {
                 // Beyond R the density is that of R plus a fresh variate.
-                return R - libm::log(1.0 - stream.uniform());
+                return R - libm::log(1.0 - uniform(random));
             }
-            if self.f[layer] + stream.uniform() * (self.f[layer + 1] - self.f[layer]) < libm::exp(-x) {
+            if self.f[layer] + uniform(random) * (self.f[layer + 1] - self.f[layer]) < libm::exp(-x) {
                 return x;
             }
-            let bits = stream.bits();
+            let bits = random.next_u64();
             layer = usize::from(bits as u8);
             x = (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64) * self.x[layer];
             if x < self.x[layer + 1] {
@@ -99,12 +116,24 @@ impl Exponential {
 
     /// A variate of mean 1.
     #[inline]
-    pub(crate) fn draw(&self, stream: &mut Stream) -> f64 {
-        let bits = stream.bits();
+    pub(crate) fn draw(&self, random: &mut impl Rng) -> f64 {
+        let bits = random.next_u64();
         let layer = usize::from(bits as u8);
         let x = (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64) * self.x[layer];
-        if x < self.x[layer + 1] { x } else { self.edge(layer, x, stream) }
+        if x < self.x[layer + 1] { x } else { self.edge(layer, x, random) }
     }
+}
+
+/// The 24 bits of a random number that a wait does not use.
+#[inline]
+fn left_over(word: u64) -> u32 {
+    (word >> 40) as u32
+}
+
+/// A number from [0, 1), uniform on multiples of 2^-53.
+#[inline]
+fn uniform(random: &mut impl Rng) -> f64 {
+    (random.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
 /// The factor that makes an exponential variate the wait for an event of probability `p` a trial: 1 / -ln(1-p),
@@ -122,7 +151,7 @@ pub(crate) fn whole(x: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_units::{EntityId, Purpose};
+    use bellwether_units::{EntityId, Purpose, Stream};
 
     fn stream(n: u64) -> Stream {
         Stream::new(n, EntityId(0), Purpose::named("exponential"))

@@ -51,6 +51,7 @@ mod sampler;
 mod source;
 mod throughput;
 mod variates;
+mod waits;
 
 pub use block::{BlockCounts, BlockSampler};
 pub use clicks::{Click, Clicks};

@@ -5,8 +5,9 @@ use crate::clicks::Clicks;
 use crate::detector::DeadTimeScope;
 use crate::exponential::{Exponential, wait_scale, whole};
 use crate::link::LinkModel;
+use crate::waits::Waits;
 use crate::{Basis, Outcome};
-use bellwether_units::Stream;
+use bellwether_units::{Ahead, Stream};
 use core::ops::Range;
 
 /// Draws the clicks of a link one by one, at a cost that follows clicks and not pulses. The [crate] has an example.
@@ -29,11 +30,51 @@ pub struct ClickSampler {
     carriers: Vec<(u64, u8)>,
 }
 
+/// Clicks on their way into columns, which take many at a time more cheaply than one by one.
+struct Run {
+    pulses: [u64; RUN],
+    whats: [u32; RUN],
+    len: usize,
+}
+
+/// How many clicks a run holds.
+const RUN: usize = 64;
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { pulses: [0; RUN], whats: [0; RUN], len: 0 }
+    }
+}
+
+impl Run {
+    /// Puts a trigger of a pulse, if it is recorded. The run must not be full.
+    #[inline]
+    fn put(&mut self, pulse: u64, what: u32) {
+        self.pulses[self.len] = pulse;
+        self.whats[self.len] = what;
+        self.len += usize::from(what & UNRECORDED == 0);
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.len >= RUN
+    }
+
+    /// Moves all clicks to the end of `out`.
+    fn append_to(&mut self, out: &mut Clicks) {
+        let whats = &self.whats[..self.len];
+        out.pulse.extend_from_slice(&self.pulses[..self.len]);
+        out.flags.extend(whats.iter().map(|&what| what as u8));
+        out.intensity.extend(whats.iter().map(|&what| (what >> INTENSITY) as u8));
+        self.len = 0;
+    }
+}
+
 /// The law of a pulse at which given detectors are alive.
 #[derive(Clone, Debug)]
 struct State {
-    /// Makes an exponential variate the wait for the next trigger.
-    scale: f64,
+    /// The wait for the next trigger.
+    waits: Waits,
     /// What a trigger is.
     triggers: AliasTable,
     /// What was prepared and measured in a pulse without a trigger.
@@ -84,38 +125,40 @@ impl ClickSampler {
     /// numbers are not, for the draw that passes the end of a call is repeated in the next).
     pub fn sample(&mut self, pulses: Range<u64>, stream: &mut Stream, out: &mut Clicks) {
         let plain = self.traps.is_empty() && self.carriers.is_empty();
+        let random = &mut stream.ahead();
         if plain && self.scope == DeadTimeScope::Common && self.live_from[0] == self.live_from[1] {
-            self.sample_plain(pulses, stream, out);
+            self.sample_plain(pulses, random, out);
         } else {
-            self.sample_general(pulses, stream, out);
+            self.sample_general(pulses, random, out);
         }
     }
 
     /// Without traps and with a common dead time: one wait and one look-up a click.
-    fn sample_plain(&mut self, pulses: Range<u64>, stream: &mut Stream, out: &mut Clicks) {
-        let exponential = Exponential::tables();
-        let State { scale, triggers, .. } = &self.states[2];
+    fn sample_plain(&mut self, pulses: Range<u64>, random: &mut Ahead<'_>, out: &mut Clicks) {
+        let State { waits, triggers, .. } = &self.states[2];
         let step = self.dead.saturating_add(1);
         let mut live = self.live_from[0];
-        let mut at = u64::max(pulses.start, self.live_from[0]);
+        let mut at = u64::max(pulses.start, live);
+        let mut run = Run::default();
         while at < pulses.end {
-            let (gap, bits) = exponential.wait(*scale, stream);
+            let (gap, bits) = waits.draw(random);
             at = at.saturating_add(gap);
             if at >= pulses.end {
                 break;
             }
-            let what = triggers.draw(bits, stream);
-            if what & UNRECORDED == 0 {
-                out.push(at, what as u8, (what >> INTENSITY) as u8);
-            }
+            let what = triggers.draw(bits, random);
+            run.put(at, what);
             at = at.saturating_add(step);
             live = at;
+            if run.is_full() {
+                run.append_to(out);
+            }
         }
+        run.append_to(out);
         self.live_from = [live; 2];
     }
 
-    fn sample_general(&mut self, pulses: Range<u64>, stream: &mut Stream, out: &mut Clicks) {
-        let exponential = Exponential::tables();
+    fn sample_general(&mut self, pulses: Range<u64>, random: &mut Ahead<'_>, out: &mut Clicks) {
         let mut at = pulses.start;
         loop {
             let alive = [self.live_from[0] <= at, self.live_from[1] <= at];
@@ -138,7 +181,7 @@ impl ClickSampler {
             let release = self.next_release(at);
             let mask = usize::from(alive[0]) | usize::from(alive[1]) << 1;
             let state = &self.states[mask - 1];
-            let (gap, bits) = exponential.wait(state.scale, stream);
+            let (gap, bits) = state.waits.draw(random);
             let light = at.saturating_add(gap);
             let next = u64::min(light, release.unwrap_or(u64::MAX));
             if next >= until {
@@ -146,11 +189,11 @@ impl ClickSampler {
                 continue;
             }
             at = next;
-            let mut what = if light == next { state.triggers.draw(bits, stream) } else { 0 };
+            let mut what = if light == next { state.triggers.draw(bits, random) } else { 0 };
             let mut fired = what >> FIRED & 3;
             if release == Some(next) {
                 if light != next {
-                    what = state.quiet.draw(bits, stream);
+                    what = state.quiet.draw(bits, random);
                 } else if what & UNRECORDED != 0 {
                     what &= !UNRECORDED;
                     fired = 0;
@@ -167,14 +210,14 @@ impl ClickSampler {
                     what |= match fired {
                         1 => 0,
                         2 => u32::from(Clicks::OUTCOME),
-                        _ => u32::from(Clicks::DOUBLE) | (stream.bits() as u32 & u32::from(Clicks::OUTCOME)),
+                        _ => u32::from(Clicks::DOUBLE) | (random.bits() as u32 & u32::from(Clicks::OUTCOME)),
                     };
                 }
             }
             if what & UNRECORDED == 0 {
                 out.push(at, what as u8, (what >> INTENSITY) as u8);
             }
-            self.fire(at, fired, stream);
+            self.fire(at, fired, random);
             at = at.saturating_add(1);
         }
     }
@@ -188,7 +231,7 @@ impl ClickSampler {
     }
 
     /// Makes detectors dead that fired in pulse `at`, and fills their traps.
-    fn fire(&mut self, at: u64, fired: u32, stream: &mut Stream) {
+    fn fire(&mut self, at: u64, fired: u32, random: &mut Ahead<'_>) {
         let live = at.saturating_add(self.dead).saturating_add(1);
         for detector in 0..2u8 {
             let own = fired >> detector & 1 == 1;
@@ -197,9 +240,9 @@ impl ClickSampler {
             }
             if own {
                 for trap in &mut self.traps {
-                    let idle = trap.idle.unwrap_or_else(|| Exponential::tables().wait(trap.scale, stream).0);
+                    let idle = trap.idle.unwrap_or_else(|| Exponential::tables().wait(trap.scale, random).0);
                     trap.idle = if idle == 0 {
-                        let held = Exponential::tables().draw(stream) * trap.decay;
+                        let held = Exponential::tables().draw(random) * trap.decay;
                         self.carriers.push((live.saturating_add(whole(held)), detector));
                         None
                     } else {
@@ -270,5 +313,9 @@ fn state(model: &LinkModel, mask: u32) -> State {
         }
     }
     let trigger = triggers.iter().map(|entry| entry.1).sum();
-    State { scale: wait_scale(trigger), triggers: AliasTable::new(&triggers), quiet: AliasTable::new(&quiet) }
+    State {
+        waits: Waits::new(wait_scale(trigger)),
+        triggers: AliasTable::new(&triggers),
+        quiet: AliasTable::new(&quiet),
+    }
 }

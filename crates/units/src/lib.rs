@@ -14,12 +14,14 @@
 //! # Ok::<(), bellwether_units::QuantityError>(())
 //! ```
 
+mod ahead;
 mod id;
 mod quantity;
 mod random;
 mod special;
 mod time;
 
+pub use ahead::Ahead;
 pub use id::{BlockId, DemandId, EntityId, LinkId, NodeId};
 pub use quantity::{
     Angle, Current, Frequency, Length, Loss, LossPerLength, Power, Quantity, QuantityError, RamanCoefficient,

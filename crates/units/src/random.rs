@@ -4,7 +4,7 @@
 //! draw added in one model never shifts another's numbers, and a run gives the same result at any number of
 //! threads. These streams are for simulation and are no source of secrets.
 
-use crate::EntityId;
+use crate::{Ahead, EntityId};
 use core::convert::Infallible;
 use rand_core::TryRng;
 
@@ -79,6 +79,46 @@ impl Stream {
             k1 = k1.wrapping_add(0xbb67_ae85);
         }
         (u64::from(x[0]) | u64::from(x[1]) << 32, u64::from(x[2]) | u64::from(x[3]) << 32)
+    }
+
+    /// The numbers of blocks from the next one on, two a block. What [`block`](Self::block) computes in 32 bits is
+    /// here the lower half of 64, for in that form compilers compute blocks side by side.
+    pub(crate) fn blocks(&mut self, out: &mut [u64]) {
+        const M0: u64 = 0xd251_1f53;
+        const M1: u64 = 0xcd9e_8d57;
+        const LOW: u64 = 0xffff_ffff;
+        let (counter, high, key) = (self.counter, self.high, self.key);
+        let pairs = out.as_chunks_mut::<2>().0;
+        for (i, pair) in pairs.iter_mut().enumerate() {
+            let at = counter.wrapping_add(i as u64);
+            let mut x = [at, at >> 32, high, high >> 32];
+            let [mut k0, mut k1] = key;
+            for _ in 0..10 {
+                let p0 = M0 * (x[0] & LOW);
+                let p1 = M1 * (x[2] & LOW);
+                x = [p1 >> 32 ^ x[1] ^ u64::from(k0), p1, p0 >> 32 ^ x[3] ^ u64::from(k1), p0];
+                k0 = k0.wrapping_add(0x9e37_79b9);
+                k1 = k1.wrapping_add(0xbb67_ae85);
+            }
+            *pair = [x[0] & LOW | x[1] << 32, x[2] & LOW | x[3] << 32];
+        }
+        self.counter = counter.wrapping_add(pairs.len() as u64);
+    }
+
+    /// The second half of a block of which only the first was taken.
+    pub(crate) fn take_spare(&mut self) -> Option<u64> {
+        self.spare.take()
+    }
+
+    /// Goes back to before the numbers `unused`, the last that [`blocks`](Self::blocks) gave.
+    pub(crate) fn give_back(&mut self, unused: &[u64]) {
+        self.counter = self.counter.wrapping_sub(unused.len() as u64 / 2);
+        self.spare = unused.first().copied().filter(|_| unused.len() % 2 == 1);
+    }
+
+    /// The same numbers, made many at a time: worth while where many are wanted.
+    pub fn ahead(&mut self) -> Ahead<'_> {
+        Ahead::new(self)
     }
 
     /// The next 64 random bits.
