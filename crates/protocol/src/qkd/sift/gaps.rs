@@ -201,6 +201,13 @@ struct BitWriter {
     filled: u32,
 }
 
+/// Makes room for more bytes. It is given no more of the writer than these, so that the rest stays in registers.
+#[cold]
+#[inline(never)]
+fn grow(bytes: &mut Vec<u8>) {
+    bytes.resize(2 * bytes.len() + 8, 0);
+}
+
 impl BitWriter {
     fn with_capacity(bytes: usize) -> Self {
         Self { bytes: vec![0; bytes.max(8)], at: 0, gathered: 0, filled: 0 }
@@ -212,7 +219,7 @@ impl BitWriter {
         self.gathered |= bits << self.filled;
         self.filled += count;
         if self.at + 8 > self.bytes.len() {
-            self.grow();
+            grow(&mut self.bytes);
         }
         self.bytes[self.at..self.at + 8].copy_from_slice(&self.gathered.to_le_bytes());
         self.at += (self.filled / 8) as usize;
@@ -220,11 +227,6 @@ impl BitWriter {
         let half = self.filled / 8 * 4;
         self.gathered = self.gathered >> half >> half;
         self.filled %= 8;
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        self.bytes.resize(2 * self.bytes.len() + 8, 0);
     }
 
     fn finish(mut self) -> Vec<u8> {
