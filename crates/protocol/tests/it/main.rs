@@ -7,3 +7,4 @@ mod light;
 mod pair;
 mod scenarios;
 mod tampering;
+mod verified;
