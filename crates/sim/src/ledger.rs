@@ -19,6 +19,12 @@ use std::collections::BTreeMap;
 
 /// How many points a curve has, unless the network file says otherwise.
 const POINTS: u64 = 200;
+/// How many points a curve may have, and how many all curves together: what is reported more often than that is
+/// summed up in wider bins.
+const MOST_POINTS: u64 = 100_000;
+const MOST_POINTS_IN_ALL: u64 = 1_000_000;
+/// How many lines of alarms one link may have of one kind: those that follow the last are counted there.
+const MOST_ALARM_LINES: u64 = 1_000;
 
 /// The ledger of a run.
 pub(crate) struct Ledger<'a> {
@@ -30,18 +36,26 @@ pub(crate) struct Ledger<'a> {
     accounts: Vec<LinkAccount>,
     expected: Vec<Expectation>,
     alarms: Vec<AlarmSummary>,
-    /// The place in `alarms` of the last line for each link and kind.
-    latest_alarm: BTreeMap<(LinkId, String), usize>,
+    /// The last line for each link and kind.
+    latest_alarm: BTreeMap<(LinkId, String), Latest>,
     /// How many of the network's events have been told.
     told: usize,
     /// When each link last raised an alarm for which its key is not to be used, until that is over.
     suspect: Vec<Option<Time>>,
 }
 
+/// The last line of alarms of one link and kind.
+#[derive(Clone, Copy, Default)]
+struct Latest {
+    /// Its place among all lines.
+    place: usize,
+    /// How many lines there are of this link and kind.
+    lines: u64,
+}
+
 impl<'a> Ledger<'a> {
     pub(crate) fn new(network: &'a Network, seed: u64, duration: Duration) -> Result<Self, RunError> {
-        let bin = network.run.report_interval.unwrap_or(duration / POINTS).max(Duration::from_picoseconds(1));
-        let bins = (duration.picoseconds().div_ceil(bin.picoseconds())).min(100_000) as usize;
+        let (bin, bins) = bins_of(network, duration);
         let expected = (0..network.links.len())
             .map(|place| expectation(network, LinkId(place as u32)))
             .collect::<Result<_, _>>()?;
@@ -128,14 +142,16 @@ impl<'a> Ledger<'a> {
         self.accounts[id.index()].alarms += 1;
         let name = &self.network.link(id).name;
         let recent = Duration::from_whole_seconds(60).max(self.bin * 2).seconds();
-        if let Some(&place) = self.latest_alarm.get(&(id, kind.clone()))
-            && at.seconds() - self.alarms[place].last_s <= recent
-        {
-            self.alarms[place].count += 1;
-            self.alarms[place].last_s = at.seconds();
-            return;
+        let latest = self.latest_alarm.entry((id, kind.clone())).or_default();
+        if latest.lines > 0 {
+            let line = &mut self.alarms[latest.place];
+            if at.seconds() - line.last_s <= recent || latest.lines >= MOST_ALARM_LINES {
+                line.count += 1;
+                line.last_s = at.seconds();
+                return;
+            }
         }
-        self.latest_alarm.insert((id, kind.clone()), self.alarms.len());
+        *latest = Latest { place: self.alarms.len(), lines: latest.lines + 1 };
         self.alarms.push(AlarmSummary {
             at_s: at.seconds(),
             last_s: at.seconds(),
@@ -303,6 +319,15 @@ impl<'a> Ledger<'a> {
             series: account.series(now),
         })
     }
+}
+
+/// The width of a bin, a whole multiple of the interval that is asked for, and how many there are.
+fn bins_of(network: &Network, duration: Duration) -> (Duration, usize) {
+    let asked = network.run.report_interval.unwrap_or(duration / POINTS).max(Duration::from_picoseconds(1));
+    let most = (MOST_POINTS_IN_ALL / network.links.len().max(1) as u64).clamp(POINTS, MOST_POINTS);
+    let wanted = duration.picoseconds().div_ceil(asked.picoseconds());
+    let bin = asked.saturating_mul(wanted.div_ceil(most).max(1));
+    (bin, duration.picoseconds().div_ceil(bin.picoseconds()) as usize)
 }
 
 fn pool_bits(world: &World<'_>, link: LinkId) -> u64 {

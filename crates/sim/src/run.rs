@@ -69,6 +69,8 @@ const SLICES: u64 = 200;
 const CLICKS_IN_A_SLICE: f64 = 5e6;
 /// How many clicks a block at detail `blocks` takes as long as.
 const CLICKS_A_BLOCK: f64 = 1_500.0;
+/// Keys that all demands ask for in a slice, at most: the trace of a slice is held in memory.
+const KEYS_IN_A_SLICE: f64 = 10_000.0;
 
 /// Runs `network` from its first pulse to its end, or until the observer stops it.
 ///
@@ -205,7 +207,8 @@ fn means(summaries: &[Summary]) -> Replications {
     }
 }
 
-/// A two-hundredth of the run, or less where the links would make it long to wait for.
+/// A two-hundredth of the run, or less where the links would make it long to wait for or the demands would make
+/// much to tell.
 fn slice_of(network: &Network, duration: Duration) -> Duration {
     let clicks: f64 = network
         .links
@@ -224,7 +227,9 @@ fn slice_of(network: &Network, duration: Duration) -> Duration {
         .sum();
     let by_parts = duration / SLICES;
     let by_work = Duration::from_seconds(CLICKS_IN_A_SLICE / clicks).unwrap_or(Duration::MAX);
-    by_parts.min(by_work).max(Duration::from_milliseconds(1)).min(duration)
+    let keys: f64 = network.demands.iter().map(|demand| demand.rate.per_second()).sum();
+    let by_keys = Duration::from_seconds(KEYS_IN_A_SLICE / keys).unwrap_or(Duration::MAX);
+    by_parts.min(by_work).min(by_keys).max(Duration::from_milliseconds(1)).min(duration)
 }
 
 /// Lets every link happen up to `now`, and gives what they said in order of (time, link, the link's order).

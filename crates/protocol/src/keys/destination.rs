@@ -62,8 +62,30 @@ impl Destination {
                 self.settle(*key, true);
             }
             Step::Ended { key } if self.held.remove(key).is_some() => self.settle(*key, false),
+            Step::Over { keys, stand } => keys.iter().for_each(|&key| self.settle(key, *stand)),
             _ => {}
         }
+    }
+
+    /// The steps that stand for all that was replayed.
+    pub(super) fn snapshot(&self, steps: &mut Vec<Step>) {
+        let stands = |key: &KeyId| self.settled.get(key).copied().unwrap_or_default();
+        let order: Vec<KeyId> = self.order.iter().copied().collect();
+        for keys in order.chunk_by(|a, b| stands(a) == stands(b)) {
+            steps.push(Step::Over { keys: keys.to_vec(), stand: keys.first().is_some_and(stands) });
+        }
+        for (&key, held) in &self.held {
+            let shares = held.shares.iter().flatten();
+            steps.extend(shares.map(|(share, _)| Step::Held { key, share: share.duplicate() }));
+            if held.delivering {
+                steps.push(Step::Delivered { key });
+            }
+        }
+    }
+
+    /// Whether a key is remembered as over.
+    pub(super) fn is_over(&self, key: &KeyId) -> bool {
+        self.settled.contains_key(key)
     }
 
     fn insert(&mut self, key: KeyId, share: HeldShare, durable: bool, since: Time) {

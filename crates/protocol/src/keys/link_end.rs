@@ -96,8 +96,20 @@ impl LinkEnd {
                 stretches.iter().for_each(|s| _ = self.pool.gain(s));
                 self.borrowed = *number;
             }
+            Step::Link { pool, borrowed, lent, .. } => {
+                self.pool.load(pool);
+                self.offers = pool.blocks().map(|block| (block, (0, Time::ZERO))).collect();
+                self.borrowed = *borrowed;
+                self.lent = Loan::arrived(*lent);
+            }
             _ => {}
         }
+    }
+
+    /// The step that stands for all that was replayed.
+    pub(super) fn snapshot(&self) -> Step {
+        let (pool, borrowed, lent) = (self.pool.image(), self.borrowed, self.lent.number);
+        Step::Link { link: self.link, pool, borrowed, lent }
     }
 
     pub(super) fn level(&self) -> PoolLevel {

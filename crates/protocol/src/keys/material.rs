@@ -37,6 +37,13 @@ impl KeyMaterial {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// About how many bytes of memory it takes beside itself.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Bits(bits) => bits.len().div_ceil(8),
+            Self::Emulated { .. } => 0,
+        }
+    }
     /// A second copy.
     pub fn duplicate(&self) -> Self {
         match self {
@@ -63,6 +70,15 @@ impl Store {
         match key {
             KeyMaterial::Bits(bits) => Self::Held(Zeroizing::new(bits.expose().words().to_vec())),
             KeyMaterial::Emulated { seed, .. } => Self::Emulated(*seed),
+        }
+    }
+    /// The key as it is left, `bits` long.
+    pub(super) fn material(&self, bits: u32) -> KeyMaterial {
+        match self {
+            Self::Held(words) => {
+                KeyMaterial::Bits(SecretBits::new(BitString::from_words(words.to_vec(), bits as usize)))
+            }
+            Self::Emulated(seed) => KeyMaterial::Emulated { seed: *seed, bits },
         }
     }
     fn word(&self, index: usize) -> u64 {

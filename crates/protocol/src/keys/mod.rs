@@ -21,7 +21,8 @@
 //! reported there by [`Event::Lost`]. A frame without a tag or a token can at worst make key be burned.
 //!
 //! The driver's side of the bargain: records become durable in the order of their numbers (after a crash, a
-//! prefix of them is there); a restored node is given all of them; `rng` is cryptographically strong; the two
+//! prefix of them is there); a restored node is given all of them, or the last [snapshot](KeyNode::snapshot) in their
+//! order and what came after it; `rng` is cryptographically strong; the two
 //! ends of a link store the same bits under the same block number, as distillation has verified.
 //!
 //! Two neighbours, one block, one key:
@@ -78,6 +79,7 @@
 //! ```
 
 mod api;
+mod compaction;
 mod control;
 mod destination;
 mod disjoint;
@@ -106,6 +108,7 @@ pub use api::{
     BurnCause, Command, DeliveredKey, Demand, Event, Failure, KeyEnd, KeyId, LinkCondition, LossCause,
     PoolLevel, Refusal, Request, RequestId,
 };
+pub use compaction::Compaction;
 pub use disjoint::disjoint_routes;
 pub use material::KeyMaterial;
 pub use node::KeyNode;

@@ -141,7 +141,8 @@ impl KeyNode {
     }
 
     /// A node that starts again after a stop or a crash, from every record that had become durable, in the
-    /// order of their numbers. Its [`deadline`](Protocol::deadline) is the start of time, so that it speaks
+    /// order of their numbers, or from the last [snapshot](Self::snapshot) and those after it. Its records are
+    /// numbered anew, from how many it was given: the order is the driver's to keep. Its [`deadline`](Protocol::deadline) is the start of time, so that it speaks
     /// first: it burns what is in doubt, and says so.
     pub fn restore<'r>(
         node: NodeId,
@@ -161,19 +162,34 @@ impl KeyNode {
         this
     }
 
+    /// All that is to survive, as one record in place of every record so far, whether durable yet or not: it
+    /// takes its place in their order, and once it is durable, all before it may be erased. Key that was used
+    /// or burned is not in it.
+    ///
+    /// It is bounded: by the capacity of the pools, by what may be in flight or undecided
+    /// ([`Settings::queue_limit`], [`Settings::transfer_limit`]), and by the 2^16 keys that are remembered as over.
+    /// [`Compaction`](super::Compaction) tells when it is worth its cost.
+    pub fn snapshot(&self) -> Record {
+        let mut steps: Vec<_> = self.links.iter().map(LinkEnd::snapshot).collect();
+        self.destination.snapshot(&mut steps);
+        self.source.snapshot(|key| self.destination.is_over(key), &mut steps);
+        Record { steps }
+    }
+
     fn replay(&mut self, step: &Step) {
         match step {
             Step::Stored { link, .. }
             | Step::Taken { link, .. }
             | Step::Received { link, .. }
             | Step::Given { link, .. }
-            | Step::Gained { link, .. } => {
+            | Step::Gained { link, .. }
+            | Step::Link { link, .. } => {
                 if let Some(end) = self.link_mut(*link) {
                     end.replay(step);
                 }
             }
             Step::Started { .. } | Step::Committed { .. } => self.source.replay(step),
-            Step::Held { .. } | Step::Delivered { .. } => self.destination.replay(step),
+            Step::Held { .. } | Step::Delivered { .. } | Step::Over { .. } => self.destination.replay(step),
             Step::HandedOut { .. } | Step::Ended { .. } => {
                 self.source.replay(step);
                 self.destination.replay(step);
@@ -207,6 +223,17 @@ impl KeyNode {
     /// How many requests wait or are in flight.
     pub fn pending(&self) -> usize {
         self.queue.len()
+    }
+    /// How many things this node has under way: requests, transfers, decisions, times to wake at, records that
+    /// are not durable. All of them end by themselves, so that this stays small however long a node runs.
+    pub fn under_way(&self) -> usize {
+        let journal = self.journal.then.len() + self.journal.notes.len();
+        self.pending()
+            + self.undecided()
+            + self.source.under_way()
+            + self.relay.under_way()
+            + self.timers.len()
+            + journal
     }
     /// How many keys this node holds as their destination, undecided.
     pub fn undecided(&self) -> usize {

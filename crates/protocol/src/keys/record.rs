@@ -2,7 +2,7 @@
 
 use super::api::{KeyId, RequestId};
 use super::material::KeyMaterial;
-use super::pool::Stretch;
+use super::pool::{PoolImage, Stretch};
 use bellwether_bits::SecretBits;
 use bellwether_units::{BlockId, DemandId, LinkId, NodeId};
 
@@ -11,6 +11,13 @@ use bellwether_units::{BlockId, DemandId, LinkId, NodeId};
 #[derive(Debug)]
 pub struct Record {
     pub(super) steps: Vec<Step>,
+}
+
+impl Record {
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.steps.iter().map(Step::size).sum::<usize>()
+    }
 }
 
 /// All or nothing of a record's steps become durable.
@@ -38,6 +45,29 @@ pub(super) enum Step {
     HandedOut { key: KeyId },
     /// Either end: nothing more is to be remembered of the key.
     Ended { key: KeyId },
+    /// In place of all before: one end of a link, with the numbers of its last loans.
+    Link { link: LinkId, pool: PoolImage, borrowed: u64, lent: u64 },
+    /// In place of all before: keys that are over, the oldest first, and whether they stand.
+    Over { keys: Vec<KeyId>, stand: bool },
+}
+
+impl Step {
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize {
+        let beside = match self {
+            Self::Stored { key, .. } => key.size(),
+            Self::Taken { stretches, .. }
+            | Self::Received { stretches, .. }
+            | Self::Given { stretches, .. }
+            | Self::Gained { stretches, .. } => size_of_val(stretches.as_slice()),
+            Self::Started { path, .. } | Self::Committed { path, .. } => size_of_val(path.as_slice()),
+            Self::Held { share, .. } => size_of_val(share.route.as_slice()) + share.payload.len().div_ceil(8),
+            Self::Link { pool, .. } => pool.size(),
+            Self::Over { keys, .. } => size_of_val(keys.as_slice()),
+            Self::Delivered { .. } | Self::HandedOut { .. } | Self::Ended { .. } => 0,
+        };
+        size_of::<Self>() + beside
+    }
 }
 
 /// One share of a key at its destination.

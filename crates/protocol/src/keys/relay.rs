@@ -31,6 +31,13 @@ struct Passing {
     stretches: Vec<Stretch>,
 }
 
+impl Relay {
+    /// How many transfers are remembered.
+    pub(super) fn under_way(&self) -> usize {
+        self.passing.len().max(self.order.len())
+    }
+}
+
 impl KeyNode {
     pub(super) fn hear_transfer(
         &mut self,

@@ -113,6 +113,39 @@ impl Source {
             _ => {}
         }
     }
+
+    /// How many keys are under way, and how many decisions are not heard.
+    pub(super) fn under_way(&self) -> usize {
+        self.flights.len() + self.decisions.len() + self.doubtful.len()
+    }
+
+    /// The steps that stand for all that was replayed. `over` tells of a key that nothing is in doubt of.
+    pub(super) fn snapshot(&self, over: impl Fn(&KeyId) -> bool, steps: &mut Vec<Step>) {
+        for (&key, flight) in &self.flights {
+            let (to, path) = (flight.to, flight.shares.first().map(|s| s.route.clone()).unwrap_or_default());
+            steps.push(match flight.phase {
+                Phase::Committing => Step::Committed { key, to, path, token: flight.commit },
+                Phase::Taking | Phase::Sent => {
+                    Step::Started { key, to, path, void_token: void_token(&flight.key) }
+                }
+            });
+        }
+        for (&key, decision) in &self.decisions {
+            let Decision { to, ref path, verdict, token, .. } = *decision;
+            let path = path.clone();
+            match verdict {
+                Verdict::Void => steps.push(Step::Started { key, to, path, void_token: token }),
+                // What this node as a destination says of a key that it lost.
+                Verdict::Lost if over(&key) => {}
+                _ => {
+                    steps.push(Step::Committed { key, to, path, token });
+                    if verdict == Verdict::Commit && !self.doubtful.contains(&key) {
+                        steps.push(Step::HandedOut { key });
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl KeyNode {

@@ -14,6 +14,10 @@ impl<T: Ord + Copy> Timers<T> {
     pub(super) fn new() -> Self {
         Self { at: BTreeMap::new(), order: BTreeSet::new() }
     }
+    /// How many have a time.
+    pub(super) fn len(&self) -> usize {
+        self.at.len()
+    }
     /// Sets the time of `timer`, in place of the one it had.
     pub(super) fn set(&mut self, timer: T, time: Time) {
         if let Some(old) = self.at.insert(timer, time) {

@@ -38,6 +38,8 @@ fn troubled(seed: u64, crashes: bool, tampering: f64) -> World {
     };
     let mut world = World::new(topology, settings, weather, seed);
     world.block_bits = 600 + s.below(12_000) as u32;
+    // Of the journals that nodes are restored from, some are whole, some compacted now and then, some always.
+    world.compaction = [0.0, 0.02, 0.3][(seed % 3) as usize];
     let (nodes, links) = (world.topology.node_count() as u64, world.topology.link_count() as u64);
     for link in 0..links {
         let interval = 100 + s.below(1500);

@@ -47,8 +47,12 @@ pub(crate) struct World {
     pub(crate) weather: Weather,
     pub(crate) nodes: Vec<Option<KeyNode>>,
     lives: Vec<u32>,
-    journals: Vec<Vec<Record>>,
-    writing: Vec<VecDeque<(u64, Record)>>,
+    pub(crate) journals: Vec<Vec<Record>>,
+    /// What is not durable yet, in order; a snapshot has no number.
+    writing: Vec<VecDeque<(Option<u64>, Record)>>,
+    /// How probably a node's journal is replaced by a snapshot after an input, and the chance of that.
+    pub(crate) compaction: f64,
+    compacting: Stream,
     asked: Vec<Option<Time>>,
     rngs: Vec<Stream>,
     fate: Stream,
@@ -91,6 +95,8 @@ impl World {
             lives: vec![0; count],
             journals: (0..count).map(|_| Vec::new()).collect(),
             writing: (0..count).map(|_| VecDeque::new()).collect(),
+            compaction: 0.0,
+            compacting: Stream::new(seed, EntityId(0), Purpose::named("compaction")),
             asked: vec![None; count],
             rngs: (0..count).map(rng).collect(),
             fate: Stream::new(seed, EntityId(0), Purpose::named("fate")),
@@ -180,6 +186,24 @@ impl World {
         }
         self.now = end;
     }
+    /// Runs for so long, while all frames are held back until its end: what was begun becomes durable.
+    pub(crate) fn run_without_frames_ms(&mut self, span: u64) {
+        let end = self.now + ms(span);
+        let mut held = Vec::new();
+        while let Some((&(time, _), _)) = self.queue.first_key_value() {
+            if time > end {
+                break;
+            }
+            let Some((_, happening)) = self.queue.pop_first() else { break };
+            self.now = time;
+            match happening {
+                Happening::Frame { .. } => held.push(happening),
+                other => self.happen(other),
+            }
+        }
+        self.now = end;
+        held.into_iter().for_each(|frame| self.at(end, frame));
+    }
     pub(crate) fn run_ms(&mut self, span: u64) {
         self.run_until(self.now + ms(span));
     }
@@ -191,8 +215,10 @@ impl World {
                 if self.lives[node.index()] == life
                     && let Some((number, record)) = self.writing[node.index()].pop_front()
                 {
-                    self.journals[node.index()].push(record);
-                    self.input(node, Input::Persisted(number));
+                    self.write(node, number, record);
+                    if let Some(number) = number {
+                        self.input(node, Input::Persisted(number));
+                    }
                 }
             }
             Happening::Timeout(node) => {
@@ -215,10 +241,29 @@ impl World {
                 // A prefix of what was being written survives.
                 let writing = core::mem::take(&mut self.writing[node.index()]);
                 let survives = self.fate.below(writing.len() as u64 + 1) as usize;
-                self.journals[node.index()].extend(writing.into_iter().take(survives).map(|(_, r)| r));
+                for (number, record) in writing.into_iter().take(survives) {
+                    self.write(node, number, record);
+                }
                 self.asked[node.index()] = None;
             }
             Happening::Restart(node) => self.restart(node),
+        }
+    }
+
+    fn write(&mut self, node: NodeId, number: Option<u64>, record: Record) {
+        let journal = &mut self.journals[node.index()];
+        if number.is_none() {
+            journal.clear();
+        }
+        journal.push(record);
+    }
+
+    fn put_to_disk(&mut self, node: NodeId, number: Option<u64>, record: Record) {
+        let i = node.index();
+        self.writing[i].push_back((number, record));
+        let time = self.now + ms(self.fate.below(self.weather.longest_write_ms + 1));
+        if !self.stuck_disk {
+            self.at(time, Happening::Durable { node, life: self.lives[i] });
         }
     }
 
@@ -280,15 +325,13 @@ impl World {
             match output {
                 Output::Event(event) => self.event(node, event),
                 Output::Send { to, bytes } => self.carry(node, to, bytes),
-                Output::Persist(number, record) => {
-                    self.writing[i].push_back((number, record));
-                    let time = self.now + ms(self.fate.below(self.weather.longest_write_ms + 1));
-                    if !self.stuck_disk {
-                        self.at(time, Happening::Durable { node, life: self.lives[i] });
-                    }
-                }
+                Output::Persist(number, record) => self.put_to_disk(node, Some(number), record),
                 Output::Compute(job) => match job {},
             }
+        }
+        if self.compaction > 0.0 && self.compacting.chance(self.compaction) {
+            let snapshot = self.nodes[i].as_ref().map(KeyNode::snapshot);
+            snapshot.into_iter().for_each(|snapshot| self.put_to_disk(node, None, snapshot));
         }
     }
 

@@ -4,6 +4,8 @@
 //! here the key managers of the nodes store it, relay it and deliver it.
 
 mod served;
+#[cfg(test)]
+mod tests;
 
 use crate::channel::ClassicalChannel;
 use crate::conditions::{Timeline, node_is_up};
@@ -11,8 +13,8 @@ use crate::kernel::Schedule;
 use crate::trace::TraceRecord;
 use bellwether_network::{Event as NetworkEvent, Network, Role};
 use bellwether_protocol::keys::{
-    Command, Demand, Event, KeyMaterial, KeyNode, LinkCondition, LinkReport, LinkView, PoolAccount, Record,
-    Settings, Topology,
+    Command, Compaction, Demand, Event, KeyMaterial, KeyNode, LinkCondition, LinkReport, LinkView,
+    PoolAccount, Record, Settings, Topology,
 };
 use bellwether_protocol::machine::{Input, Output, Protocol};
 use bellwether_units::{BlockId, DemandId, Duration, EntityId, LinkId, NodeId, Purpose, Stream, Time};
@@ -57,12 +59,23 @@ enum Happening {
 struct Station {
     machine: Option<KeyNode>,
     records: Vec<Record>,
+    compaction: Compaction,
     /// Whether the node ever crashes, so that its records are wanted.
     crashes: bool,
     /// How often it was started: what was under way before a crash is not answered after it.
     life: u32,
     random: Stream,
     timeout: Option<Time>,
+}
+
+impl Station {
+    /// A snapshot takes the place of all records.
+    fn compact(&mut self) {
+        let Some(snapshot) = self.machine.as_ref().map(KeyNode::snapshot) else { return };
+        self.compaction.compacted(&snapshot);
+        self.records.clear();
+        self.records.push(snapshot);
+    }
 }
 
 /// The nodes and what is between them.
@@ -76,6 +89,8 @@ pub(crate) struct World<'a> {
     stations: Vec<Station>,
     channels: Vec<ClassicalChannel>,
     timelines: Vec<Timeline>,
+    /// What the ends of links that are not well were last told of them, or would have been if they were up.
+    conditions: BTreeMap<(NodeId, LinkId), LinkCondition>,
     neighbours: BTreeMap<(NodeId, NodeId), Vec<LinkId>>,
     served: Served,
     outputs: Vec<Output<NodeId, Event, Record, core::convert::Infallible>>,
@@ -124,12 +139,14 @@ impl<'a> World<'a> {
                 .map(|&id| Station {
                     machine: None,
                     records: Vec::new(),
+                    compaction: Compaction::default(),
                     crashes: false,
                     life: 0,
                     random: stream(id, "key manager"),
                     timeout: None,
                 })
                 .collect(),
+            conditions: BTreeMap::new(),
             topology,
             schedule,
             link_source,
@@ -244,7 +261,12 @@ impl<'a> World<'a> {
 
     fn happen(&mut self, now: Time, what: Happening, trace: &mut Vec<TraceRecord>) {
         match what {
-            Happening::Told(node, command) => self.handle(now, node, Input::Command(command), trace),
+            Happening::Told(node, command) => {
+                if let Command::LinkState { link, condition } = command {
+                    self.conditions.insert((node, link), condition);
+                }
+                self.handle(now, node, Input::Command(command), trace);
+            }
             Happening::Frame { from, to, bytes } => {
                 self.handle(now, to, Input::Frame { from, bytes: &bytes }, trace);
             }
@@ -305,9 +327,20 @@ impl<'a> World<'a> {
                 let records = station.records.iter();
                 station.machine = Some(KeyNode::restore(node, topology, settings, records));
                 self.ask_for_timeout(now, node);
+                self.retell_conditions(now, node);
                 self.resume_demands(now, node);
             }
             _ => {}
+        }
+    }
+
+    /// A restarted node's hardware says again how its links are.
+    fn retell_conditions(&mut self, now: Time, node: NodeId) {
+        let links = (node, LinkId(0))..=(node, LinkId(u32::MAX));
+        let told: Vec<_> = self.conditions.range(links).map(|(&(_, link), &c)| (link, c)).collect();
+        for (link, condition) in told {
+            let command = Command::LinkState { link, condition };
+            self.plan(EntityId(node.0), now, Happening::Told(node, command));
         }
     }
 
@@ -336,6 +369,7 @@ impl<'a> World<'a> {
         let mut outputs = core::mem::take(&mut self.outputs);
         machine.handle(now, &mut station.random, input, &mut outputs);
         let life = station.life;
+        let mut compact = false;
         for output in outputs.drain(..) {
             match output {
                 Output::Event(event) => self.served.note(now, node, event, self.network, trace),
@@ -343,6 +377,7 @@ impl<'a> World<'a> {
                 Output::Persist(number, record) => {
                     let station = &mut self.stations[node.index()];
                     if station.crashes {
+                        compact |= station.compaction.added(&record);
                         station.records.push(record);
                     }
                     let at = now.saturating_add(PERSIST);
@@ -352,6 +387,9 @@ impl<'a> World<'a> {
             }
         }
         self.outputs = outputs;
+        if compact {
+            self.stations[node.index()].compact();
+        }
         self.ask_for_timeout(now, node);
     }
 

@@ -5,13 +5,21 @@ use crate::trace::{TraceEvent, TraceRecord};
 use bellwether_network::Network;
 use bellwether_protocol::keys::{DeliveredKey, Event, KeyEnd, KeyId, SecretBits};
 use bellwether_units::{DemandId, Duration, NodeId, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Of how many keys that stay at one end alone the bits are kept to be compared: a key reaches its other end soon
+/// or, mostly, is reported as lost.
+const HALF: usize = 1 << 14;
+/// How many routes of one demand are told apart.
+const ROUTES: usize = 1024;
 
 /// The account of all demands.
 pub(crate) struct Served {
     demands: Vec<Account>,
     /// Keys that were handed out at one end and not yet at the other.
     half: BTreeMap<KeyId, SecretBits>,
+    /// The keys that were put there, the oldest first.
+    order: VecDeque<KeyId>,
     mismatched: u64,
 }
 
@@ -23,13 +31,15 @@ struct Account {
     latency: u128,
     longest: Duration,
     routes: BTreeMap<Vec<NodeId>, u64>,
+    /// Keys by still other routes.
+    other_routes: u64,
     last_route: Vec<NodeId>,
 }
 
 impl Served {
     pub(super) fn new(network: &Network) -> Self {
         let demands = network.demands.iter().map(|_| Account::default()).collect();
-        Self { demands, half: BTreeMap::new(), mismatched: 0 }
+        Self { demands, half: BTreeMap::new(), order: VecDeque::new(), mismatched: 0 }
     }
 
     /// Requests of a demand that were answered one way or the other.
@@ -41,6 +51,12 @@ impl Served {
     /// Keys of which the two ends were handed different bits: always zero, and counted to show it.
     pub(crate) fn mismatched(&self) -> u64 {
         self.mismatched
+    }
+
+    /// How many keys were handed out at one end alone so far.
+    #[cfg(test)]
+    pub(super) fn half_delivered(&self) -> usize {
+        self.half.len()
     }
 
     /// Takes note of what the key manager of `node` says.
@@ -63,7 +79,13 @@ impl Served {
                     account.delivered += 1;
                     account.latency += u128::from(latency.picoseconds());
                     account.longest = account.longest.max(latency);
-                    *account.routes.entry(key.nodes.clone()).or_default() += 1;
+                    if let Some(count) = account.routes.get_mut(&key.nodes) {
+                        *count += 1;
+                    } else if account.routes.len() < ROUTES {
+                        account.routes.insert(key.nodes.clone(), 1);
+                    } else {
+                        account.other_routes += 1;
+                    }
                     let name = network.demands[demand.index()].name.clone();
                     if account.last_route != key.nodes {
                         if !account.last_route.is_empty() {
@@ -103,6 +125,12 @@ impl Served {
             Some(other) => self.mismatched += u64::from(other != key.key),
             None => {
                 self.half.insert(key.id, key.key);
+                self.order.push_back(key.id);
+                if self.order.len() > HALF
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    self.half.remove(&oldest);
+                }
             }
         }
     }
@@ -126,6 +154,9 @@ impl Served {
                         count,
                     })
                     .collect();
+                if account.other_routes > 0 {
+                    routes.push(Count { what: "other routes".to_owned(), count: account.other_routes });
+                }
                 routes.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.what.cmp(&b.what)));
                 DemandSummary {
                     name: demand.name.clone(),

@@ -150,3 +150,27 @@ fn threads_and_repetition_change_nothing_at_detail_bits() {
         assert!(Run::of(&network, threads).written() == once, "another result on {threads} threads");
     }
 }
+
+/// A node that restarts is told again that its link is cut, and says that this is why it serves no keys.
+#[test]
+fn a_restarted_node_knows_of_its_cut_link() {
+    let nodes = "[node.A]\n[node.B]\n";
+    let demand = "[demand.keys]\nfrom = \"A\"\nto = \"B\"\nkey_size = \"256 bit\"\nrate = \"1 /s\"\n";
+    let crash = "[[event]]\nat = \"22 s\"\nuntil = \"23 s\"\nnode = \"A\"\nkind = \"node-crash\"\n";
+    let more = demand.to_owned() + &cut("A-B", 20, 120) + crash;
+    let run = Run::of(&network("blocks", 110, nodes, &[("A-B", "A", "B")], &more), 1);
+    assert!(run.summary.demands[0].delivered >= 10, "{:?}", run.summary.demands);
+    let refused: Vec<_> = run
+        .trace
+        .iter()
+        .filter_map(|record| match &record.event {
+            TraceEvent::KeyRefused { reason, .. } => {
+                Some((record.at_ps / 1_000_000_000_000, reason.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    // Whoever asks after the restart waits a minute in vain.
+    assert!(refused.len() >= 20 && refused.iter().all(|&(at, _)| at >= 23 + 60), "{refused:?}");
+    assert!(refused.iter().all(|&(_, reason)| reason == "every way there has a cut link"), "{refused:?}");
+}

@@ -7,9 +7,11 @@
 //! when the peer has said that it holds it too. A bit is taken once; what is taken is erased at once.
 
 mod free;
+mod image;
 mod inventory;
 mod seen;
 
+pub(in crate::keys) use image::PoolImage;
 pub(in crate::keys) use inventory::Inventory;
 
 use crate::keys::material::{KeyMaterial, Store};
@@ -55,6 +57,8 @@ struct Block {
     store: Store,
     length: u32,
     confirmed: bool,
+    /// The peer has used key of it: that it holds the block is certain even after a restart.
+    proved: bool,
     outgoing: Free,
     incoming: Free,
 }
@@ -139,7 +143,8 @@ impl Pool {
         let store = Store::new(key);
         self.unconfirmed.insert(block);
         self.passed = self.passed.min(block);
-        self.blocks.insert(block, Block { store, length, confirmed: false, outgoing, incoming });
+        self.blocks
+            .insert(block, Block { store, length, confirmed: false, proved: false, outgoing, incoming });
         Offered::Kept
     }
 
@@ -311,6 +316,7 @@ impl Pool {
         if !block.incoming.remove(stretch.offset, end) {
             return false;
         }
+        block.proved = true;
         block.store.wipe(stretch.offset as usize, stretch.length as usize);
         self.account.incoming -= u64::from(stretch.length);
         self.account.received += u64::from(stretch.length);
@@ -369,6 +375,7 @@ impl Pool {
         if !block.incoming.remove(stretch.offset, end) {
             return false;
         }
+        block.proved = true;
         block.outgoing.insert(stretch.offset, end);
         self.usable.insert(stretch.block);
         self.account.incoming -= u64::from(stretch.length);

@@ -16,7 +16,29 @@ pub(super) struct Seen {
     recent: BTreeSet<u64>,
 }
 
+/// [`Seen`] as one piece: the numbers within the window that have not come, mostly none.
+#[derive(Debug)]
+pub(super) struct Gaps {
+    next: u64,
+    missing: Vec<u64>,
+}
+
+impl Gaps {
+    pub(super) fn size(&self) -> usize {
+        self.missing.len() * size_of::<u64>()
+    }
+}
+
 impl Seen {
+    pub(super) fn gaps(&self) -> Gaps {
+        let window = self.next.saturating_sub(WINDOW)..self.next;
+        Gaps { next: self.next, missing: window.filter(|n| !self.recent.contains(n)).collect() }
+    }
+    pub(super) fn load(&mut self, gaps: &Gaps) {
+        let window = gaps.next.saturating_sub(WINDOW)..gaps.next;
+        self.next = gaps.next;
+        self.recent = window.filter(|n| gaps.missing.binary_search(n).is_err()).collect();
+    }
     /// The numbers below the highest that may still come, as far as is waited for them.
     pub(super) fn open(&self) -> impl Iterator<Item = BlockId> + '_ {
         (self.next.saturating_sub(LATE)..self.next).filter(|n| !self.recent.contains(n)).map(BlockId)
