@@ -28,7 +28,7 @@ fn reconciled(block: u64, stream: &mut Stream) -> Ends {
     }
     let variant = CascadeVariant::ALL[block as usize % CascadeVariant::ALL.len()];
     // Frames of one block in two are cut, so that the last frame is longer than the others.
-    let frame_length = if block / 4 % 2 == 0 { 0 } else { 4096 };
+    let frame_length = if (block / 4).is_multiple_of(2) { 0 } else { 4096 };
     let settings = CascadeSettings { frame_length, ..CascadeSettings::new(variant, rate, block) };
     let mut server = ParityServer::new(&settings, SecretBits::new(reference.clone())).unwrap();
     let mut corrector = Corrector::new(&settings, SecretBits::new(noisy)).unwrap();
