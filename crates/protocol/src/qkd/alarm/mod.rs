@@ -177,6 +177,11 @@ impl Alarm {
         let [seen, expected] = [why.to_string(), "a key".to_owned()].map(Reading::Text);
         Self::new(AlarmKind::NoKey, Some(block), at, seen, expected)
     }
+    /// The alarm for a block of which the ends were not told the same, as `why` shows.
+    pub fn disagreement(block: BlockId, at: Time, why: &dyn fmt::Display) -> Self {
+        let [seen, expected] = [why.to_string(), "ends that find the same".to_owned()].map(Reading::Text);
+        Self::new(AlarmKind::AuthenticationFailed, Some(block), at, seen, expected)
+    }
     /// The alarm for a block whose bits verification found to differ.
     pub fn keys_differ(block: BlockId, at: Time) -> Self {
         let [seen, expected] =

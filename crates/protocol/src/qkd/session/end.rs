@@ -140,8 +140,12 @@ impl<S> End<S> {
             DiscardReason::NoKey(reason) => {
                 sink.event(LinkEvent::Alarm(Alarm::no_key(block.id, now, reason)));
             }
-            DiscardReason::Reconciliation | DiscardReason::Certificate => {
+            DiscardReason::Reconciliation => {
                 sink.event(LinkEvent::Alarm(Alarm::spoilt(block.id, now, &reason)));
+            }
+            // Honest ends have equal counts, and find the same.
+            DiscardReason::Certificate | DiscardReason::NoKeyThere => {
+                sink.event(LinkEvent::Alarm(Alarm::disagreement(block.id, now, &reason)));
             }
             _ => {}
         }

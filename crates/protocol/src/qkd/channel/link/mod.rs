@@ -282,11 +282,16 @@ impl Channel {
         self.traffic = Traffic::new(&self.settings, &self.ledger);
     }
 
-    /// Ends the session on a message that no honest end would have sent, and says so.
-    pub(in crate::qkd) fn refuse(&mut self, now: Time, what: &str, effects: &mut Effects) {
-        let seen = Reading::Text(what.to_owned());
-        let expected = Reading::Text("messages that follow the protocol".to_owned());
-        effects.alarms.push(Alarm::new(AlarmKind::MalformedMessage, None, now, seen, expected));
+    /// Ends the session on a message that no honest end would have sent, and says so. If the message is
+    /// `authentic`, the other end is at fault; else somebody between the ends is to be taken for its author.
+    pub(in crate::qkd) fn refuse(&mut self, now: Time, what: &str, authentic: bool, effects: &mut Effects) {
+        let (kind, expected) = if authentic {
+            (AlarmKind::MalformedMessage, "messages that follow the protocol")
+        } else {
+            (AlarmKind::AuthenticationFailed, "only messages that the other end sends")
+        };
+        let [seen, expected] = [what, expected].map(|text| Reading::Text(text.to_owned()));
+        effects.alarms.push(Alarm::new(kind, None, now, seen, expected));
         self.fail(now, true);
     }
 

@@ -47,7 +47,7 @@ impl Channel {
     fn acknowledged(&mut self, now: Time, ack: u64, effects: &mut Effects) -> bool {
         let possible = self.traffic.outbox.acknowledge(now, ack);
         if !possible {
-            self.refuse(now, "an acknowledgement of what was never sent", effects);
+            self.refuse(now, "an acknowledgement of what was never sent", false, effects);
         }
         possible
     }

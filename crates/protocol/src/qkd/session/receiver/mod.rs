@@ -14,7 +14,7 @@ use crate::machine::{Input, Output, Protocol};
 use crate::qkd::alarm::Alarm;
 use crate::qkd::amplify::{Amplification, seed_len};
 use crate::qkd::authenticate::Direction;
-use crate::qkd::reconcile::{CascadeSettings, Corrector, Step};
+use crate::qkd::reconcile::{CascadeSettings, Corrector, ReconcileError, Step};
 use crate::qkd::security::Certificate;
 use crate::qkd::verify;
 use bellwether_bits::{BitString, SecretBits};
@@ -102,9 +102,10 @@ impl Receiver {
                 self.end.channel.send(Message::Ask { block: id, request: &request }.encode(), false);
             }
             Ok(Step::Done) => self.corrected(now, id, sink),
-            Err(_) => {
+            Err(ReconcileError::TooManyErrors { .. }) => {
                 self.end.give_up(now, id, DiscardCode::Reconciliation, DiscardReason::Reconciliation, sink)
             }
+            Err(_) => return Err("an answer that answers nothing"),
         }
         Ok(())
     }
@@ -248,7 +249,7 @@ impl Role for Receiver {
             Err(_) => Err("bytes that are no message"),
         };
         if let Err(what) = refused {
-            self.end.channel.refuse(now, what, &mut sink.effects);
+            self.end.channel.refuse(now, what, sealed, &mut sink.effects);
         }
     }
 

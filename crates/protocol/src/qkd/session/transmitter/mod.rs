@@ -15,7 +15,7 @@ use crate::machine::{Input, Output, Protocol};
 use crate::qkd::alarm::Alarm;
 use crate::qkd::amplify::{Amplification, seed_len};
 use crate::qkd::authenticate::Direction;
-use crate::qkd::reconcile::ParityServer;
+use crate::qkd::reconcile::{ParityServer, ReconcileError};
 use crate::qkd::security::Certificate;
 use crate::qkd::sift::Announcement;
 use crate::qkd::verify;
@@ -144,9 +144,10 @@ impl Transmitter {
             Ok(answer) => {
                 self.end.channel.send(Message::Answer { block: id, answer: &answer }.encode(), false);
             }
-            Err(_) => {
+            Err(ReconcileError::TooManyErrors { .. }) => {
                 self.end.give_up(now, id, DiscardCode::Reconciliation, DiscardReason::Reconciliation, sink)
             }
+            Err(_) => return Err("a question that no honest end asks"),
         }
         Ok(())
     }
@@ -323,7 +324,7 @@ impl Role for Transmitter {
             Err(_) => Err("bytes that are no message"),
         };
         if let Err(what) = refused {
-            self.end.channel.refuse(now, what, &mut sink.effects);
+            self.end.channel.refuse(now, what, sealed, &mut sink.effects);
         }
     }
 
