@@ -31,10 +31,14 @@ pub struct Expectation {
     pub qber_check: f64,
     /// Seconds that a block takes.
     pub block_s: f64,
-    /// Secret bits of one block.
+    /// Secret bits of one block, without those that it sets aside for authentication.
     pub secret_bits_per_block: u64,
-    /// Secret bits per second.
+    /// Secret bits of one block that refill the stock of one-time pads, on average.
+    pub set_aside_bits_per_block: u64,
+    /// Secret bits per second, without authentication's share: what users of the link get.
     pub secret_rate_per_s: f64,
+    /// The same with authentication's share.
+    pub gross_secret_rate_per_s: f64,
     /// Secret bits per pulse.
     pub secret_bits_per_pulse: f64,
     /// Secret bits per second of an endless block.
@@ -75,13 +79,23 @@ pub fn expectation(network: &Network, link: LinkId) -> Result<Expectation, RunEr
     };
     let block_s = link.protocol.block_size.bits() as f64 / blank.sifted_rate_per_s;
     Ok(match finite {
-        Ok(plan) => Expectation {
-            block_s,
-            secret_bits_per_block: plan.certificate.key_bits,
-            secret_rate_per_s: plan.secret_rate.per_second(),
-            secret_bits_per_pulse: plan.secret_rate.per_second() / pulses_per_s,
-            ..blank
-        },
+        Ok(plan) => {
+            let windows = block_s * pulses_per_s
+                / crate::link::window_pulses(network, link, model.click_probability()) as f64;
+            let key_bits = plan.certificate.key_bits;
+            let set_aside = crate::link::set_aside_bits(link, windows, blank.qber_key, key_bits);
+            let gross = plan.secret_rate.per_second();
+            let net = gross * (1.0 - set_aside as f64 / key_bits.max(1) as f64);
+            Expectation {
+                block_s,
+                secret_bits_per_block: key_bits - set_aside,
+                set_aside_bits_per_block: set_aside,
+                secret_rate_per_s: net,
+                gross_secret_rate_per_s: gross,
+                secret_bits_per_pulse: net / pulses_per_s,
+                ..blank
+            }
+        }
         Err(why) => Expectation {
             block_s: if block_s.is_finite() { block_s } else { 0.0 },
             no_key: Some(why.to_string()),

@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 /// The version of the record; it changes when a field changes its meaning or goes.
-pub const SCHEMA: &str = "bellwether-summary/1";
+pub const SCHEMA: &str = "bellwether-summary/2";
 
 /// All that a run found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -95,10 +95,14 @@ pub struct LinkSummary {
     pub qber_key: Option<f64>,
     /// Error rate in the check basis.
     pub qber_check: Option<f64>,
-    /// Secret bits that both ends hold alike (before authentication's share is set aside).
+    /// Secret bits that both ends were handed alike, without what was set aside for authentication.
     pub secret_bits: u64,
     /// Secret bits per second of simulated time.
     pub secret_rate_per_s: f64,
+    /// Secret bits that were split off new key to refill the stock of one-time pads.
+    pub set_aside_bits: u64,
+    /// The gross rate: `secret_bits` and `set_aside_bits` per second of simulated time.
+    pub gross_secret_rate_per_s: f64,
     /// Secret bits per pulse sent.
     pub secret_bits_per_pulse: f64,
     /// The most that any protocol without a repeater could give per pulse over this loss, -log2(1 - eta)
@@ -161,8 +165,10 @@ pub struct ExpectedSummary {
     pub qber_key: f64,
     /// Error rate in the check basis.
     pub qber_check: f64,
-    /// Secret bits per second with the link's finite block.
+    /// Secret bits per second with the link's finite block, without authentication's share.
     pub secret_rate_per_s: f64,
+    /// The same with authentication's share.
+    pub gross_secret_rate_per_s: f64,
     /// Seconds that a block takes.
     pub block_s: f64,
 }

@@ -93,7 +93,7 @@ pub(crate) fn block(link: &str, record: &BlockRecord) -> TraceEvent {
             leaked_bits: record.leaked_bits,
             single_photon_bits: certificate.single_photons,
             phase_error: certificate.phase_error,
-            secret_bits: certificate.key_bits,
+            secret_bits: certificate.key_bits - record.set_aside_bits,
         },
         (_, why) => TraceEvent::BlockDiscarded {
             link: link.to_owned(),

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct LinkAccount {
     pub(crate) blocks: u64,
+    /// Handed out, without what was set aside.
     pub(crate) secret_bits: u64,
+    pub(crate) set_aside_bits: u64,
     pub(crate) sifted_bits: u64,
     pub(crate) authentication_bits: u64,
     pub(crate) leaked_bits: u64,
@@ -84,10 +86,12 @@ impl LinkAccount {
         match (&record.certificate, &record.discarded) {
             (Some(certificate), None) => {
                 self.blocks += 1;
-                self.secret_bits += certificate.key_bits;
+                let secret_bits = certificate.key_bits - record.set_aside_bits;
+                self.secret_bits += secret_bits;
+                self.set_aside_bits += record.set_aside_bits;
                 self.epsilons.enter(&certificate.epsilons);
                 if let Some(bin) = self.series.get_mut(place) {
-                    bin.secret += certificate.key_bits;
+                    bin.secret += secret_bits;
                 }
                 let ExpectedCounts { sifted, .. } = certificate.statistics.total(Basis::Key);
                 let unknown = certificate.vacuum + certificate.single_photons;
@@ -151,6 +155,7 @@ impl LinkAccount {
             part("phase errors", self.lost.phase_error),
             part("disclosed by reconciliation", self.lost.leak),
             part("price of the failure probabilities", self.lost.penalty),
+            part("set aside for authentication", self.set_aside_bits as f64),
             part("secret key", self.secret_bits as f64),
         ]
     }

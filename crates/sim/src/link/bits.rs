@@ -430,6 +430,7 @@ fn record_of(report: &BlockReport) -> BlockRecord {
         leaked_bits: report.leaked_bits,
         round_trips: Some(report.round_trips),
         authentication_bits: report.pads_used * 128,
+        set_aside_bits: report.set_aside_bits,
         certificate: None,
         discarded: report.discarded.as_ref().map(|why| (why.name().to_owned(), why.to_string())),
     }

@@ -308,6 +308,7 @@ impl BlocksLink {
             leaked_bits: 0,
             round_trips: None,
             authentication_bits: 0,
+            set_aside_bits: 0,
             certificate: None,
             discarded: None,
         }

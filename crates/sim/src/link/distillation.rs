@@ -27,7 +27,7 @@ const REPEATED_AFTER: Duration = Duration::from_milliseconds(5);
 /// Error rates of the columns of [`ROUND_TRIPS`].
 const RATES: [f64; 6] = [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08];
 /// Mean and standard deviation of the round trips of one frame, by variant and error rate: measured over 300
-/// frames each with the error rate known.
+/// frames each with the error rate known, by `cargo run --release -p bellwether-protocol --example round_trips`.
 #[rustfmt::skip]
 const ROUND_TRIPS: [[(f64, f64); RATES.len()]; CascadeVariant::ALL.len()] = [
     [(65.8, 15.9), (66.8, 14.3), (65.8, 13.5), (63.6, 10.1), (61.8, 10.0), (58.4, 7.6)],
@@ -153,10 +153,7 @@ impl Distillation {
         record.leaked_bits = leak;
         record.round_trips = Some(round_trips);
         let corrected = after(closed, 2 * round_trips);
-        let pairs = match self.tags {
-            TagPolicy::EveryBlock => 2,
-            TagPolicy::EveryMessage => windows + round_trips + 2,
-        };
+        let pairs = pad_pairs(self.tags, windows, round_trips);
         let made = after(corrected, 2).saturating_add(AMPLIFY.saturating_mul(2)).saturating_add(PERSIST);
         if self.tampered(&faults, 2 * (windows + round_trips) + 3) {
             return self.broken(record, corrected, watch);
@@ -189,7 +186,8 @@ impl Distillation {
                 self.use_pads(pairs, &mut record);
                 let set_aside = self.refill(&certificate);
                 alarms.extend(self.low_pads(made, watch));
-                let key_bits = certificate.key_bits - 256 * set_aside;
+                record.set_aside_bits = 256 * set_aside;
+                let key_bits = certificate.key_bits - record.set_aside_bits;
                 record.certificate = Some(certificate);
                 let told = after(made, 1).saturating_add(PERSIST);
                 Distilled { record, ended: made, told, key_bits, alarms, broken: false, exhausted: false }
@@ -213,22 +211,11 @@ impl Distillation {
         if leak > cap.min(key.sifted as f64) {
             return None;
         }
-        let (mean, deviation) = self.round_trips(rate);
+        let (mean, deviation) = round_trips_of_a_frame(self.variant, rate);
         // The block is done when its last frame is.
         let slowest = (0..frames.min(1024)).map(|_| self.normal()).fold(f64::NEG_INFINITY, f64::max);
         let round_trips = libm::round((mean + deviation * slowest).max(1.0));
         Some((libm::ceil(leak.max(0.0)) as u64, round_trips as u64))
-    }
-
-    /// Mean and standard deviation of the round trips of a frame.
-    fn round_trips(&self, rate: f64) -> (f64, f64) {
-        let place = CascadeVariant::ALL.iter().position(|&variant| variant == self.variant).unwrap_or(0);
-        let row = &ROUND_TRIPS[place];
-        let rate = rate.clamp(RATES[0], RATES[RATES.len() - 1]);
-        let right = RATES.partition_point(|&node| node <= rate).clamp(1, RATES.len() - 1);
-        let part = libm::log(rate / RATES[right - 1]) / libm::log(RATES[right] / RATES[right - 1]);
-        let between = |a: f64, b: f64| a + part * (b - a);
-        (between(row[right - 1].0, row[right].0), between(row[right - 1].1, row[right].1))
     }
 
     fn certify(&self, record: &BlockRecord) -> Result<Certificate, NoKey> {
@@ -267,8 +254,7 @@ impl Distillation {
     fn refill(&mut self, certificate: &Certificate) -> u64 {
         // The last tag of a block comes after the refill.
         let wanted = self.budget.target_pads.saturating_sub(self.pads + 1);
-        let share = u128::from(certificate.key_bits) * u128::from(self.budget.greatest_share);
-        let taken = wanted.min((share / 256 / 256) as u64);
+        let taken = wanted.min(affordable_pairs(&self.budget, certificate.key_bits));
         self.pads += taken;
         taken
     }
@@ -320,4 +306,46 @@ impl Distilled {
         record.discarded = Some((why.name().to_owned(), why.to_string()));
         Self { record, ended: at, told: at, key_bits: 0, alarms, broken: false, exhausted: false }
     }
+}
+
+/// Pairs of one-time pads that a block with key takes: one for each tag of the receiver, who sends more.
+fn pad_pairs(tags: TagPolicy, windows: u64, round_trips: u64) -> u64 {
+    match tags {
+        TagPolicy::EveryBlock => 2,
+        TagPolicy::EveryMessage => windows + round_trips + 2,
+    }
+}
+
+/// Mean and standard deviation of the round trips of a frame.
+fn round_trips_of_a_frame(variant: CascadeVariant, rate: f64) -> (f64, f64) {
+    let place = CascadeVariant::ALL.iter().position(|&other| other == variant).unwrap_or(0);
+    let row = &ROUND_TRIPS[place];
+    let rate = rate.clamp(RATES[0], RATES[RATES.len() - 1]);
+    let right = RATES.partition_point(|&node| node <= rate).clamp(1, RATES.len() - 1);
+    let part = libm::log(rate / RATES[right - 1]) / libm::log(RATES[right] / RATES[right - 1]);
+    let between = |a: f64, b: f64| a + part * (b - a);
+    (between(row[right - 1].0, row[right].0), between(row[right - 1].1, row[right].1))
+}
+
+/// Mean of the greatest of `n` standard normal variates: the integral of 1 - F^n above zero less that of F^n
+/// below.
+fn mean_of_greatest(n: u64) -> f64 {
+    const STEP: f64 = 0.01;
+    let below = |x: f64| libm::pow(0.5 * libm::erfc(-x * core::f64::consts::FRAC_1_SQRT_2), n as f64);
+    (0..800).map(|i| (f64::from(i) + 0.5) * STEP).map(|x| (1.0 - below(x) - below(-x)) * STEP).sum()
+}
+
+/// Bits that a block of `windows` windows and of `key_bits` of key sets aside, on average, to make up for the
+/// one-time pads that it takes.
+pub(crate) fn set_aside_bits(link: &Link, windows: f64, error_rate: f64, key_bits: u64) -> u64 {
+    let frames = (link.protocol.block_size.bits() / FRAME).clamp(1, 1024);
+    let (mean, deviation) = round_trips_of_a_frame(variant_of(link), error_rate);
+    let round_trips = libm::round(mean + deviation * mean_of_greatest(frames)) as u64;
+    let pairs = pad_pairs(link.protocol.authentication, libm::ceil(windows) as u64, round_trips);
+    256 * pairs.min(affordable_pairs(&authentication_of(link), key_bits))
+}
+
+/// Pairs of pads that a key may give.
+fn affordable_pairs(budget: &AuthenticationBudget, key_bits: u64) -> u64 {
+    (u128::from(key_bits) * u128::from(budget.greatest_share) / 256 / 256) as u64
 }

@@ -22,6 +22,7 @@ use bellwether_protocol::qkd::security::{BlockStatistics, Certificate};
 use bellwether_units::{BlockId, EntityId, LinkId, Purpose, Stream, Time};
 use bits::BitsLink;
 use blocks::BlocksLink;
+pub(crate) use distillation::set_aside_bits;
 
 /// An end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +70,8 @@ pub(crate) struct BlockRecord {
     pub(crate) round_trips: Option<u64>,
     /// Bits of secret that authentication used up.
     pub(crate) authentication_bits: u64,
+    /// Bits of the new key that were split off to refill the stock of one-time pads.
+    pub(crate) set_aside_bits: u64,
     /// What led to the key's length, if there is a key.
     pub(crate) certificate: Option<Certificate>,
     /// Why there is none, in a word and in words.
@@ -125,7 +128,7 @@ fn stream(network: &Network, link: LinkId, seed: u64, purpose: &str) -> Stream {
 
 /// How many pulses pass between two looks of the receiver: the window of the network file, or less where that
 /// would hold too many clicks to be kept at hand.
-fn window_pulses(network: &Network, link: &Link, clicks_per_pulse: f64) -> u64 {
+pub(crate) fn window_pulses(network: &Network, link: &Link, clicks_per_pulse: f64) -> u64 {
     const MOST_CLICKS: f64 = 131_072.0;
     let wanted = network.run.window.seconds() * crate::optics::pulse_rate(link);
     let most = MOST_CLICKS / clicks_per_pulse.max(1e-12);

@@ -74,9 +74,9 @@ impl Compared {
         }
     }
 
-    /// Bits of key set aside for authentication: what both ends hold alike and did not put into their pools.
+    /// Bits of key set aside for authentication.
     fn set_aside(&self) -> [u64; 2] {
-        [&self.bits, &self.blocks].map(|run| run.link().secret_bits - run.link().pool_bits)
+        [&self.bits, &self.blocks].map(|run| run.link().set_aside_bits)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Whole runs of small networks.
 
 use crate::support::{chain_of_three, one_link};
+use bellwether_sim::expect::expectation;
 use bellwether_sim::run::{Observer, Options, Unobserved, replicate, simulate};
 use bellwether_sim::summary::Summary;
 use bellwether_sim::trace::TraceRecord;
-use bellwether_units::Time;
+use bellwether_units::{LinkId, Time};
 
 fn run(detail: &str, more: &str) -> Summary {
     simulate(&one_link(detail, more), &Options::default(), &mut Unobserved).unwrap().summary
@@ -111,6 +112,32 @@ fn runs_with_other_seeds_scatter_about_one_mean() {
     let expected = summaries[0].links[0].expected.as_ref().unwrap().sifted_rate_per_s;
     assert!((sifted.mean / expected - 1.0).abs() < 1e-3);
     assert_ne!(summaries[0].links[0].clicks, summaries[1].links[0].clicks);
+}
+
+/// What users get is what the formulas promise them, with authentication's share taken off on both sides.
+#[test]
+fn authentication_takes_the_share_that_the_formulas_expect() {
+    let set = |detail: &str, tags: &str| {
+        let more = format!("authentication_key = \"1 Mbit\"\nauthentication = \"{tags}\"");
+        one_link(detail, &more)
+    };
+    // A tag a message takes as many pads as there are messages, by a law with a spread of some 5 % a block; in
+    // both cases the refill of a block may fall into the next.
+    for (detail, tags, tolerance) in
+        [("bits", "every-block", 0.11), ("blocks", "every-block", 0.11), ("blocks", "every-message", 0.15)]
+    {
+        let network = set(detail, tags);
+        let link = &simulate(&network, &Options::default(), &mut Unobserved).unwrap().summary.links[0];
+        let rate = expectation(&network, LinkId(0)).unwrap();
+        let a_block = link.set_aside_bits as f64 / link.blocks as f64;
+        let expected = rate.set_aside_bits_per_block as f64;
+        assert!((a_block / expected - 1.0).abs() < tolerance, "{detail}, {tags}: {a_block} {expected}");
+        let net = link.secret_bits as f64 / link.blocks as f64;
+        assert!((net / rate.secret_bits_per_block as f64 - 1.0).abs() < 0.03, "{detail}, {tags}: {net}");
+        assert!(rate.secret_rate_per_s < rate.gross_secret_rate_per_s);
+        assert!(link.secret_rate_per_s < link.gross_secret_rate_per_s);
+        assert!(link.pool_bits <= link.secret_bits, "what is set aside is in no pool");
+    }
 }
 
 /// The trace as JSON lines.
