@@ -198,6 +198,16 @@ impl Receiver {
         Ok(())
     }
 
+    /// Where the block is that is to be confirmed next: of those whose pads are durable, the one released first,
+    /// which need not have the lowest number.
+    fn first_durable(&self) -> Option<usize> {
+        let storing = self.end.blocks.iter().enumerate().filter_map(|(index, in_flight)| {
+            let Stage::Storing { record, .. } = in_flight.stage else { return None };
+            self.end.channel.is_durable(record).then_some((record, index))
+        });
+        storing.min().map(|(_, index)| index)
+    }
+
     /// The block or window that has waited longest, and since when.
     fn oldest(&self) -> Option<(Option<BlockId>, Time)> {
         if self.end.channel.is_silent() {
@@ -276,10 +286,7 @@ impl Role for Receiver {
             in_flight.stage = Stage::Storing { certificate, key, record };
             self.end.releases.pop_front();
         }
-        while let Some(index) = self.end.blocks.iter().position(|in_flight| match in_flight.stage {
-            Stage::Storing { record, .. } => self.end.channel.is_durable(record),
-            _ => false,
-        }) {
+        while let Some(index) = self.first_durable() {
             let Some(InFlight { block, stage: Stage::Storing { certificate, key, .. }, .. }) =
                 self.end.blocks.remove(index)
             else {
