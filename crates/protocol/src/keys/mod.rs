@@ -81,6 +81,7 @@
 mod api;
 mod compaction;
 mod control;
+pub mod delivery;
 mod destination;
 mod disjoint;
 mod flood;
