@@ -3,3 +3,5 @@
 //! This room drives the state machines of `bellwether-protocol` with real sockets, a durable store and the wall
 //! clock. It holds no protocol logic of its own: what a node decides, it decides in the machines that the
 //! simulator drives as well.
+
+pub mod identity;
