@@ -5,3 +5,4 @@
 //! simulator drives as well.
 
 pub mod identity;
+pub mod store;

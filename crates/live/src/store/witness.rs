@@ -1,0 +1,120 @@
+//! The store's witness: the number of its last commit, kept outside it.
+//!
+//! If an old copy of the store is put back, its own count is behind the witness'. The witness is written by a
+//! thread of its own, at most once a second and when the store closes, always after the commit became durable; so it
+//! is never ahead of a store that nobody put back, and a copy less than a second older than the store may go
+//! unnoticed here (the peers, who remember what they were told, notice that). On the same disk it is put back
+//! together with the store: give it a place that is not part of the same snapshot.
+
+use super::StoreError;
+use super::seal::{Counted, Seal, failed};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+
+const PAUSE: Duration = Duration::from_secs(1);
+const TITLE: &str = "bellwether store witness 1";
+
+/// What a witness says.
+pub(super) enum Testimony {
+    /// The store had this many commits once.
+    Commits(u64),
+    /// There is none.
+    Missing,
+    /// It cannot be believed.
+    Unbelievable(&'static str),
+}
+
+/// Asks the witness at `path`.
+pub(super) fn ask(path: &Path, seal: &Seal) -> Result<Testimony, StoreError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Testimony::Missing),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Ok(Testimony::Unbelievable("no witness' file"));
+        }
+        Err(error) => return Err(failed(path, error)),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some(TITLE) {
+        return Ok(Testimony::Unbelievable("no witness' file"));
+    }
+    if lines.next() != Some(super::hex(seal.store()).as_str()) {
+        return Ok(Testimony::Unbelievable("that of another store"));
+    }
+    let Some(commits) = lines.next().and_then(|line| line.parse().ok()) else {
+        return Ok(Testimony::Unbelievable("no witness' file"));
+    };
+    let proof = super::hex(&seal.proof(Counted::InWitness, commits));
+    if !bool::from(lines.next().unwrap_or_default().as_bytes().ct_eq(proof.as_bytes())) {
+        return Ok(Testimony::Unbelievable("changed outside this program"));
+    }
+    Ok(Testimony::Commits(commits))
+}
+
+/// Writes the witness, durably.
+pub(super) fn tell(path: &Path, seal: &Seal, commits: u64) -> Result<(), StoreError> {
+    let proof = super::hex(&seal.proof(Counted::InWitness, commits));
+    let text = format!("{TITLE}\n{}\n{commits}\n{proof}\n", super::hex(seal.store()));
+    crate::identity::files::write_private(path, text.as_bytes()).map_err(|error| failed(path, error))
+}
+
+/// Keeps a witness up to date until dropped.
+pub(super) struct Witness {
+    commits: Arc<AtomicU64>,
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Witness {
+    /// Starts at `commits`, which `path` says already.
+    pub(super) fn start(path: PathBuf, seal: Arc<Seal>, commits: u64) -> Result<Self, StoreError> {
+        let latest = Arc::new(AtomicU64::new(commits));
+        let (stop, stopped) = mpsc::channel();
+        let seen = Arc::clone(&latest);
+        let place = path.clone();
+        let work = move || {
+            let mut told = commits;
+            loop {
+                let last = stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout);
+                let now = seen.load(Ordering::Acquire);
+                if now != told {
+                    match tell(&path, &seal, now) {
+                        Ok(()) => told = now,
+                        Err(error) => tracing::error!(%error, "the store's witness cannot be written"),
+                    }
+                }
+                if last {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-witness".to_owned())
+            .spawn(work)
+            .map_err(|error| failed(&place, error))?;
+        Ok(Self { commits: latest, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// A commit became durable.
+    pub(super) fn durable(&self, commits: u64) {
+        self.commits.store(commits, Ordering::Release);
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's witness stopped by a fault");
+        }
+    }
+}
