@@ -6,3 +6,4 @@
 
 pub mod identity;
 pub mod store;
+pub mod transport;
