@@ -56,19 +56,19 @@ pub struct Simulate {
     #[command(flatten)]
     pub input: Input,
     /// How much network time to run, instead of the file's duration
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
     /// How closely to simulate every link, instead of what the file says
     #[arg(long, value_enum)]
     pub detail: Option<Detail>,
     /// The seed of all random streams, instead of the file's
-    #[arg(long)]
+    #[arg(long, value_parser = seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
     /// Run so many times, with seeds counting up, and tell means with 95 % intervals
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000), allow_hyphen_values = true)]
     pub runs: u64,
     /// How many threads to use; changes the speed, never the results [default: all cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), allow_hyphen_values = true)]
     pub threads: Option<u16>,
     /// Write report.html, summary.json, trace.jsonl and manifest.json into this directory
     #[arg(long, value_name = "DIR")]
@@ -207,6 +207,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("a run takes some time".to_owned()) } else { Ok(duration) }
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number, 0 to {}", u64::MAX))
+}
+
 fn assignment(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((path, _)) if !path.trim().is_empty() => Ok(text.to_owned()),
@@ -215,8 +219,8 @@ fn assignment(text: &str) -> Result<String, String> {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed while running; 2 bad usage or bad network file; 130 interrupted (partial \
-results are kept and marked).";
+Exit codes: 0 done; 1 failed while running; 2 bad usage or bad network file;
+130 interrupted (partial results are kept and marked).";
 
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
@@ -233,8 +237,8 @@ Files in DIR:
   manifest.json  what is needed to do the run again
   network.toml   a copy of the network file, for that
 
-Ctrl-C ends the run, keeps the results so far, marks them as partial, and exits with 130; a second one gives \
-them up.";
+Ctrl-C ends the run, keeps the results so far, marks them as partial, and exits with
+130; a second Ctrl-C gives them up.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -280,6 +284,36 @@ mod tests {
         for subcommand in Args::command().get_subcommands() {
             let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("bellwether "), "{} has no example", subcommand.get_name());
+        }
+    }
+
+    #[test]
+    fn what_stands_below_the_options_fits_a_terminal() {
+        let root = Args::command();
+        for command in root.get_subcommands().chain([&root]) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 112, "{}: {line}", command.get_name());
+            }
+            let words = help.lines().filter(|line| !line.starts_with("  "));
+            assert!(words.clone().all(|line| line.chars().count() <= 88), "{help}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_negative_value_is_told() {
+        for (option, told) in [
+            ("--seed -1", "a seed is a whole number, 0 to 18446744073709551615"),
+            ("--seed 1.5", "a seed is a whole number"),
+            ("--for -1s", "outside the range of a duration"),
+            ("--for -1", "unit"),
+            ("--runs -1", "-1 is not in 1..=1000000"),
+            ("--threads -2", "-2 is not in 1..=65535"),
+        ] {
+            let error = parse(&format!("bellwether simulate a.toml {option}")).expect_err(option);
+            let text = error.to_string();
+            assert!(text.contains(told) && !text.contains("unexpected argument"), "{option}: {text}");
+            assert_eq!(error.exit_code(), 2, "{option}");
         }
     }
 
