@@ -182,8 +182,9 @@ pub enum NoKey {
     },
     /// A longer block with the same rates would give key; in this one the statistical margins take it all.
     #[error(
-        "the block is too small: {key:.0} sifted bits in the key basis and {check:.0} in the check basis, \
-         {length:.0} bits of key before rounding"
+        "the block is too small and leaves no key: with {key:.0} sifted bits in the key basis and {check:.0} in \
+         the check basis it is {:.0} bits short of the first bit of key",
+        libm::ceil(1.0 - length)
     )]
     BlockTooSmall {
         /// Sifted bits of the key basis.
