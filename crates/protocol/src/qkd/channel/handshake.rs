@@ -48,3 +48,90 @@ pub(super) fn digest(settings: &LinkSettings) -> u128 {
     hasher.update(format!("{shared:?}").as_bytes());
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qkd::reconcile::CascadeVariant;
+    use crate::qkd::security::{Bound, SecurityParameters, SourceClass};
+    use crate::qkd::session::{AuthenticationBudget, Limits, TagPolicy};
+    use bellwether_units::{Duration, LinkId};
+    use std::collections::BTreeSet;
+
+    type Change = fn(&mut LinkSettings);
+
+    fn settings() -> LinkSettings {
+        let source = vec![SourceClass::new(0.5, 0.7), SourceClass::new(0.1, 0.3)];
+        LinkSettings::new(LinkId(3), source, Bound::OneDecoyRusca)
+    }
+
+    #[test]
+    fn whatever_both_ends_must_have_alike_changes_the_digest() {
+        // A field that is new does not compile here until it is put below.
+        let LinkSettings {
+            link: _,
+            source: _,
+            bound: _,
+            security: SecurityParameters { secrecy: _, correctness: _ },
+            block_bits: _,
+            cascade: _,
+            cascade_frame_bits: _,
+            baseline: _,
+            thresholds: _,
+            tags: _,
+            authentication: AuthenticationBudget { target_pads: _, low_water_pads: _, greatest_share: _ },
+            limits:
+                Limits {
+                    frame_bytes: _,
+                    window_clicks: _,
+                    windows_in_flight: _,
+                    blocks_in_flight: _,
+                    frames_in_flight: _,
+                    bytes_in_flight: _,
+                    backlog_bytes: _,
+                },
+            timing: _,
+        } = settings();
+        let SourceClass { mean_photons: _, probability: _, several_photons: [_, _] } = settings().source[0];
+        let changes: &[Change] = &[
+            |s| s.link = LinkId(4),
+            |s| s.source[0].mean_photons = 0.5 + f64::EPSILON,
+            |s| s.source[1].probability = 0.3 + f64::EPSILON,
+            |s| s.source[0].several_photons[0] = 1e-12,
+            |s| s.source[0].several_photons[1] = 1e-12,
+            |s| s.source.swap(0, 1),
+            |s| s.source.truncate(1),
+            |s| s.bound = Bound::OneDecoyTight,
+            |s| s.security.secrecy *= 2.0,
+            |s| s.security.correctness *= 2.0,
+            |s| s.block_bits += 1,
+            |s| s.cascade = CascadeVariant::Option8,
+            |s| s.cascade_frame_bits += 64,
+            |s| s.tags = TagPolicy::EveryMessage,
+            |s| s.authentication.target_pads += 1,
+            |s| s.authentication.low_water_pads += 1,
+            |s| s.authentication.greatest_share += 1,
+            |s| s.limits.frame_bytes += 1,
+            |s| s.limits.window_clicks += 1,
+            |s| s.limits.windows_in_flight += 1,
+            |s| s.limits.blocks_in_flight += 1,
+            |s| s.limits.frames_in_flight += 1,
+            |s| s.limits.bytes_in_flight += 1,
+            |s| s.limits.backlog_bytes += 1,
+        ];
+        let mut digests = BTreeSet::from([digest(&settings())]);
+        for (index, change) in changes.iter().enumerate() {
+            let mut changed = settings();
+            change(&mut changed);
+            assert!(digests.insert(digest(&changed)), "change {index} is not told from another");
+        }
+    }
+
+    #[test]
+    fn times_and_alarms_need_not_be_alike() {
+        let mut changed = settings();
+        changed.timing.silent_after = Duration::from_whole_seconds(77);
+        changed.thresholds.false_alarm /= 2.0;
+        assert_eq!(digest(&changed), digest(&settings()));
+    }
+}
