@@ -113,7 +113,9 @@ pub(crate) fn honest_model(link: &Link) -> Result<LinkModel, RunError> {
 pub(crate) fn bound_of(link: &Link) -> Bound {
     match link.protocol.bound {
         BoundChoice::Rusca2018 => Bound::OneDecoyRusca,
+        BoundChoice::Rusca2018Tight => Bound::OneDecoyTight,
         BoundChoice::Lim2014 => Bound::TwoDecoyLim,
+        BoundChoice::Lim2014Tight => Bound::TwoDecoyTight,
         BoundChoice::Tomamichel2012 if several_photons(link) > 0.0 => Bound::SinglePhotonTagged,
         BoundChoice::Tomamichel2012 => Bound::SinglePhotonTomamichel,
     }

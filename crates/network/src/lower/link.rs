@@ -388,11 +388,12 @@ fn bound(
         None => None,
     };
     let span = reader.value("bound").map_or(sender, Spanned::span);
-    if given.is_some_and(|given| Some(given) != fitting) || fitting.is_none() {
+    let fits = |given: Bound| fitting.is_some_and(|fitting| given.intensities() == fitting.intensities());
+    if given.is_some_and(|given| !fits(given)) || fitting.is_none() {
         let bound = given.unwrap_or(Bound::Rusca2018);
         let wanted = match bound {
-            Bound::Rusca2018 => "a weak-coherent source of two intensities",
-            Bound::Lim2014 => "a weak-coherent source of three intensities",
+            Bound::Rusca2018 | Bound::Rusca2018Tight => "a weak-coherent source of two intensities",
+            Bound::Lim2014 | Bound::Lim2014Tight => "a weak-coherent source of three intensities",
             Bound::Tomamichel2012 => "single photons, single-photon or heralded",
         };
         let found = match source {
@@ -404,12 +405,12 @@ fn bound(
         reader.tell(sink, span, "bound", problem);
         return None;
     }
-    let bound = fitting?;
+    let bound = given.or(fitting)?;
     if let Source::WeakCoherent { intensities } = source {
         let mu = |place: usize| intensities.get(place).map_or(0.0, |intensity| intensity.mean_photons);
         let broken = match bound {
-            Bound::Rusca2018 if mu(1) <= 0.0 => Some("the decoy must have light: mu2 > 0"),
-            Bound::Lim2014 if mu(0) <= mu(1) + mu(2) => Some("mu1 must be above mu2 + mu3"),
+            Bound::Rusca2018 | Bound::Rusca2018Tight if mu(1) <= 0.0 => Some("the decoy must have light: mu2 > 0"),
+            Bound::Lim2014 | Bound::Lim2014Tight if mu(0) <= mu(1) + mu(2) => Some("mu1 must be above mu2 + mu3"),
             _ => None,
         };
         if let Some(condition) = broken {

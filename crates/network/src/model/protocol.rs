@@ -31,8 +31,12 @@ pub struct ProtocolSettings {
 pub enum Bound {
     /// Rusca et al., Appl. Phys. Lett. 112, 171104 (2018): one decoy, so two intensities.
     Rusca2018,
+    /// As [`Rusca2018`](Self::Rusca2018), from two facts more that need no assumption of their own.
+    Rusca2018Tight,
     /// Lim et al., PRA 89, 022307 (2014): two decoys, so three intensities.
     Lim2014,
+    /// As [`Lim2014`](Self::Lim2014), from two facts more that need no assumption of their own.
+    Lim2014Tight,
     /// Tomamichel et al., Nat. Commun. 3, 634 (2012): single photons.
     Tomamichel2012,
 }
@@ -73,8 +77,8 @@ impl Bound {
     /// How many intensities of a weak coherent source it needs; `None` for single photons.
     pub const fn intensities(self) -> Option<usize> {
         match self {
-            Self::Rusca2018 => Some(2),
-            Self::Lim2014 => Some(3),
+            Self::Rusca2018 | Self::Rusca2018Tight => Some(2),
+            Self::Lim2014 | Self::Lim2014Tight => Some(3),
             Self::Tomamichel2012 => None,
         }
     }

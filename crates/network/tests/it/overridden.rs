@@ -1,7 +1,7 @@
 //! Values given in a file's stead.
 
 use crate::{SMALL, parse, with};
-use bellwether_network::{Detail, Network};
+use bellwether_network::{Bound, Detail, Network};
 
 fn small(overrides: &[&str]) -> Network {
     with(SMALL, overrides).unwrap_or_else(|errors| panic!("{errors}"))
@@ -20,6 +20,31 @@ fn a_value_is_toml_or_a_word_without_quotes() {
         small(&["link.A-B.fibre={length=\"1 km\",total_loss=\"3 dB\"}"]).links[0].fibre.loss().to_string(),
         "3 dB"
     );
+}
+
+#[test]
+fn a_tighter_bound_may_be_chosen_where_it_fits_the_source() {
+    let bound = |network: Network| network.links[0].protocol.bound;
+    let decoys = |intensities: &str| format!("link.A-B.transmitter.source.intensities={intensities}");
+    let two = decoys("[{mean_photons=0.5,probability=0.7},{mean_photons=0.1,probability=0.3}]");
+    let three = decoys(
+        "[{mean_photons=0.5,probability=0.5},{mean_photons=0.1,probability=0.3},{mean_photons=0.0,probability=0.2}]",
+    );
+    for (source, plain, tight) in [
+        (&two, ("rusca-2018", Bound::Rusca2018), ("rusca-2018-tight", Bound::Rusca2018Tight)),
+        (&three, ("lim-2014", Bound::Lim2014), ("lim-2014-tight", Bound::Lim2014Tight)),
+    ] {
+        assert_eq!(bound(small(&[source])), plain.1, "what is not chosen is the paper's");
+        for (name, chosen) in [plain, tight] {
+            assert_eq!(bound(small(&[source, &format!("link.A-B.protocol.bound={name}")])), chosen);
+            let other = if *source == two { &three } else { &two };
+            let errors = with(SMALL, &[other, &format!("link.A-B.protocol.bound={name}")]).unwrap_err();
+            assert!(errors.to_string().contains(&format!("the bound `{name}` is for")), "{errors}");
+        }
+    }
+    let no_light = decoys("[{mean_photons=0.5,probability=0.7},{mean_photons=0.0,probability=0.3}]");
+    let errors = with(SMALL, &[&no_light, "link.A-B.protocol.bound=rusca-2018-tight"]).unwrap_err();
+    assert!(errors.to_string().contains("a condition of the bound `rusca-2018-tight`"), "{errors}");
 }
 
 #[test]
