@@ -1,11 +1,11 @@
 //! Transmitters and receivers, their profiles and their sources.
 
-use super::NamedTable;
+use super::{NamedTable, below, each, inner};
 use crate::check::{check_alone, check_keys};
 use crate::profile::library;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::devices::{RECEIVER, SourceKind, TRANSMITTER};
-use crate::record::{Choice, Kind, Record};
+use crate::record::{Choice, Record};
 use crate::sink::Sink;
 use crate::text::clip;
 use crate::{Afterpulsing, Detector, Intensity, Problem, Receiver, Source, Transmitter, nearest_of_all};
@@ -173,30 +173,12 @@ impl<'a, 'i> Found<'a, 'i> {
     }
 }
 
-fn device<'a, 'i, 'p>(
-    link: &'p Reader<'a, 'i, '_>,
-    key: &'static str,
-    record: &'static Record,
-    layers: Layers<'a, 'i>,
-) -> Reader<'a, 'i, 'p> {
-    let path = link.path.below(key);
-    let span = link.value(key).map_or_else(|| link.span.clone(), Spanned::span);
-    Reader::new(layers, record, path, span)
-}
-
-fn inner(record: &'static Record, key: &str) -> Option<&'static Record> {
-    match record.field(key)?.kind {
-        Kind::Table(inner) | Kind::List(inner) => Some(inner),
-        _ => None,
-    }
-}
-
 fn read_transmitter<'a, 'i>(
     link: &Reader<'a, 'i, '_>,
     found: &Found<'a, 'i>,
     sink: &mut Sink<'_>,
 ) -> Option<Transmitter> {
-    let reader = device(link, "transmitter", &TRANSMITTER, found.layers);
+    let reader = below(link, "transmitter", &TRANSMITTER, found.layers);
     let clock = reader.quantity("clock", sink);
     let duty_cycle = reader.number("duty_cycle", sink);
     let wavelength = reader.quantity("wavelength", sink);
@@ -274,16 +256,11 @@ fn intensities(
         source.tell(sink, span, "intensities", condition("must be 1 to 8"));
         return None;
     }
-    let read: Vec<Option<Intensity>> = readers
-        .iter()
-        .map(|reader| {
-            reader.check(sink);
-            let mean_photons = reader.number("mean_photons", sink);
-            let probability = reader.number("probability", sink);
-            Some(Intensity { mean_photons: mean_photons?, probability: probability? })
-        })
-        .collect();
-    let intensities: Vec<Intensity> = read.into_iter().collect::<Option<_>>()?;
+    let intensities = each(&readers, sink, |reader, sink| {
+        let mean_photons = reader.number("mean_photons", sink);
+        let probability = reader.number("probability", sink);
+        Some(Intensity { mean_photons: mean_photons?, probability: probability? })
+    })?;
     let sum: f64 = intensities.iter().map(|intensity| intensity.probability).sum();
     if libm::fabs(sum - 1.0) > 1e-9 {
         let sum = libm::round(sum * 1e9) / 1e9;
@@ -303,7 +280,7 @@ fn read_receiver<'a, 'i>(
     found: &Found<'a, 'i>,
     sink: &mut Sink<'_>,
 ) -> Option<Receiver> {
-    let reader = device(link, "receiver", &RECEIVER, found.layers);
+    let reader = below(link, "receiver", &RECEIVER, found.layers);
     let internal_loss = reader.quantity("internal_loss", sink);
     let basis_choice = reader.choice("basis_choice", sink);
     let filter = reader.quantity("filter", sink);

@@ -1,12 +1,12 @@
 //! Links and their fibre, protocol and published figures.
 
 use super::device::source_name;
-use super::{Devices, Names};
+use super::{Devices, Names, below, each, inner};
 use crate::check::check_alone;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::link::{FIBRE, LINK, PROTOCOL};
 use crate::record::network::FILE;
-use crate::record::{Kind, Record};
+use crate::record::Kind;
 use crate::sink::Sink;
 use crate::text::clip;
 use crate::{
@@ -245,24 +245,6 @@ fn own_table<'a, 'i>(
     }
 }
 
-fn below<'a, 'i, 'p>(
-    link: &'p Reader<'a, 'i, '_>,
-    key: &'static str,
-    record: &'static Record,
-    layers: Layers<'a, 'i>,
-) -> Reader<'a, 'i, 'p> {
-    let path = link.path.below(key);
-    let span = link.value(key).map_or_else(|| link.span.clone(), Spanned::span);
-    Reader::new(layers, record, path, span)
-}
-
-fn inner(record: &'static Record, key: &str) -> Option<&'static Record> {
-    match record.field(key)?.kind {
-        Kind::Table(inner) | Kind::List(inner) => Some(inner),
-        _ => None,
-    }
-}
-
 /// The fibre, and whether the file says how long it is.
 fn fibre(reader: &Reader<'_, '_, '_>, length: Option<Length>, sink: &mut Sink<'_>) -> Option<(Fibre, bool)> {
     let has_length = reader.value("length").is_some();
@@ -284,19 +266,18 @@ fn fibre(reader: &Reader<'_, '_, '_>, length: Option<Length>, sink: &mut Sink<'_
     let channels = inner(&FIBRE, "classical_channels")
         .map(|record| reader.list("classical_channels", record, sink))
         .unwrap_or_default();
-    let mut classical_channels = Vec::with_capacity(channels.len());
-    for channel in &channels {
-        channel.check(sink);
+    let classical_channels = each(&channels, sink, |channel, sink| {
         let power = channel.quantity("power", sink);
         let direction = channel.choice("direction", sink);
         let loss_per_length = channel.quantity("loss_per_length", sink);
         let raman = channel.quantity("raman", sink);
-        if let (Some(power), Some(direction), Some(loss_per_length), Some(raman)) =
-            (power, direction, loss_per_length, raman)
-        {
-            classical_channels.push(ClassicalChannel { power, direction, loss_per_length, raman });
-        }
-    }
+        Some(ClassicalChannel {
+            power: power?,
+            direction: direction?,
+            loss_per_length: loss_per_length?,
+            raman: raman?,
+        })
+    });
     let fibre = Fibre {
         length: length?,
         attenuation: attenuation?,
@@ -304,7 +285,7 @@ fn fibre(reader: &Reader<'_, '_, '_>, length: Option<Length>, sink: &mut Sink<'_
         misalignment: misalignment?,
         drift,
         group_index: group_index?,
-        classical_channels,
+        classical_channels: classical_channels?,
     };
     Some((fibre, has_length))
 }

@@ -10,7 +10,7 @@ use crate::check::check_keys;
 use crate::generate;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::network::FILE;
-use crate::record::{Kind, is_name};
+use crate::record::{Kind, Record, is_name};
 use crate::sink::Sink;
 use crate::text::clip;
 use crate::{Identity, Network, Problem, Run, nearest_of_all};
@@ -219,6 +219,42 @@ impl<'a, 'i> Reader<'a, 'i, '_> {
         }
         found
     }
+}
+
+/// A reader of what the layers say of a key's table.
+fn below<'a, 'i, 'p>(
+    above: &'p Reader<'a, 'i, '_>,
+    key: &'static str,
+    record: &'static Record,
+    layers: Layers<'a, 'i>,
+) -> Reader<'a, 'i, 'p> {
+    let path = above.path.below(key);
+    let span = above.value(key).map_or_else(|| above.span.clone(), Spanned::span);
+    Reader::new(layers, record, path, span)
+}
+
+/// The record of a key's table or tables.
+fn inner(record: &'static Record, key: &str) -> Option<&'static Record> {
+    match record.field(key)?.kind {
+        Kind::Table(inner) | Kind::List(inner) => Some(inner),
+        _ => None,
+    }
+}
+
+/// Reads every table of a list, so that the mistakes of all are told; `None` if one cannot be read.
+fn each<'a, 'i, 'p, T>(
+    tables: &[Reader<'a, 'i, 'p>],
+    sink: &mut Sink<'_>,
+    read: impl Fn(&Reader<'a, 'i, 'p>, &mut Sink<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let read: Vec<_> = tables
+        .iter()
+        .map(|table| {
+            table.check(sink);
+            read(table, sink)
+        })
+        .collect();
+    read.into_iter().collect()
 }
 
 /// A table with its name.
