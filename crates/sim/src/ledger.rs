@@ -250,6 +250,7 @@ impl<'a> Ledger<'a> {
                     at_s: event.at.seconds(),
                     until_s: event.until.map(Time::seconds),
                     target: words::target(network, event),
+                    kind: event.kind.name().to_owned(),
                     text: words::event(event),
                 })
                 .collect(),

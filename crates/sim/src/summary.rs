@@ -256,6 +256,8 @@ pub struct EventSummary {
     pub until_s: Option<f64>,
     /// To which link or node.
     pub target: String,
+    /// What, as the event's `kind` in the network file: `cut`, `attack`, ...
+    pub kind: String,
     /// What, in words.
     pub text: String,
 }

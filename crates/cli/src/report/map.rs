@@ -155,7 +155,7 @@ pub(super) fn map(summary: &Summary) -> String {
 
 /// The links whose fibre was cut at some time.
 fn cut_links(summary: &Summary) -> BTreeSet<&str> {
-    let cuts = summary.events.iter().filter(|event| event.text.contains("is cut"));
+    let cuts = summary.events.iter().filter(|event| event.kind == "cut");
     cuts.map(|event| event.target.as_str()).collect()
 }
 
