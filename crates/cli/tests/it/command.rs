@@ -241,3 +241,24 @@ fn an_interrupted_run_keeps_partial_results_with_code_130() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("partial"));
     assert!(fs::read_to_string(here.join("cut/report.html")).expect("the report").contains("Partial:"));
 }
+
+/// A file of four megabytes that is nothing but tables, and one of 60 that is nothing but commas.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_dense_in_tables_is_refused_within_a_gigabyte_and_a_half_of_addresses() {
+    let directory = workplace();
+    let head = "format = 1\nnetwork.name = \"dense\"\n";
+    let tables = (0..650).map(|line| format!("x{line} = [{}]\n", "{a=1},".repeat(1000))).collect::<String>();
+    let commas = (0..300).map(|line| format!("x{line} = [{}]\n", "1,".repeat(100_000))).collect::<String>();
+    for (name, lines, told) in
+        [("tables", tables, "has no key `x0`"), ("commas", commas, "more than 1024 MiB of memory")]
+    {
+        fs::write(directory.path().join(name), head.to_owned() + &lines).expect("the directory can be written");
+        let shell = format!("ulimit -v 1572864; exec {} check {name}", env!("CARGO_BIN_EXE_bellwether"));
+        let output = Command::new("sh").current_dir(directory.path()).args(["-c", &shell]).output();
+        let output = output.expect("there is a shell");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {text}");
+        assert!(text.contains(told) && text.contains(name), "{name}: {text}");
+    }
+}
