@@ -253,7 +253,8 @@ fn a_file_dense_in_tables_is_refused_within_a_gigabyte_and_a_half_of_addresses()
     for (name, lines, told) in
         [("tables", tables, "has no key `x0`"), ("commas", commas, "more than 1024 MiB of memory")]
     {
-        fs::write(directory.path().join(name), head.to_owned() + &lines).expect("the directory can be written");
+        fs::write(directory.path().join(name), head.to_owned() + &lines)
+            .expect("the directory can be written");
         let shell = format!("ulimit -v 1572864; exec {} check {name}", env!("CARGO_BIN_EXE_bellwether"));
         let output = Command::new("sh").current_dir(directory.path()).args(["-c", &shell]).output();
         let output = output.expect("there is a shell");

@@ -4,9 +4,9 @@ use super::device::source_name;
 use super::{Devices, Names, below, each, inner};
 use crate::check::check_alone;
 use crate::reader::{Layer, Layers, Path, Reader};
+use crate::record::Kind;
 use crate::record::link::{FIBRE, LINK, PROTOCOL};
 use crate::record::network::FILE;
-use crate::record::Kind;
 use crate::sink::Sink;
 use crate::text::clip;
 use crate::{
@@ -390,8 +390,12 @@ fn bound(
     if let Source::WeakCoherent { intensities } = source {
         let mu = |place: usize| intensities.get(place).map_or(0.0, |intensity| intensity.mean_photons);
         let broken = match bound {
-            Bound::Rusca2018 | Bound::Rusca2018Tight if mu(1) <= 0.0 => Some("the decoy must have light: mu2 > 0"),
-            Bound::Lim2014 | Bound::Lim2014Tight if mu(0) <= mu(1) + mu(2) => Some("mu1 must be above mu2 + mu3"),
+            Bound::Rusca2018 | Bound::Rusca2018Tight if mu(1) <= 0.0 => {
+                Some("the decoy must have light: mu2 > 0")
+            }
+            Bound::Lim2014 | Bound::Lim2014Tight if mu(0) <= mu(1) + mu(2) => {
+                Some("mu1 must be above mu2 + mu3")
+            }
             _ => None,
         };
         if let Some(condition) = broken {

@@ -1,10 +1,14 @@
 //! Both ends of a link are told equal keys, whatever happens to it.
 
+#[path = "../../tests/it/link_file.rs"]
+mod link_file;
+
 use super::*;
 use bellwether_units::Duration;
+use link_file::LinkFile;
 use std::collections::BTreeMap;
 
-const LINK: &str = r#"
+const NODES: &str = r#"
 format = 1
 [network]
 name = "one link"
@@ -13,28 +17,16 @@ duration = "9 s"
 window = "10 ms"
 [node.A]
 [node.B]
-[link.A-B]
-ends = ["A", "B"]
-[link.A-B.fibre]
-length = "25 km"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.A-B.transmitter]
-clock = "10 MHz"
-wavelength = "1550 nm"
-source = { kind = "weak-coherent", intensities = [{ mean_photons = 0.5, probability = 0.7 }, { mean_photons = 0.15, probability = 0.3 }] }
-[link.A-B.receiver]
-detector = { technology = "snspd", efficiency = 0.8, dark_count_rate = "100 /s", dead_time = "30 ns" }
-[link.A-B.protocol]
-block_size = "150 kbit"
-key_basis_probability = 0.7
 "#;
 
 /// The keys that each end was told, as words, by block.
 type Told = [BTreeMap<u64, (Vec<u64>, usize)>; 2];
 
 fn run(detail: &str, seed: u64, happens: &str) -> Told {
-    let text = format!("{}{happens}", LINK.replace("[run]", &format!("[run]\ndetail = \"{detail}\"")));
+    // Nothing is lost in the receiver, and a block is full after a few seconds.
+    let link = LinkFile { internal_loss: "0 dB", block: "150 kbit", ..LinkFile::default() }.text();
+    let nodes = NODES.replace("[run]", &format!("[run]\ndetail = \"{detail}\""));
+    let text = format!("{nodes}{link}{happens}");
     let network = Network::parse(&text, "link.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"));
     let end = Time::ZERO + network.run.duration;
     let mut link = LinkProcess::new(&network, LinkId(0), seed, end).unwrap();

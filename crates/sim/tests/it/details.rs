@@ -153,7 +153,11 @@ fn the_statistic_tells_laws_apart() {
 fn a_tighter_bound_makes_more_key_of_the_same_light() {
     let run = |protocol: &'static str| {
         let run = Small { protocol, ..Small::new("blocks", 5) }.run();
-        (run.link().sifted_bits, run.link().secret_bits, run.link().expected.clone().unwrap().secret_rate_per_s)
+        (
+            run.link().sifted_bits,
+            run.link().secret_bits,
+            run.link().expected.clone().unwrap().secret_rate_per_s,
+        )
     };
     let (plain, tight) = (run(""), run("bound = \"rusca-2018-tight\""));
     assert_eq!(plain.0, tight.0, "the bound does not change the light");

@@ -1,5 +1,6 @@
 //! Keys over a network of links: relayed, rerouted, refused for a reason, and the same on any number of threads.
 
+use crate::link_file::LinkFile;
 use crate::support::{Run, parse};
 use bellwether_network::Network;
 use bellwether_sim::trace::TraceEvent;
@@ -10,33 +11,8 @@ fn network(detail: &str, seconds: u32, nodes: &str, links: &[(&str, &str, &str)]
         "format = 1\n[network]\nname = \"relays\"\n[run]\nduration = \"{seconds} s\"\ndetail = \"{detail}\"\n\
          seed = 4\nwindow = \"10 ms\"\n{nodes}\n"
     );
-    for (name, a, b) in links {
-        text.push_str(&format!(
-            r#"
-[link.{name}]
-ends = ["{a}", "{b}"]
-[link.{name}.fibre]
-length = "20 km"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.{name}.transmitter]
-clock = "10 MHz"
-wavelength = "1550 nm"
-[link.{name}.transmitter.source]
-kind = "weak-coherent"
-intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}]
-[link.{name}.receiver]
-internal_loss = "1 dB"
-[link.{name}.receiver.detector]
-technology = "snspd"
-efficiency = 0.8
-dark_count_rate = "100 /s"
-dead_time = "30 ns"
-[link.{name}.protocol]
-block_size = "200 kbit"
-key_basis_probability = 0.7
-"#
-        ));
+    for &(name, a, b) in links {
+        text.push_str(&LinkFile { name, ends: [a, b], length: "20 km", ..LinkFile::default() }.text());
     }
     parse(&(text + more))
 }

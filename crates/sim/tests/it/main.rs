@@ -6,6 +6,7 @@ mod details;
 mod eavesdroppers;
 mod faults;
 mod keys;
+mod link_file;
 mod quiet;
 mod random;
 mod sources;

@@ -1,10 +1,20 @@
 //! Sources other than attenuated lasers.
 
+use crate::link_file::LinkFile;
 use crate::support::parse;
 use bellwether_network::Network;
 use bellwether_sim::run::{Options, Unobserved, simulate};
 
 fn with_source(detail: &str, clock: &str, source: &str) -> Network {
+    let link = LinkFile {
+        length: "10 km",
+        clock,
+        source,
+        block: "300 kbit",
+        key_basis: 0.8,
+        protocol: "bound = \"tomamichel-2012\"",
+        ..LinkFile::default()
+    };
     parse(&format!(
         r#"
 format = 1
@@ -17,28 +27,9 @@ seed = 5
 window = "50 ms"
 [node.A]
 [node.B]
-[link.A-B]
-ends = ["A", "B"]
-[link.A-B.fibre]
-length = "10 km"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.A-B.transmitter]
-clock = "{clock}"
-wavelength = "1550 nm"
-source = {source}
-[link.A-B.receiver]
-internal_loss = "1 dB"
-[link.A-B.receiver.detector]
-technology = "snspd"
-efficiency = 0.8
-dark_count_rate = "100 /s"
-dead_time = "30 ns"
-[link.A-B.protocol]
-block_size = "300 kbit"
-bound = "tomamichel-2012"
-key_basis_probability = 0.8
-"#
+{}
+"#,
+        link.text()
     ))
 }
 

@@ -1,5 +1,6 @@
 //! Networks to test with.
 
+use crate::link_file::LinkFile;
 use bellwether_network::Network;
 use bellwether_sim::run::{Observer, Options, simulate};
 use bellwether_sim::summary::{LinkSummary, Summary};
@@ -9,6 +10,8 @@ use std::collections::BTreeSet;
 
 /// Two nodes, one link of one decoy state at detail `detail`, with `more` appended to the file.
 pub(crate) fn one_link(detail: &str, more: &str) -> Network {
+    let file = LinkFile { length: "50 km", clock: "100 MHz", block: "1 Mbit", ..LinkFile::default() };
+    let link = file.text();
     let text = format!(
         r#"
 format = 1
@@ -21,28 +24,7 @@ seed = 1
 window = "10 ms"
 [node.A]
 [node.B]
-[link.A-B]
-ends = ["A", "B"]
-[link.A-B.fibre]
-length = "50 km"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.A-B.transmitter]
-clock = "100 MHz"
-wavelength = "1550 nm"
-[link.A-B.transmitter.source]
-kind = "weak-coherent"
-intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}]
-[link.A-B.receiver]
-internal_loss = "1 dB"
-[link.A-B.receiver.detector]
-technology = "snspd"
-efficiency = 0.8
-dark_count_rate = "100 /s"
-dead_time = "30 ns"
-[link.A-B.protocol]
-block_size = "1 Mbit"
-key_basis_probability = 0.7
+{link}
 {more}
 "#
     );
@@ -51,33 +33,9 @@ key_basis_probability = 0.7
 
 /// Three nodes in a row, with a demand from end to end, an eavesdropper on the first link and a crash.
 pub(crate) fn chain_of_three() -> Network {
-    let link = |name: &str, ends: &str| {
-        format!(
-            r#"
-[link.{name}]
-ends = {ends}
-[link.{name}.fibre]
-length = "20 km"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.{name}.transmitter]
-clock = "20 MHz"
-wavelength = "1550 nm"
-[link.{name}.transmitter.source]
-kind = "weak-coherent"
-intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}]
-[link.{name}.receiver]
-internal_loss = "1 dB"
-[link.{name}.receiver.detector]
-technology = "snspd"
-efficiency = 0.8
-dark_count_rate = "100 /s"
-dead_time = "30 ns"
-[link.{name}.protocol]
-block_size = "1 Mbit"
-key_basis_probability = 0.7
-"#
-        )
+    let link = |name, ends| {
+        LinkFile { name, ends, length: "20 km", clock: "20 MHz", block: "1 Mbit", ..LinkFile::default() }
+            .text()
     };
     let head = r#"
 format = 1
@@ -109,7 +67,7 @@ until = "45 s"
 node = "C"
 kind = "node-crash"
 "#;
-    let text = format!("{head}{}{}", link("A-B", r#"["A", "B"]"#), link("B-C", r#"["B", "C"]"#));
+    let text = format!("{head}{}{}", link("A-B", ["A", "B"]), link("B-C", ["B", "C"]));
     parse(&text)
 }
 
@@ -185,6 +143,17 @@ impl Small {
             protocol,
             more,
         } = self;
+        let detector = format!("bias_current_monitor = {monitor}\n{detector}");
+        let file = LinkFile {
+            length,
+            clock,
+            detector: &detector,
+            block,
+            key_basis: *key_basis,
+            protocol,
+            ..LinkFile::default()
+        };
+        let link = file.text();
         parse(&format!(
             r#"
 format = 1
@@ -197,30 +166,7 @@ seed = {seed}
 window = "10 ms"
 [node.A]
 [node.B]
-[link.A-B]
-ends = ["A", "B"]
-[link.A-B.fibre]
-length = "{length}"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.A-B.transmitter]
-clock = "{clock}"
-wavelength = "1550 nm"
-[link.A-B.transmitter.source]
-kind = "weak-coherent"
-intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}]
-[link.A-B.receiver]
-internal_loss = "1 dB"
-[link.A-B.receiver.detector]
-technology = "snspd"
-efficiency = 0.8
-dark_count_rate = "100 /s"
-bias_current_monitor = {monitor}
-{detector}
-[link.A-B.protocol]
-block_size = "{block}"
-key_basis_probability = {key_basis}
-{protocol}
+{link}
 {more}
 "#
         ))
