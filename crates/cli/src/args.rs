@@ -65,7 +65,7 @@ pub struct Simulate {
     #[arg(long, value_parser = seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
     /// Run so many times, with seeds counting up, and tell means with 95 % intervals
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000), allow_hyphen_values = true)]
+    #[arg(long, default_value_t = 1, value_parser = runs, allow_hyphen_values = true)]
     pub runs: u64,
     /// How many threads to use; changes the speed, never the results [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), allow_hyphen_values = true)]
@@ -211,6 +211,12 @@ fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number, 0 to {}", u64::MAX))
 }
 
+fn runs(text: &str) -> Result<u64, String> {
+    const MOST: u64 = 1_000_000;
+    let runs = text.parse().ok().filter(|runs| (1..=MOST).contains(runs));
+    runs.ok_or_else(|| format!("the number of runs is 1 to {MOST}"))
+}
+
 fn assignment(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((path, _)) if !path.trim().is_empty() => Ok(text.to_owned()),
@@ -307,7 +313,7 @@ mod tests {
             ("--seed 1.5", "a seed is a whole number"),
             ("--for -1s", "outside the range of a duration"),
             ("--for -1", "unit"),
-            ("--runs -1", "-1 is not in 1..=1000000"),
+            ("--runs -1", "the number of runs is 1 to 1000000"),
             ("--threads -2", "-2 is not in 1..=65535"),
         ] {
             let error = parse(&format!("bellwether simulate a.toml {option}")).expect_err(option);
