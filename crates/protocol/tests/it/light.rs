@@ -6,8 +6,9 @@
 
 use bellwether_bits::BitString;
 use bellwether_protocol::hardware::{Detections, Preparations, PulseNumber};
-use bellwether_protocol::qkd::security::SourceClass;
-use bellwether_units::{EntityId, Purpose, Stream, Time};
+use bellwether_protocol::qkd::alarm::Baseline;
+use bellwether_protocol::qkd::security::{ExpectedClass, SourceClass};
+use bellwether_units::{Current, EntityId, Purpose, Stream, Time};
 
 pub(crate) struct Light {
     pub(crate) source: Vec<SourceClass>,
@@ -23,6 +24,10 @@ pub(crate) struct Light {
     pub(crate) misalignment: f64,
     /// The fraction of pulses that an eavesdropper intercepts and resends in a random basis.
     pub(crate) intercepted: f64,
+    /// The probability that both detectors fire in a click.
+    pub(crate) double_clicks: f64,
+    /// What the monitor of the detectors' bias shows.
+    pub(crate) bias_current: Option<Current>,
     /// The fibre is cut.
     pub(crate) cut: bool,
     seed: u64,
@@ -47,6 +52,8 @@ impl Light {
             dark: 1e-6,
             misalignment: 0.01,
             intercepted: 0.0,
+            double_clicks: 0.0,
+            bias_current: None,
             cut: false,
             seed,
             stream: Stream::new(seed, EntityId(0), Purpose::named("light")),
@@ -61,6 +68,20 @@ impl Light {
             single_photons: true,
             key_basis: 0.7,
             ..Self::decoy(seed, 0.5)
+        }
+    }
+
+    /// What calibration expects of single photons, without monitors of side channels.
+    pub(crate) fn baseline(&self) -> Baseline {
+        let class = ExpectedClass { gain: self.transmittance, error_rate: self.misalignment };
+        Baseline {
+            source: self.source.clone(),
+            key: vec![class],
+            check: vec![class],
+            background_per_pulse: self.dark,
+            clicks_per_pulse: self.transmittance,
+            double_clicks_per_click: None,
+            bias_current_limit: None,
         }
     }
 
@@ -100,7 +121,7 @@ impl Light {
             bases: BitString::default(),
             outcomes: BitString::default(),
             double_clicks: 0,
-            bias_current: None,
+            bias_current: self.bias_current,
         };
         // Candidates for a click come with the greatest probability of any class; each is then kept with its
         // own, so that the cost follows the clicks.
@@ -150,6 +171,10 @@ impl Light {
             outcome = self.stream.chance(0.5);
         } else if self.stream.chance(self.misalignment) {
             outcome = !outcome;
+        }
+        if self.double_clicks > 0.0 && self.stream.chance(self.double_clicks) {
+            // Their random outcomes are part of the misalignment.
+            out.double_clicks += 1;
         }
         out.pulses.push(pulse);
         out.bases.push(check);

@@ -4,6 +4,7 @@
 
 mod faults;
 mod light;
+mod monitors;
 mod pair;
 mod scenarios;
 mod tampering;

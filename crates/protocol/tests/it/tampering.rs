@@ -2,9 +2,9 @@
 
 use crate::light::Light;
 use crate::pair::{End, Pair, small_blocks};
-use bellwether_protocol::qkd::alarm::{AlarmKind, Baseline};
+use bellwether_protocol::qkd::alarm::AlarmKind;
 use bellwether_protocol::qkd::reconcile::CascadeVariant;
-use bellwether_protocol::qkd::security::{Bound, ExpectedClass, SecurityParameters};
+use bellwether_protocol::qkd::security::{Bound, SecurityParameters};
 use bellwether_protocol::qkd::session::{LinkSettings, TagPolicy};
 use bellwether_units::{Duration, EntityId, LinkId, Purpose, Stream};
 use proptest::prelude::*;
@@ -240,25 +240,11 @@ fn ends_with_different_settings_make_no_key() {
     assert_eq!(tampering_alarms(&pair), 0, "the ends know each other");
 }
 
-/// The expectation of [`Light::single_photons`] with its 1 % of errors.
-fn baseline(light: &Light) -> Baseline {
-    let class = ExpectedClass { gain: light.transmittance, error_rate: light.misalignment };
-    Baseline {
-        source: light.source.clone(),
-        key: vec![class],
-        check: vec![class],
-        background_per_pulse: light.dark,
-        clicks_per_pulse: light.transmittance,
-        double_clicks_per_click: None,
-        bias_current_limit: None,
-    }
-}
-
 #[test]
 fn interception_raises_the_error_rate_by_a_quarter_and_leaves_no_key() {
     let mut settings = small_blocks();
     settings.block_bits = 20_000;
-    settings.baseline = Some(baseline(&Light::single_photons(0)));
+    settings.baseline = Some(Light::single_photons(0).baseline());
     let mut pair = Pair::new(settings, Light::single_photons(10), 10);
     pair.window_pulses = 40_000;
     assert!(pair.run_to_keys(3, SECOND * 10));
@@ -284,7 +270,7 @@ fn interception_raises_the_error_rate_by_a_quarter_and_leaves_no_key() {
 #[test]
 fn a_cut_fibre_is_told_once() {
     let mut settings = small_blocks();
-    settings.baseline = Some(baseline(&Light::single_photons(0)));
+    settings.baseline = Some(Light::single_photons(0).baseline());
     let mut pair = Pair::new(settings, Light::single_photons(11), 11);
     assert!(pair.run_to_keys(2, SECOND * 10));
     pair.light.cut = true;

@@ -126,22 +126,27 @@ impl Distillation {
         let closed = self.sifted(seen.at, &faults);
         record.corrected = false;
         let possible = may_yield_key(self.bound, &self.classes, &record.statistics, &self.security);
-        let reconciled = possible.map_err(Some).and_then(|()| self.reconcile(&record).ok_or(None));
+        let reconciled =
+            possible.map_err(DiscardReason::from).and_then(|()| match watch.monitor_alarmed(&seen) {
+                true => Err(DiscardReason::Monitor),
+                false => self.reconcile(&record).ok_or(DiscardReason::Reconciliation),
+            });
         let (leak, round_trips) = match reconciled {
             Ok(reconciled) => reconciled,
-            Err(why) => {
+            Err(reason) => {
                 // The errors of the key basis stay unknown.
                 let mut statistics = record.statistics.clone();
                 statistics.key.iter_mut().for_each(|class| class.errors = 0);
                 record.statistics = statistics;
-                let alarm = match &why {
-                    Some(why) => Alarm::no_key(record.block, closed, why),
-                    None => Alarm::spoilt(record.block, closed, &DiscardReason::Reconciliation),
+                let alarm = match &reason {
+                    DiscardReason::NoKey(why) => Some(Alarm::no_key(record.block, closed, why)),
+                    DiscardReason::Reconciliation => Some(Alarm::spoilt(record.block, closed, &reason)),
+                    // What the monitors raise follows.
+                    _ => None,
                 };
-                let reason = why.map_or(DiscardReason::Reconciliation, DiscardReason::from);
                 let statistics = record.statistics.clone();
                 seen = BlockObservation { at: closed, statistics: &statistics, ..seen };
-                let mut alarms = vec![watch.says(&alarm)];
+                let mut alarms: Vec<_> = alarm.iter().map(|alarm| watch.says(alarm)).collect();
                 alarms.extend(watch.block(&seen));
                 if self.tags == TagPolicy::EveryMessage {
                     self.use_pads(windows, &mut record);

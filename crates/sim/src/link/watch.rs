@@ -5,7 +5,9 @@ use crate::expect::expected_link;
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_network::Link;
-use bellwether_protocol::qkd::alarm::{self, Alarm, AlarmKind, Baseline, BlockObservation, Thresholds};
+use bellwether_protocol::qkd::alarm::{
+    self, Alarm, AlarmKind, Baseline, BlockObservation, Thresholds, assess_monitors,
+};
 use bellwether_units::{Current, Time};
 
 /// How much brighter than calibrated the bias current may be.
@@ -56,6 +58,11 @@ impl Watch {
     pub(super) fn block(&mut self, seen: &BlockObservation<'_>) -> Vec<LinkSays> {
         let alarms = self.alarms.block(&self.baseline, &self.thresholds, seen);
         alarms.iter().map(|alarm| self.says(alarm)).collect()
+    }
+
+    /// Whether a monitor of side channels raises an alarm in a block, which must then be discarded.
+    pub(super) fn monitor_alarmed(&self, seen: &BlockObservation<'_>) -> bool {
+        !assess_monitors(&self.baseline, &self.thresholds, seen).is_empty()
     }
 
     /// Takes note of a stretch of pulses up to `at`, and judges the detection rate once there is enough.

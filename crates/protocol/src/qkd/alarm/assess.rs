@@ -33,31 +33,43 @@ pub struct BlockObservation<'a> {
 /// what the baseline would show at the detection rate that was seen (more loss means relatively more
 /// background), and the detection rate has its own test.
 pub fn assess_block(baseline: &Baseline, thresholds: &Thresholds, seen: &BlockObservation<'_>) -> Vec<Alarm> {
-    let shares = if baseline.source.len() > 1 { 2 * 2 * baseline.source.len() } else { 0 };
-    // Two error rates, every share from both sides, clicks from both sides, double clicks.
-    let tests = 2 + shares + 2 + usize::from(baseline.double_clicks_per_click.is_some());
-    let level = thresholds.false_alarm / tests as f64;
+    let level = level_of_a_test(baseline, thresholds);
     let block = Some(seen.block);
     let mut alarms = Vec::new();
 
     alarms.extend(counts(baseline, thresholds, level, block, seen.at, seen.pulses, seen.clicks));
-    let strength =
-        if seen.pulses > 0 { baseline.signal_strength(seen.clicks as f64 / seen.pulses as f64) } else { 1.0 };
+    let strength = strength(baseline, seen);
     for basis in [Basis::Key, Basis::Check] {
         let (error_rate, shares) = baseline.expected(basis, strength);
         alarms.extend(errors(basis, error_rate, thresholds, level, seen));
         alarms.extend(shares_off(basis, &shares, thresholds, level, seen));
     }
+    alarms.extend(assess_monitors(baseline, thresholds, seen));
+    alarms
+}
+
+/// What the monitors of side channels found in a block, by the same tests as in [`assess_block`]: signs that the
+/// detectors were blinded ([`AlarmKind::DoubleClicksMissing`], [`AlarmKind::BiasCurrent`]).
+///
+/// Under blinding the error rates tell nothing of the eavesdropper, and no key is to be made of the block. Errors
+/// do not enter, so the answer is fixed once the block has its bits.
+pub fn assess_monitors(
+    baseline: &Baseline,
+    thresholds: &Thresholds,
+    seen: &BlockObservation<'_>,
+) -> Vec<Alarm> {
+    let block = Some(seen.block);
+    let mut alarms = Vec::new();
     if let Some(fraction) = baseline.double_clicks_per_click {
         // Twice the light makes twice as many double clicks a click.
-        let expected = fraction * strength.min(1.0) * seen.clicks as f64;
+        let expected = fraction * strength(baseline, seen).min(1.0) * seen.clicks as f64;
         let least = expected * (1.0 - thresholds.double_clicks_tolerance);
         let p = if (seen.double_clicks as f64) < least {
             poisson_tail_below(least, seen.double_clicks)
         } else {
             1.0
         };
-        if p < level {
+        if p < level_of_a_test(baseline, thresholds) {
             alarms.push(Alarm {
                 kind: AlarmKind::DoubleClicksMissing,
                 block,
@@ -75,6 +87,19 @@ pub fn assess_block(baseline: &Baseline, thresholds: &Thresholds, seen: &BlockOb
         alarms.push(Alarm::new(AlarmKind::BiasCurrent, block, seen.at, Reading::Current(current), expected));
     }
     alarms
+}
+
+/// Each test's part of the probability that an honest block raises an alarm.
+fn level_of_a_test(baseline: &Baseline, thresholds: &Thresholds) -> f64 {
+    let shares = if baseline.source.len() > 1 { 2 * 2 * baseline.source.len() } else { 0 };
+    // Two error rates, every share from both sides, clicks from both sides, double clicks.
+    let tests = 2 + shares + 2 + usize::from(baseline.double_clicks_per_click.is_some());
+    thresholds.false_alarm / tests as f64
+}
+
+/// How strong the signal of a block was, relative to calibration.
+fn strength(baseline: &Baseline, seen: &BlockObservation<'_>) -> f64 {
+    if seen.pulses > 0 { baseline.signal_strength(seen.clicks as f64 / seen.pulses as f64) } else { 1.0 }
 }
 
 /// Whether a window of `pulses` showed too few or too many `clicks`: for use between blocks, since no block

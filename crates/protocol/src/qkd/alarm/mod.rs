@@ -4,6 +4,9 @@
 //! counts, whatever the [`Baseline`] says, and a key is no safer because no alarm was raised. An alarm tells
 //! an operator which link, when, what was seen and what was expected.
 //!
+//! The monitors of side channels are the exception ([`assess_monitors`]): what they see breaks an assumption
+//! under which the counts bound the eavesdropper, so a block in which one of them raises an alarm is discarded.
+//!
 //! [`assess_block`] compares a finished block with the baseline, [`assess_counts`] any window of pulses (a
 //! block never finishes on a fibre that is cut), and [`Drift`] adds up small deviations over blocks; [`Watch`] is
 //! all of them over the life of a link. They see nothing but counts; [`Thresholds`] says how they decide.
@@ -13,7 +16,7 @@ mod baseline;
 mod drift;
 mod watch;
 
-pub use assess::{BlockObservation, assess_block, assess_counts};
+pub use assess::{BlockObservation, assess_block, assess_counts, assess_monitors};
 pub use baseline::{Baseline, Thresholds};
 pub use drift::Drift;
 pub use watch::Watch;
@@ -172,7 +175,7 @@ impl Alarm {
         let expected = Reading::Text("a key".to_owned());
         Self::new(AlarmKind::NoKey, Some(block), at, Reading::Text(reason.to_string()), expected)
     }
-    /// The alarm for a block that was discarded for `why` and not for its statistics.
+    /// The alarm for a block that was discarded for `why` and not for statistics that this end knows.
     pub fn spoilt(block: BlockId, at: Time, why: &dyn fmt::Display) -> Self {
         let [seen, expected] = [why.to_string(), "a key".to_owned()].map(Reading::Text);
         Self::new(AlarmKind::NoKey, Some(block), at, seen, expected)

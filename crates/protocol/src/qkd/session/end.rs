@@ -3,7 +3,7 @@
 use super::block::Block;
 use super::message::{DiscardCode, Message};
 use super::{DiscardReason, Durable, JobResult, LinkEvent, LinkSettings, SettingsError, Sink};
-use crate::qkd::alarm::{Alarm, AlarmKind, Reading, Watch};
+use crate::qkd::alarm::{Alarm, AlarmKind, Reading, Watch, assess_monitors};
 use crate::qkd::authenticate::Direction;
 use crate::qkd::channel::{Channel, Delivery};
 use crate::qkd::security::Certificate;
@@ -81,6 +81,21 @@ impl<S> End<S> {
         core::mem::replace(&mut self.open, Block::new(next, self.settings.source.len()))
     }
 
+    /// Whether a block that has its bits may go on to reconciliation: its counts leave room for key, and no
+    /// monitor of this end raises an alarm in it.
+    pub(super) fn may_become_key(&self, now: Time, block: &Block) -> Result<(), DiscardReason> {
+        block.may_yield_key(&self.settings)?;
+        match &self.settings.baseline {
+            Some(baseline)
+                if !assess_monitors(baseline, &self.settings.thresholds, &block.observation(now))
+                    .is_empty() =>
+            {
+                Err(DiscardReason::Monitor)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Raises the alarm of a window, if its clicks are too few or too many.
     pub(super) fn watch_window(&mut self, now: Time, pulses: u64, clicks: u64, sink: &mut Sink<'_>) {
         if let Some(baseline) = &self.settings.baseline {
@@ -140,7 +155,7 @@ impl<S> End<S> {
             DiscardReason::NoKey(reason) => {
                 sink.event(LinkEvent::Alarm(Alarm::no_key(block.id, now, reason)));
             }
-            DiscardReason::Reconciliation => {
+            DiscardReason::Reconciliation | DiscardReason::MonitorThere => {
                 sink.event(LinkEvent::Alarm(Alarm::spoilt(block.id, now, &reason)));
             }
             // Honest ends have equal counts, and find the same.

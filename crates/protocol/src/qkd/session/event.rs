@@ -136,6 +136,14 @@ pub enum DiscardReason {
     /// The other end found that its statistics leave no key.
     #[error("the other end found no key in it")]
     NoKeyThere,
+    /// A monitor of this end's side channels raised an alarm in it, so that its error rate tells nothing of an
+    /// eavesdropper: [`AlarmKind::DoubleClicksMissing`](crate::qkd::alarm::AlarmKind::DoubleClicksMissing) or
+    /// [`AlarmKind::BiasCurrent`](crate::qkd::alarm::AlarmKind::BiasCurrent).
+    #[error("a side-channel monitor raised an alarm in it")]
+    Monitor,
+    /// A monitor of the other end's side channels raised an alarm in it.
+    #[error("a side-channel monitor raised an alarm in it at the other end")]
+    MonitorThere,
     /// Reconciliation did not come to an end.
     #[error("reconciliation failed")]
     Reconciliation,
@@ -162,6 +170,7 @@ impl DiscardReason {
     pub fn name(&self) -> &'static str {
         match self {
             Self::NoKey(_) | Self::NoKeyThere => "no-key",
+            Self::Monitor | Self::MonitorThere => "monitor",
             Self::Reconciliation => "reconciliation",
             Self::Verification => "verification",
             Self::Certificate => "certificate",

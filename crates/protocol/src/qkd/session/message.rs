@@ -13,7 +13,7 @@
 //! | 6 corrected | receiver | block | bits disclosed, errors in each intensity class (counts) |
 //! | 7 distil | transmitter | block | verification key and tag (16 bytes each), key bits, pairs of pads, bits of seed (counts), seed |
 //! | 8 confirm | receiver | block | nothing |
-//! | 9 discard | either | block | reason (1 byte) |
+//! | 9 discard | either | block | reason (1 byte): 1 no key, 2 reconciliation, 3 verification, 4 certificate, 5 monitor |
 
 use super::DiscardReason;
 use crate::qkd::wire::{Malformed, Reader, Writer};
@@ -67,6 +67,7 @@ pub(super) enum DiscardCode {
     Reconciliation = 2,
     Verification = 3,
     Certificate = 4,
+    Monitor = 5,
 }
 
 impl DiscardCode {
@@ -77,6 +78,7 @@ impl DiscardCode {
             Self::Reconciliation => DiscardReason::Reconciliation,
             Self::Verification => DiscardReason::Verification,
             Self::Certificate => DiscardReason::Certificate,
+            Self::Monitor => DiscardReason::MonitorThere,
         }
     }
 }
@@ -195,6 +197,7 @@ impl Message<'_> {
                     2 => DiscardCode::Reconciliation,
                     3 => DiscardCode::Verification,
                     4 => DiscardCode::Certificate,
+                    5 => DiscardCode::Monitor,
                     _ => return Err(Malformed::Value("the reason for discarding a block")),
                 },
             },
@@ -239,6 +242,7 @@ mod tests {
                 }),
                 Message::Confirm { block },
                 Message::Discard { block, reason: DiscardCode::Verification },
+                Message::Discard { block, reason: DiscardCode::Monitor },
             ] {
                 let encoded = message.encode();
                 prop_assert_eq!(Message::decode(&encoded, 2), Ok(message));

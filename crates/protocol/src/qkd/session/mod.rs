@@ -15,9 +15,11 @@
 //!    tells its key; the transmitter does the same when the confirmation has come.
 //!
 //! So a key is told only after every frame that led to it is covered by verified tags of both directions. A
-//! block that yields no key, fails verification, or belongs to a session in which a tag failed is discarded
-//! whole. Frames may be lost, doubled, delayed and reordered; either end may crash and be made anew from its
-//! [`Durable`] state.
+//! block that yields no key, in which a monitor of side channels raised an alarm, that fails verification, or
+//! that belongs to a session in which a tag failed is discarded whole. Either end may discard, and a message about
+//! that needs no tag of its own: the end that discards seals nothing more of the block, and without its seal the
+//! other has no key either. Frames may be lost, doubled, delayed and reordered; either end may crash and be made
+//! anew from its [`Durable`] state.
 
 mod block;
 mod end;

@@ -24,8 +24,8 @@ pub struct LinkSettings {
     pub cascade: CascadeVariant,
     /// Bits in a frame of reconciliation, a multiple of 64; 0 for the whole block.
     pub cascade_frame_bits: usize,
-    /// What calibration expects of the link, for alarms; without it the light raises none. The ends need not
-    /// have the same.
+    /// What calibration expects of the link, for alarms; without it the light raises none, and no block is
+    /// discarded for what a monitor of side channels saw. The ends need not have the same.
     pub baseline: Option<Baseline>,
     /// How the alarms on the light decide.
     pub thresholds: Thresholds,

@@ -90,11 +90,14 @@ impl Receiver {
     pub(super) fn close(&mut self, now: Time, rng: &mut dyn Rng, sink: &mut Sink<'_>) {
         let mut block = self.end.close(now);
         // Without a leak and without errors in the key basis there is most key: if there is none even then,
-        // reconciliation would be wasted. The transmitter finds the same.
-        if let Err(reason) = block.may_yield_key(&self.end.settings) {
-            let code = DiscardCode::NoKey;
+        // reconciliation would be wasted. The transmitter finds the same, but may have other monitors.
+        if let Err(reason) = self.end.may_become_key(now, &block) {
+            let code = match reason {
+                DiscardReason::Monitor => DiscardCode::Monitor,
+                _ => DiscardCode::NoKey,
+            };
             self.end.channel.send(Message::Discard { block: block.id, reason: code }.encode(), false);
-            self.end.discard(now, &block, reason.into(), sink);
+            self.end.discard(now, &block, reason, sink);
             return;
         }
         let error_rate = (self.expected_error_rate(&block) * 4_294_967_296.0) as u32;

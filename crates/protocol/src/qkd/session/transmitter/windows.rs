@@ -4,8 +4,8 @@ use super::{Stage, Transmitter, Window};
 use crate::hardware::Preparations;
 use crate::qkd::session::block::WindowCounts;
 use crate::qkd::session::end::InFlight;
-use crate::qkd::session::message::Message;
-use crate::qkd::session::{LinkEvent, Sink};
+use crate::qkd::session::message::{DiscardCode, Message};
+use crate::qkd::session::{DiscardReason, LinkEvent, Sink};
 use crate::qkd::sift::{Announcement, Reply, SiftedWindow, sift_sent};
 use bellwether_units::Time;
 use zeroize::Zeroize;
@@ -111,9 +111,16 @@ impl Transmitter {
         let mut block = self.end.close(now);
         // Only the receiver needs to know which error was in which class.
         block.classes = Vec::new();
-        match block.may_yield_key(&self.end.settings) {
+        match self.end.may_become_key(now, &block) {
             Ok(()) => self.end.blocks.push_back(InFlight { block, stage: Stage::Sifted, moved: now }),
-            Err(reason) => self.end.discard(now, &block, reason.into(), sink),
+            Err(reason) => {
+                // The receiver finds the same from equal counts, but may have been calibrated differently.
+                if reason == DiscardReason::Monitor {
+                    let told = Message::Discard { block: block.id, reason: DiscardCode::Monitor };
+                    self.end.channel.send(told.encode(), false);
+                }
+                self.end.discard(now, &block, reason, sink);
+            }
         }
     }
 }
