@@ -184,9 +184,15 @@ fn either_detail_tells_the_same_of_every_attack() {
         "\"man-in-the-middle\"\ntampering = \"replay\"\nprobability = 0.02",
     ] {
         let [bits, blocks] = both(attack);
-        assert_eq!(bits.alarm_kinds(), blocks.alarm_kinds(), "{attack}");
-        let discarded =
-            |run: &Run| run.link().discarded.iter().map(|count| count.what.clone()).collect::<Vec<_>>();
+        // Of a block in which the splitting begins or ends, chance decides whether its double clicks are few enough
+        // for the monitor; if not, it may still give no key.
+        let certain = |what: &String| attack != "\"photon-number-splitting\"" || what != "no-key";
+        let alarms = |run: &Run| run.alarm_kinds().into_iter().filter(certain).collect::<Vec<_>>();
+        assert_eq!(alarms(&bits), alarms(&blocks), "{attack}");
+        let discarded = |run: &Run| {
+            let reasons = run.link().discarded.iter().map(|count| count.what.clone());
+            reasons.filter(certain).collect::<Vec<_>>()
+        };
         assert_eq!(discarded(&bits), discarded(&blocks), "{attack}");
         assert!(bits.link().blocks.abs_diff(blocks.link().blocks) <= 2, "{attack}");
     }
