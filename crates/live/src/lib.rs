@@ -5,5 +5,6 @@
 //! simulator drives as well.
 
 pub mod identity;
+pub mod interface;
 pub mod store;
 pub mod transport;
