@@ -63,19 +63,20 @@ impl Timeline {
     /// The conditions of `link`, from time zero on.
     pub(crate) fn of_link(network: &Network, link: LinkId) -> Self {
         let ends = [network.link(link).transmitter_at, network.link(link).receiver_at];
-        let concerns = |event: &&Event| match event.kind {
-            EventKind::Link(which, _) => which == link,
-            EventKind::Node(node, _) => ends.contains(&node),
-        };
-        let events: Vec<&Event> = network.events.iter().filter(concerns).collect();
-        let mut instants = vec![Time::ZERO];
+        let events: Vec<&Event> = concerning(network, link).collect();
+        Self::of_events(&events, ends, network.link(link).fibre.misalignment, Time::ZERO)
+    }
+
+    /// The conditions that `events` (by rising time) make of a link between nodes `ends`, from `from` on.
+    pub(crate) fn of_events(events: &[&Event], ends: [NodeId; 2], misalignment: f64, from: Time) -> Self {
+        let mut instants = vec![from];
         instants.extend(events.iter().flat_map(|event| [Some(event.at), event.until]).flatten());
+        instants.retain(|at| *at >= from);
         instants.sort_unstable();
         instants.dedup();
-        let base = network.link(link).fibre.misalignment;
         let mut changes: Vec<(Time, Conditions)> = Vec::with_capacity(instants.len());
         for now in instants {
-            let conditions = fold(&events, ends, base, now);
+            let conditions = fold(events, ends, misalignment, now);
             if changes.last().is_none_or(|(_, last)| *last != conditions) {
                 changes.push((now, conditions));
             }
@@ -83,7 +84,7 @@ impl Timeline {
         Self { changes }
     }
 
-    /// The conditions at `now`, and when they change next.
+    /// The conditions at `now`, which is not before the timeline's beginning, and when they change next.
     pub(crate) fn at(&self, now: Time) -> (&Conditions, Option<Time>) {
         let next = self.changes.partition_point(|(at, _)| *at <= now);
         (&self.changes[next - 1].1, self.changes.get(next).map(|(at, _)| *at))
@@ -93,6 +94,20 @@ impl Timeline {
     pub(crate) fn instants(&self) -> impl Iterator<Item = Time> + '_ {
         self.changes.iter().map(|(at, _)| *at).filter(|at| *at > Time::ZERO)
     }
+}
+
+/// The events that concern `link` or the nodes at its ends, in the file's order of time.
+fn concerning(network: &Network, link: LinkId) -> impl Iterator<Item = &Event> {
+    let ends = [network.link(link).transmitter_at, network.link(link).receiver_at];
+    network.events.iter().filter(move |event| match event.kind {
+        EventKind::Link(which, _) => which == link,
+        EventKind::Node(node, _) => ends.contains(&node),
+    })
+}
+
+/// Copies of the events that concern `link`.
+pub(crate) fn events_of(network: &Network, link: LinkId) -> Vec<Event> {
+    concerning(network, link).cloned().collect()
 }
 
 /// What the events up to `now` have made of a link.

@@ -5,12 +5,14 @@
 //!
 //! - [`kernel`]: what happens next, in a total order.
 //! - [`run`]: run a network, or run it many times.
+//! - [`emulator`]: the devices of a link and the light between them, for the simulator and for daemons.
 //! - [`expect`]: what the formulas expect, without sampling.
 //! - [`summary`], [`trace`]: what a run tells.
 
 mod budget;
 mod channel;
 mod conditions;
+pub mod emulator;
 pub mod expect;
 mod interval;
 pub mod kernel;

@@ -1,22 +1,20 @@
 //! A link at detail `bits`: every click is made, and the two machines distil the real key over the wire.
 
-use super::hardware::{Choice, EmulatedHardware, Emulation};
 use super::watch::Watch;
-use super::{BlockRecord, End, LinkRecord, LinkSays, Tally, stream, window_pulses};
+use super::{BlockRecord, End, LinkRecord, LinkSays, Tally, stream};
 use crate::channel::ClassicalChannel;
 use crate::conditions::Timeline;
-use crate::expect::{bound_of, classes_of, security_of, variant_of};
+use crate::emulator::{LinkEmulator, provisioned, settings_of};
 use crate::kernel::Schedule;
 use crate::optics::Optics;
 use crate::run::RunError;
-use bellwether_bits::SecretBits;
-use bellwether_network::{Link, Network, TagPolicy as Tags};
+use bellwether_network::Network;
 use bellwether_protocol::hardware::Preparations;
 use bellwether_protocol::machine::{Input, Output, Protocol};
 use bellwether_protocol::qkd::alarm::AlarmKind;
 use bellwether_protocol::qkd::session::{
-    AuthenticationBudget, BlockReport, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver,
-    ReceiverCommand, TagPolicy, Transmitter, TransmitterCommand,
+    BlockReport, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver, ReceiverCommand,
+    Transmitter, TransmitterCommand,
 };
 use bellwether_units::{BlockId, Duration, EntityId, LinkId, Stream, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -59,7 +57,7 @@ pub(crate) struct BitsLink {
     schedule: Schedule<Happening>,
     hardware_source: EntityId,
     sources: [EntityId; 2],
-    hardware: EmulatedHardware,
+    hardware: LinkEmulator,
     timeline: Timeline,
     transmitter: Side<Transmitter>,
     receiver: Side<Receiver>,
@@ -81,29 +79,10 @@ impl BitsLink {
     pub(crate) fn new(network: &Network, id: LinkId, seed: u64) -> Result<Self, RunError> {
         let link = network.link(id);
         let timeline = Timeline::of_link(network, id);
-        let optics = Optics::new(link, stream(network, id, seed, "drift"))?;
-        let watch = Watch::new(link, &optics)?;
-        let honest = optics.honest()?;
+        let watch = Watch::new(link, &Optics::new(link, stream(network, id, seed, "drift"))?)?;
         let settings = settings_of(link, id, &watch);
-        let classes = classes_of(link);
-        let hardware = EmulatedHardware::new(Emulation {
-            optics,
-            timeline: timeline.clone(),
-            stream: stream(network, id, seed, "clicks"),
-            choice: Choice {
-                key_probability: link.protocol.key_basis_probability,
-                intensities: classes.iter().map(|class| class.probability).collect(),
-            },
-            invented: stream(network, id, seed, "invented preparations"),
-            pulse_rate: crate::optics::pulse_rate(link),
-            window_pulses: window_pulses(network, link, honest.click_probability()),
-            delay: link.fibre.delay(),
-            monitor: link.receiver.detector.bias_current_monitor,
-        })?;
-        let bits = (link.protocol.authentication_key.bits() as usize).max(512);
-        let mut provisioning = stream(network, id, seed, "provisioned secret");
-        let durable = Durable::provisioned(SecretBits::random(bits, &mut provisioning))
-            .map_err(|e| RunError::Link { link: link.name.clone(), reason: e.to_string() })?;
+        let hardware = LinkEmulator::with_timeline(network, id, seed, timeline.clone())?;
+        let durable = provisioned(network, id, seed)?;
         let mut schedule = Schedule::new();
         let mut source = || schedule.add_source().expect("three sources are fewer than 2^24");
         let (hardware_source, sources) = (source(), [source(), source()]);
@@ -449,32 +428,4 @@ const fn is_about_light(kind: AlarmKind) -> bool {
             | AlarmKind::BiasCurrent
             | AlarmKind::NoKey
     )
-}
-
-/// The stock of one-time pads that a link was provisioned with, to which it is filled up again: pairs of 128
-/// bits, beside the keys of the hashes.
-pub(super) fn authentication_of(link: &Link) -> AuthenticationBudget {
-    let target_pads = (link.protocol.authentication_key.bits() / 256).saturating_sub(1).max(1);
-    let budget = AuthenticationBudget::default();
-    AuthenticationBudget { target_pads, low_water_pads: budget.low_water_pads.min(target_pads / 8), ..budget }
-}
-
-/// What both ends of a link are set to.
-fn settings_of(link: &Link, id: LinkId, watch: &Watch) -> LinkSettings {
-    let mut settings = LinkSettings::new(id, classes_of(link), bound_of(link));
-    settings.security = security_of(link);
-    settings.block_bits = link.protocol.block_size.bits();
-    settings.cascade = variant_of(link);
-    settings.baseline = Some(watch.baseline().clone());
-    settings.thresholds = watch.thresholds();
-    settings.authentication = authentication_of(link);
-    // Emulated ends answer at once: a frame is late after a few times the channel's delay.
-    let late = link.message_delay.saturating_mul(8);
-    settings.timing.retransmit_after =
-        late.max(Duration::from_milliseconds(5)).min(settings.timing.retransmit_at_most);
-    settings.tags = match link.protocol.authentication {
-        Tags::EveryMessage => TagPolicy::EveryMessage,
-        Tags::EveryBlock => TagPolicy::EveryBlock,
-    };
-    settings
 }

@@ -4,10 +4,11 @@
 //! key's length follows from the same bound as at detail `bits`, and the stock of one-time pads is kept up by
 //! the same rule.
 
-use super::bits::{AMPLIFY, PERSIST, RECALL, authentication_of};
+use super::bits::{AMPLIFY, PERSIST, RECALL};
 use super::watch::Watch;
 use super::{BlockRecord, LinkSays};
 use crate::channel::ChannelFaults;
+use crate::emulator::authentication_of;
 use crate::expect::{bound_of, classes_of, security_of, variant_of};
 use bellwether_network::{Link, TagPolicy, Tampering};
 use bellwether_protocol::hardware::Basis;

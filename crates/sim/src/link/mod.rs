@@ -8,7 +8,6 @@ mod account;
 mod bits;
 mod blocks;
 mod distillation;
-mod hardware;
 mod watch;
 
 #[cfg(test)]
@@ -23,6 +22,7 @@ use bellwether_units::{BlockId, EntityId, LinkId, Purpose, Stream, Time};
 use bits::BitsLink;
 use blocks::BlocksLink;
 pub(crate) use distillation::set_aside_bits;
+pub(crate) use watch::Watch;
 
 /// An end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +122,7 @@ impl LinkProcess {
 }
 
 /// The random stream of a link for `purpose`.
-fn stream(network: &Network, link: LinkId, seed: u64, purpose: &str) -> Stream {
+pub(crate) fn stream(network: &Network, link: LinkId, seed: u64, purpose: &str) -> Stream {
     Stream::new(seed, EntityId(network.nodes.len() as u32 + link.0), Purpose::named(purpose))
 }
 

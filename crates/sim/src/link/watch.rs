@@ -15,14 +15,14 @@ const BIAS_MARGIN: f64 = 10.0;
 
 /// Compares a link with what was expected of it when it was built.
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     baseline: Baseline,
     thresholds: Thresholds,
     alarms: alarm::Watch,
 }
 
 impl Watch {
-    pub(super) fn new(link: &Link, optics: &Optics) -> Result<Self, RunError> {
+    pub(crate) fn new(link: &Link, optics: &Optics) -> Result<Self, RunError> {
         let thresholds =
             Thresholds { false_alarm: link.protocol.false_alarm_probability, ..Thresholds::default() };
         let baseline = Self::calibrate(link, optics)?;
@@ -46,16 +46,16 @@ impl Watch {
         Ok(baseline)
     }
 
-    pub(super) fn baseline(&self) -> &Baseline {
+    pub(crate) fn baseline(&self) -> &Baseline {
         &self.baseline
     }
 
-    pub(super) fn thresholds(&self) -> Thresholds {
+    pub(crate) fn thresholds(&self) -> Thresholds {
         self.thresholds
     }
 
     /// What is off about a block that was distilled or discarded.
-    pub(super) fn block(&mut self, seen: &BlockObservation<'_>) -> Vec<LinkSays> {
+    pub(crate) fn block(&mut self, seen: &BlockObservation<'_>) -> Vec<LinkSays> {
         let alarms = self.alarms.block(&self.baseline, &self.thresholds, seen);
         alarms.iter().map(|alarm| self.says(alarm)).collect()
     }
@@ -66,18 +66,18 @@ impl Watch {
     }
 
     /// Takes note of a stretch of pulses up to `at`, and judges the detection rate once there is enough.
-    pub(super) fn counts(&mut self, at: Time, pulses: u64, clicks: u64) -> Option<LinkSays> {
+    pub(crate) fn counts(&mut self, at: Time, pulses: u64, clicks: u64) -> Option<LinkSays> {
         let alarm = self.alarms.window(&self.baseline, &self.thresholds, at, pulses, clicks);
         alarm.map(|alarm| self.says(&alarm))
     }
 
     /// How many dark pulses raise an alarm.
-    pub(super) fn dark_pulses(&self) -> u64 {
+    pub(crate) fn dark_pulses(&self) -> u64 {
         alarm::Watch::dark_pulses(&self.baseline)
     }
 
     /// An alarm in the words of the trace.
-    pub(super) fn says(&self, alarm: &Alarm) -> LinkSays {
+    pub(crate) fn says(&self, alarm: &Alarm) -> LinkSays {
         let suspect = matches!(
             alarm.kind,
             AlarmKind::QberHigh(_)

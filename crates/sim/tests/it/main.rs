@@ -4,6 +4,7 @@
 
 mod details;
 mod eavesdroppers;
+mod emulator;
 mod faults;
 mod keys;
 mod link_file;
