@@ -9,6 +9,6 @@ pub mod security;
 pub mod session;
 pub mod sift;
 pub mod verify;
-mod wire;
+pub mod wire;
 
 pub use wire::Malformed;

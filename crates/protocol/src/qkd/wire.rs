@@ -31,71 +31,94 @@ pub enum Malformed {
 
 /// Appends fields to a byte string.
 #[derive(Default)]
-pub(crate) struct Writer {
+pub struct Writer {
     bytes: Vec<u8>,
 }
 
 impl Writer {
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
+    /// A writer with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes) }
     }
-    pub(crate) fn u8(&mut self, value: u8) {
+    /// One byte.
+    pub fn u8(&mut self, value: u8) {
         self.bytes.push(value);
     }
-    pub(crate) fn u64(&mut self, value: u64) {
+    /// Eight bytes, the least first.
+    pub fn u64(&mut self, value: u64) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
-    pub(crate) fn count(&mut self, mut value: u64) {
+    /// A number of variable length.
+    pub fn count(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.bytes.push(value as u8 | 0x80);
             value >>= 7;
         }
         self.bytes.push(value as u8);
     }
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    /// Bytes whose number the reader knows.
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
     /// A length and so many bytes.
-    pub(crate) fn block(&mut self, bytes: &[u8]) {
+    pub fn block(&mut self, bytes: &[u8]) {
         self.count(bytes.len() as u64);
         self.bytes(bytes);
     }
     /// Bits whose number the reader knows.
-    pub(crate) fn bits(&mut self, bits: &BitString) {
+    pub fn bits(&mut self, bits: &BitString) {
         let len = self.bytes.len() + bits.len().div_ceil(8);
         for word in bits.words() {
             self.bytes.extend_from_slice(&word.to_le_bytes());
         }
         self.bytes.truncate(len);
     }
-    pub(crate) fn finish(self) -> Vec<u8> {
+    /// The bytes.
+    pub fn finish(self) -> Vec<u8> {
         self.bytes
     }
 }
 
 /// Takes fields off the front of a byte string.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// A reader of all of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
-    pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
+    /// One byte.
+    ///
+    /// # Errors
+    /// If none is left.
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
         let (&first, rest) = self.rest.split_first().ok_or(Malformed::Truncated)?;
         self.rest = rest;
         Ok(first)
     }
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// If fewer are left.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (first, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed::Truncated)?;
         self.rest = rest;
         Ok(*first)
     }
-    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
+    /// Eight bytes, the least first.
+    ///
+    /// # Errors
+    /// If fewer are left.
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
         Ok(u64::from_le_bytes(self.array()?))
     }
-    pub(crate) fn count(&mut self) -> Result<u64, Malformed> {
+    /// A number of variable length.
+    ///
+    /// # Errors
+    /// If it is cut off, longer than it needs to be, or beyond 64 bits.
+    pub fn count(&mut self) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
             let byte = self.u8()?;
@@ -114,11 +137,18 @@ impl<'a> Reader<'a> {
         Err(Malformed::Value("a count of more than ten bytes"))
     }
     /// A count that must not be above `limit`.
-    pub(crate) fn count_up_to(&mut self, limit: u64, what: &'static str) -> Result<u64, Malformed> {
+    ///
+    /// # Errors
+    /// If it is, or is no count; `what` then names it.
+    pub fn count_up_to(&mut self, limit: u64, what: &'static str) -> Result<u64, Malformed> {
         let value = self.count()?;
         if value > limit { Err(Malformed::Value(what)) } else { Ok(value) }
     }
-    pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// If fewer are left.
+    pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         if len > self.rest.len() {
             return Err(Malformed::Truncated);
         }
@@ -126,21 +156,35 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(first)
     }
-    pub(crate) fn block(&mut self) -> Result<&'a [u8], Malformed> {
+    /// A length and so many bytes.
+    ///
+    /// # Errors
+    /// If fewer are left.
+    pub fn block(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.count()?;
         self.bytes(usize::try_from(len).map_err(|_| Malformed::Truncated)?)
     }
-    pub(crate) fn bits(&mut self, len: usize) -> Result<BitString, Malformed> {
+    /// So many bits.
+    ///
+    /// # Errors
+    /// If fewer are left, or unused bits of the last byte are set.
+    pub fn bits(&mut self, len: usize) -> Result<BitString, Malformed> {
         let bytes = self.bytes(len.div_ceil(8))?;
         BitString::decode(bytes, len).ok_or(Malformed::Value("the padding of a bit string"))
     }
-    pub(crate) fn rest(&mut self) -> &'a [u8] {
+    /// All that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
     }
-    pub(crate) fn remaining(&self) -> usize {
+    /// How many bytes are left.
+    pub fn remaining(&self) -> usize {
         self.rest.len()
     }
-    pub(crate) fn finish(self) -> Result<(), Malformed> {
+    /// Says that this was all.
+    ///
+    /// # Errors
+    /// If bytes are left over.
+    pub fn finish(self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Trailing) }
     }
 }

@@ -84,6 +84,12 @@ impl Receiver {
         self.end.blocks.len()
     }
 
+    /// Whether the next window would be made use of: a session is open, and not too much is in flight. A driver
+    /// that can leave windows in the hardware's buffer may wait for this.
+    pub fn takes_windows(&self) -> bool {
+        self.not_taking().is_none()
+    }
+
     fn answered(
         &mut self,
         now: Time,

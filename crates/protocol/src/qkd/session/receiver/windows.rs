@@ -16,27 +16,16 @@ impl Receiver {
     pub(super) fn detected(&mut self, now: Time, detections: &Detections, sink: &mut Sink<'_>) {
         let clicks = detections.pulses.len() as u64;
         self.end.watch_window(now, detections.pulse_count, clicks, sink);
-        let limits = &self.end.settings.limits;
-        let reason = if !self.end.channel.is_up() {
-            Some(SkipReason::NotConnected)
-        } else if self.windows.len() >= limits.windows_in_flight
-            || self.end.blocks.len() >= limits.blocks_in_flight
-            || self.end.channel.backlog() > limits.backlog_bytes
-        {
-            Some(SkipReason::Busy)
-        } else if detections.first_pulse < self.next_pulse
+        let unsound = detections.first_pulse < self.next_pulse
             || detections.bases.len() as u64 != clicks
-            || detections.outcomes.len() as u64 != clicks
-        {
-            Some(SkipReason::Unsound)
-        } else {
-            None
-        };
+            || detections.outcomes.len() as u64 != clicks;
+        let reason = self.not_taking().or(unsound.then_some(SkipReason::Unsound));
         if let Some(reason) = reason {
             sink.event(LinkEvent::Skipped { clicks, reason });
             return;
         }
-        let announced = Announcement::pieces(detections, limits.window_clicks).and_then(|pieces| {
+        let most = self.end.settings.limits.window_clicks;
+        let announced = Announcement::pieces(detections, most).and_then(|pieces| {
             pieces.into_iter().map(|(range, piece)| Some((range, piece.encode()?, piece))).collect()
         });
         let Some(pieces): Option<Vec<_>> = announced else {
@@ -62,6 +51,21 @@ impl Receiver {
                 outcomes: SecretBits::new(detections.outcomes.slice(range)),
                 announced: now,
             });
+        }
+    }
+
+    /// Why no window would be made use of, if none would.
+    pub(super) fn not_taking(&self) -> Option<SkipReason> {
+        let limits = &self.end.settings.limits;
+        if !self.end.channel.is_up() {
+            Some(SkipReason::NotConnected)
+        } else if self.windows.len() >= limits.windows_in_flight
+            || self.end.blocks.len() >= limits.blocks_in_flight
+            || self.end.channel.backlog() > limits.backlog_bytes
+        {
+            Some(SkipReason::Busy)
+        } else {
+            None
         }
     }
 
