@@ -4,7 +4,9 @@
 //! clock. It holds no protocol logic of its own: what a node decides, it decides in the machines that the
 //! simulator drives as well.
 
+pub mod hardware;
 pub mod identity;
 pub mod interface;
+pub mod node;
 pub mod store;
 pub mod transport;

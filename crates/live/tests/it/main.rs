@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod identity;
+mod light;
+mod link;
+mod recording;
 mod store;
 mod transport;
+mod two_ends;

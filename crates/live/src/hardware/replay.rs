@@ -1,0 +1,371 @@
+//! A detection file in the place of devices.
+//!
+//! What a file once gave it never gives again: how far it was played is kept in a file beside it (its name with
+//! `.progress` at the end) and made durable *before* pulses are handed out. A node that starts again goes on
+//! after them; a few windows around a restart are lost, as they would be with a device.
+
+use super::recording::{Header, Record, RecordingError, RecordingReader};
+use super::server::span;
+use super::{Devices, Hidden, LinkHardware, Recall, Side, Signal, Window, connection};
+use bellwether_bits::BitString;
+use bellwether_protocol::hardware::{Preparations, PulseNumber};
+use bellwether_units::{Duration, Time};
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use tokio::time::{Instant, sleep_until};
+
+/// How fast a file is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As it was recorded, but for a stretch at the beginning that is given as fast as it is taken. Windows
+    /// that nobody takes for a second are lost.
+    WallClock {
+        /// The stretch.
+        head_start: Duration,
+    },
+    /// As fast as it is taken; nothing is lost.
+    AsTaken,
+}
+
+/// Why a file cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The file cannot be read as a detection file.
+    #[error("`{path}`: {error}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: RecordingError,
+    },
+    /// It is the other end's file.
+    #[error("`{path}` is the recording of a {found:?}, not of a {wanted:?}")]
+    OtherSide {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is.
+        found: Side,
+        /// Whose was wanted.
+        wanted: Side,
+    },
+    /// How far it was played cannot be kept, or somebody else plays it.
+    #[error("`{path}`: {error}")]
+    Progress {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// How many windows ahead progress is made durable, so that not every window waits for the disk.
+const AHEAD: u64 = 16;
+/// How late a window may be taken.
+const BUFFER: std::time::Duration = std::time::Duration::from_secs(1);
+
+type FileReader = RecordingReader<BufReader<File>>;
+
+/// The devices at `side` of a link, played from the file at `path`, on the current tokio runtime.
+///
+/// When the file ends, a receiver is told that it sees no light, and its signals end. A transmitter answers
+/// recalls with nothing from then on.
+///
+/// # Errors
+/// If the file is not a readable recording of that side, its progress cannot be kept beside it, or another
+/// process plays it.
+pub fn replay(path: &Path, side: Side, pace: Pace) -> Result<LinkHardware, ReplayError> {
+    let failed = |error| ReplayError::File { path: path.to_owned(), error };
+    let file = File::open(path).map_err(|e| failed(e.into()))?;
+    let reader = RecordingReader::new(BufReader::with_capacity(1 << 20, file)).map_err(failed)?;
+    let header = reader.header().clone();
+    if header.side != side {
+        return Err(ReplayError::OtherSide { path: path.to_owned(), found: header.side, wanted: side });
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".progress");
+    let beside = PathBuf::from(beside);
+    let progress = Progress::open(&beside, header.run);
+    let progress = progress.map_err(|error| ReplayError::Progress { path: beside, error })?;
+    let (hardware, devices) = connection();
+    let player = Player { header, reader, progress, devices };
+    match side {
+        Side::Receiver => tokio::spawn(player.play_clicks(pace)),
+        Side::Transmitter => tokio::spawn(player.play_preparations()),
+    };
+    Ok(hardware)
+}
+
+/// How far a recording was handed out.
+struct Progress {
+    file: File,
+    run: u64,
+    /// The first pulse that may be handed out.
+    until: PulseNumber,
+}
+
+impl Progress {
+    const LENGTH: usize = 24;
+
+    fn open(path: &Path, run: u64) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::WouldBlock, "another process plays it"),
+            TryLockError::Error(error) => error,
+        })?;
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(Self::LENGTH as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(Self { file, run, until: 0 });
+        }
+        let kept: Option<[u64; 2]> = <[u8; Self::LENGTH]>::try_from(&bytes[..]).ok().and_then(|bytes| {
+            let word =
+                |at: usize| bytes[at..at + 8].iter().rev().fold(0, |word, b| word << 8 | u64::from(*b));
+            (bytes[16..] == Sha256::digest(&bytes[..16])[..8]).then(|| [word(0), word(8)])
+        });
+        let [kept_run, until] = kept.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "it does not say how far the recording was played")
+        })?;
+        // Another recording took the file's name: nothing of it was handed out.
+        Ok(Self { file, run, until: if kept_run == run { until } else { 0 } })
+    }
+
+    /// Makes durable that nothing before `until` will be handed out again.
+    fn keep(&mut self, until: PulseNumber) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(Self::LENGTH);
+        bytes.extend_from_slice(&self.run.to_le_bytes());
+        bytes.extend_from_slice(&until.to_le_bytes());
+        let sum = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&sum[..8]);
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&bytes)?;
+        self.file.sync_data()
+    }
+}
+
+struct Player {
+    header: Header,
+    reader: FileReader,
+    progress: Progress,
+    devices: Devices,
+}
+
+/// Work on a file, off the reactor.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+impl Player {
+    /// A receiver's part.
+    async fn play_clicks(self, pace: Pace) {
+        let Self { header, mut reader, mut progress, devices } = self;
+        let begin = progress.until;
+        let mut kept = begin;
+        let mut clock: Option<(Instant, Time)> = None;
+        let mut lost = 0;
+        if devices.signals.send(Signal::Started { run: header.run }).await.is_err() {
+            return;
+        }
+        loop {
+            let read = blocking(move || {
+                let record = reader.next_record();
+                (reader, record)
+            });
+            let Some((again, record)) = read.await else { break };
+            reader = again;
+            let detections = match record {
+                Ok(Some(Record::Window(detections))) => detections,
+                Ok(Some(Record::Light { seen, .. })) => {
+                    if devices.signals.send(Signal::Light(seen)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(Some(Record::Sent { .. })) => continue,
+                Ok(Some(Record::End) | None) => break,
+                Err(error) => {
+                    tracing::error!(link = header.link, %error, "the recording cannot be played on");
+                    break;
+                }
+            };
+            if detections.first_pulse < begin {
+                continue;
+            }
+            if let Pace::WallClock { head_start } = pace {
+                let ended = detections.ended;
+                let length = Duration::from_seconds(detections.pulse_count as f64 / header.pulse_rate);
+                let (started, from) = *clock.get_or_insert_with(|| {
+                    let length = length.unwrap_or_default().picoseconds();
+                    let paced = ended.picoseconds().saturating_sub(length);
+                    let paced = Time::from_picoseconds(paced).saturating_add(head_start);
+                    (Instant::now(), paced)
+                });
+                if ended > from {
+                    let due = started + span(ended.since(from));
+                    if due + BUFFER < Instant::now() {
+                        lost += 1;
+                        continue;
+                    }
+                    tokio::select! {
+                        () = sleep_until(due) => {}
+                        () = devices.signals.closed() => return,
+                    }
+                }
+            }
+            let end = detections.first_pulse.saturating_add(detections.pulse_count);
+            if end > kept {
+                kept = end.saturating_add(detections.pulse_count.saturating_mul(AHEAD));
+                let work = blocking(move || {
+                    let done = progress.keep(kept);
+                    (progress, done)
+                });
+                let Some((again, done)) = work.await else { break };
+                progress = again;
+                if let Err(error) = done {
+                    tracing::error!(link = header.link, %error, "how far it was played cannot be kept");
+                    break;
+                }
+            }
+            if devices.windows.send(Window { run: header.run, lost, detections }).await.is_err() {
+                return;
+            }
+        }
+        // A node that has gone need not know that the recording has ended.
+        let _ = devices.signals.send(Signal::Light(false)).await;
+    }
+
+    /// A transmitter's part.
+    async fn play_preparations(mut self) {
+        let started = self.devices.signals.send(Signal::Started { run: self.header.run }).await;
+        if started.is_err() || self.devices.signals.send(Signal::Light(true)).await.is_err() {
+            return;
+        }
+        let unasked = self.progress.until;
+        let mut memory = Some(FileMemory {
+            reader: Some(self.reader),
+            progress: self.progress,
+            kept: unasked,
+            unasked,
+            stretches: VecDeque::new(),
+            light: None,
+        });
+        while let Some(Recall { request, pulses }) = self.devices.recalls.recv().await {
+            let mut preparations = Preparations::default();
+            if let Some(mut taken) = memory.take() {
+                let work = blocking(move || {
+                    let answer = taken.recall(&pulses);
+                    (taken, answer)
+                });
+                if let Some((again, answer)) = work.await {
+                    let light = again.light;
+                    memory = Some(again);
+                    match answer {
+                        Ok(answer) => preparations = answer,
+                        Err(error) => {
+                            let link = &self.header.link;
+                            tracing::error!(link, %error, "the recording cannot be played on");
+                            memory = None;
+                        }
+                    }
+                    if let Some(seen) = light
+                        && self.devices.signals.send(Signal::Light(seen)).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+            let preparations = Hidden(preparations);
+            if self.devices.signals.send(Signal::Prepared { request, preparations }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What a transmitter's file remembers.
+struct FileMemory {
+    /// Nothing once the file has ended.
+    reader: Option<FileReader>,
+    progress: Progress,
+    /// What is durably never handed out again, which runs ahead of `unasked`.
+    kept: PulseNumber,
+    /// The first pulse that was never asked for, nor any after it.
+    unasked: PulseNumber,
+    stretches: VecDeque<Stretch>,
+    /// What the file last said of the light.
+    light: Option<bool>,
+}
+
+struct Stretch {
+    end: PulseNumber,
+    length: u64,
+    pulses: Vec<PulseNumber>,
+    preparations: Preparations,
+}
+
+impl FileMemory {
+    /// What was prepared in `pulses`; nothing unless the file tells of all of them and none was asked for
+    /// before.
+    fn recall(&mut self, pulses: &[PulseNumber]) -> Result<Preparations, RecordingError> {
+        let rising = pulses.windows(2).all(|pair| pair[0] < pair[1]);
+        let (Some(&first), Some(&last)) = (pulses.first(), pulses.last()) else {
+            return Ok(Preparations::default());
+        };
+        if !rising || first < self.unasked {
+            return Ok(Preparations::default());
+        }
+        self.unasked = last.saturating_add(1);
+        self.stretches.retain(|stretch| stretch.end > first);
+        self.read_until(first, last)?;
+        let found = self.find(pulses);
+        self.stretches.retain(|stretch| stretch.end > self.unasked);
+        if self.unasked > self.kept {
+            let length = self.stretches.back().map_or(0, |stretch| stretch.length);
+            self.kept = self.unasked.saturating_add(length.saturating_mul(AHEAD));
+            self.progress.keep(self.kept)?;
+        }
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Reads on until the file has told of `last`; what ends before `first` is not kept.
+    fn read_until(&mut self, first: PulseNumber, last: PulseNumber) -> Result<(), RecordingError> {
+        while self.stretches.back().is_none_or(|stretch| stretch.end <= last) {
+            let Some(reader) = &mut self.reader else { return Ok(()) };
+            match reader.next_record()? {
+                Some(Record::Sent { first_pulse, pulse_count, pulses, preparations }) => {
+                    let end = first_pulse.saturating_add(pulse_count);
+                    if end > first {
+                        let stretch = Stretch { end, length: pulse_count, pulses, preparations };
+                        self.stretches.push_back(stretch);
+                    }
+                }
+                Some(Record::Light { seen, .. }) => self.light = Some(seen),
+                Some(Record::Window(_)) => {}
+                Some(Record::End) | None => self.reader = None,
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, pulses: &[PulseNumber]) -> Option<Preparations> {
+        let mut found = Preparations {
+            bases: BitString::with_capacity(pulses.len()),
+            bits: BitString::with_capacity(pulses.len()),
+            intensities: Vec::with_capacity(pulses.len()),
+        };
+        let mut stretches = self.stretches.iter().peekable();
+        for &pulse in pulses {
+            while stretches.peek().is_some_and(|stretch| stretch.end <= pulse) {
+                stretches.next();
+            }
+            let stretch = stretches.peek()?;
+            let at = stretch.pulses.binary_search(&pulse).ok()?;
+            found.bases.push(stretch.preparations.bases.get(at));
+            found.bits.push(stretch.preparations.bits.get(at));
+            found.intensities.push(stretch.preparations.intensities[at]);
+        }
+        Some(found)
+    }
+}
