@@ -436,7 +436,7 @@ mod tests {
             bases: BitString::random(clicks, &mut rng),
             outcomes: BitString::random(clicks, &mut rng),
             double_clicks: clicks as u64 / 10,
-            bias_current: (seed % 2 == 0).then(|| Current::from_amperes(1e-6)),
+            bias_current: seed.is_multiple_of(2).then(|| Current::from_amperes(1e-6)),
         }
     }
 
