@@ -3,17 +3,24 @@
 //! The types of this interface, the directory of who may share keys, the frames between key managers and the
 //! combination of quantum key with a post-quantum secret (ML-KEM-768).
 
+mod allocate;
+mod announce;
 mod api;
-#[allow(dead_code, reason = "the machine on top comes next")]
 mod codec;
-#[allow(dead_code, reason = "the machine on top comes next")]
+mod collect;
 mod combine;
-#[allow(dead_code, reason = "the machine on top comes next")]
 mod directory;
+mod exchange;
+mod hello;
+mod kem;
+mod manager;
 mod name;
-#[allow(dead_code, reason = "the machine on top comes next")]
+mod peer;
+mod rate;
+mod record;
+mod restock;
 mod settings;
-#[allow(dead_code, reason = "the machine on top comes next")]
+mod stock;
 mod wire;
 
 pub use api::{
@@ -22,6 +29,8 @@ pub use api::{
 };
 pub use codec::DecodeError;
 pub use directory::{Directory, DirectoryError, PairPolicy, Requirement};
+pub use manager::{KeyManager, Memory};
 pub use name::{MAX_SAE_NAME, NameError, SaeName};
+pub use record::{Change, Record};
 pub use settings::Settings;
 pub use wire::check_frame;

@@ -90,6 +90,16 @@ pub(super) enum Word {
 }
 
 impl Word {
+    /// About how many bytes it takes in a frame.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Released(_, blocks) => 16 + 16 * blocks.len(),
+            Self::Keys(a) => {
+                let keys = a.keys.iter().map(|key| 24 + 24 * key.pieces.len() + key.padded.len());
+                256 + 64 * a.slaves.len() + 4 * a.nodes.len() + keys.sum::<usize>()
+            }
+        }
+    }
     pub(super) fn number(&self) -> u64 {
         match self {
             Self::Keys(announcement) => announcement.number,
