@@ -96,7 +96,7 @@ impl KeyManager {
                 plan.nodes.push((node, policy.requirement));
             }
         }
-        if ask.bits % 8 != 0 || !(s.min_key_bits..=s.max_key_bits).contains(&ask.bits) {
+        if !ask.bits.is_multiple_of(8) || !(s.min_key_bits..=s.max_key_bits).contains(&ask.bits) {
             let (min, max) = (s.min_key_bits, s.max_key_bits);
             return Err(DeliveryError::Size { asked: ask.bits, min, max });
         }

@@ -2,7 +2,7 @@
 
 use super::api::{Alarm, Audit, BurnedCause, Event};
 use super::combine::{PROOF_BYTES, proof, transcript};
-use super::kem::{Opener, seal};
+use super::kem::{Opener, Sealed, seal};
 use super::manager::{KeyManager, Then, Timer, Turn};
 use super::peer::{Fresh, Offer, Offered};
 use super::record::Entry;
@@ -27,7 +27,7 @@ impl KeyManager {
         }
         let Some(peer) = self.peers.get_mut(&node) else { return };
         let bits = key.key.len();
-        if bits % 8 != 0 || bits / 8 <= PROOF_BYTES || bits > 1 << 20 {
+        if !bits.is_multiple_of(8) || bits / 8 <= PROOF_BYTES || bits > 1 << 20 {
             return;
         }
         let fresh = Fresh {
@@ -178,7 +178,8 @@ impl KeyManager {
             peer.arrived.remove(&id).filter(|f| 8 * f.quantum.len() as u64 == u64::from(offered.quantum_bits))
         };
         let sealed = seal(&offered.public, turn.rng);
-        let (Some(fresh), Some((ciphertext, secret)), true) = (fresh, sealed, peer.held.blocks.len() < limit)
+        let (Some(fresh), Some(Sealed { ciphertext, secret }), true) =
+            (fresh, sealed, peer.held.blocks.len() < limit)
         else {
             self.send(turn, node, Body::Refuse { block: id });
             return;

@@ -50,11 +50,14 @@ impl Opener {
     }
 }
 
+/// A secret and what carries it.
+pub(super) struct Sealed {
+    pub(super) ciphertext: Box<[u8; CIPHERTEXT]>,
+    pub(super) secret: Zeroizing<[u8; 32]>,
+}
+
 /// A fresh secret and its ciphertext under an encapsulation key; `None` if that is none.
-pub(super) fn seal(
-    public: &[u8; ENCAPSULATION_KEY],
-    rng: &mut dyn Rng,
-) -> Option<(Box<[u8; CIPHERTEXT]>, Zeroizing<[u8; 32]>)> {
+pub(super) fn seal(public: &[u8; ENCAPSULATION_KEY], rng: &mut dyn Rng) -> Option<Sealed> {
     let public = EncapsulationKey768::new(&(*public).into()).ok()?;
     let (sealed, mut shared) = public.encapsulate_with_rng(&mut Strong(rng));
     let mut ciphertext = Box::new([0; CIPHERTEXT]);
@@ -62,7 +65,7 @@ pub(super) fn seal(
     let mut secret = Zeroizing::new([0; 32]);
     secret.copy_from_slice(&shared);
     shared.zeroize();
-    Some((ciphertext, secret))
+    Some(Sealed { ciphertext, secret })
 }
 
 #[cfg(test)]
@@ -74,12 +77,12 @@ mod tests {
     fn both_ends_get_one_secret_and_a_changed_ciphertext_gives_another() {
         let mut rng = Stream::new(1, EntityId(0), Purpose::named("kem"));
         let (opener, public) = Opener::generate(&mut rng);
-        let (mut ciphertext, secret) = seal(&public, &mut rng).unwrap();
+        let Sealed { mut ciphertext, secret } = seal(&public, &mut rng).unwrap();
         assert_eq!(opener.open(&ciphertext), secret);
         ciphertext[100] ^= 1;
         assert_ne!(opener.open(&ciphertext), secret);
-        let (_, again) = seal(&public, &mut rng).unwrap();
-        assert_ne!(again, secret);
+        let again = seal(&public, &mut rng).unwrap();
+        assert_ne!(again.secret, secret);
         assert!(seal(&[0xff; ENCAPSULATION_KEY], &mut rng).is_none(), "coefficients beyond the modulus");
     }
 }

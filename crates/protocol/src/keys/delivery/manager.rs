@@ -61,7 +61,7 @@ pub struct KeyManager {
     pub(super) serial: u64,
     pub(super) timers: Timers<Timer>,
     journal: Journal,
-    restored: Option<(Memory, Vec<(u64, Vec<KeyId>)>)>,
+    restored: Option<Restored>,
 }
 
 /// What a key manager waits for.
@@ -102,6 +102,13 @@ pub(super) enum Then {
     Stocked(NodeId, Box<Block>),
     Holding(NodeId, KeyId),
     Hello(NodeId),
+}
+
+/// What a restored machine looks at before anything else.
+struct Restored {
+    memory: Memory,
+    /// Keys whose answer may not have left, by the number of the answer.
+    doubts: Vec<(u64, Vec<KeyId>)>,
 }
 
 #[derive(Default)]
@@ -224,7 +231,7 @@ impl KeyManager {
             }
         }
         this.set_expiry();
-        this.restored = Some((memory, doubts));
+        this.restored = Some(Restored { memory, doubts });
         Ok(this)
     }
 
@@ -296,7 +303,7 @@ impl KeyManager {
     }
 
     fn start(&mut self, turn: &mut Turn<'_>) {
-        if let Some((memory, doubts)) = self.restored.take() {
+        if let Some(Restored { memory, doubts }) = self.restored.take() {
             for peer in self.peers.values_mut() {
                 if peer.challenge == 0 {
                     peer.challenge = turn.rng.next_u64() | 1;
