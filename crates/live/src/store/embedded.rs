@@ -20,8 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
@@ -32,6 +34,8 @@ const TRANSACTION_LIMIT: usize = 16 << 20;
 const BACKLOG_LIMIT: usize = 256 << 20;
 /// Pages kept in memory; they hold sealed values only.
 const CACHE: usize = 64 << 20;
+/// How long a transaction waits at most for those whom the last one answered.
+const LONGEST_PATIENCE: Duration = Duration::from_millis(1);
 /// What a change costs in a transaction besides its bytes.
 const CHANGE_COST: usize = 64;
 
@@ -136,7 +140,15 @@ impl EmbeddedStore {
         };
         let shared = Arc::new(Shared { path: path.to_owned(), seal, waiting: AtomicUsize::new(0) });
         let (queue, work) = mpsc::channel();
-        let writer = Writer { database, shared: Arc::clone(&shared), commits, witness, failure: None };
+        let writer = Writer {
+            database,
+            shared: Arc::clone(&shared),
+            commits,
+            witness,
+            failure: None,
+            last_answered: 0,
+            last_took: Duration::ZERO,
+        };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run(&work))
@@ -294,33 +306,46 @@ struct Writer {
     witness: Option<Witness>,
     /// After a failure nothing is known of the file's state until it is opened again.
     failure: Option<StoreError>,
+    /// How many commits the last transaction took, and how long it lasted.
+    last_answered: usize,
+    last_took: Duration,
 }
 
 impl Writer {
     fn run(mut self, work: &mpsc::Receiver<Work>) {
-        let mut next = work.recv().ok();
-        while let Some(first) = next.take() {
+        while let Ok(first) = work.recv() {
+            let start = Instant::now();
+            // Those who were just answered come back at once, most of them: without a moment's patience the first
+            // of them would be written alone, and all others wait for two synchronisations.
+            let patience = (self.last_took / 8).min(LONGEST_PATIENCE);
+            let expected = self.last_answered;
             let mut batch = Batch::default();
             let mut load = None;
-            let mut at = Some(first);
-            while let Some(item) = at.take() {
-                match item {
+            let mut item = Some(first);
+            while let Some(work_item) = item.take() {
+                match work_item {
                     Work::Commit { changes, bytes, answer } => batch.add(changes, bytes, answer),
                     Work::Load { space, answer } => {
                         load = Some((space, answer));
                         break;
                     }
                 }
-                if batch.bytes < TRANSACTION_LIMIT {
-                    at = work.try_recv().ok();
+                if batch.bytes >= TRANSACTION_LIMIT {
+                    break;
+                }
+                item = work.try_recv().ok();
+                if item.is_none() && batch.answers.len() < expected {
+                    item = work.recv_timeout(patience.saturating_sub(start.elapsed())).ok();
                 }
             }
+            let start = Instant::now();
+            self.last_answered = batch.answers.len();
             self.write(batch);
+            self.last_took = start.elapsed();
             if let Some((space, answer)) = load {
                 // Whoever asked may be gone; then nobody needs the records.
                 let _ = answer.send(self.read(space));
             }
-            next = work.recv().ok();
         }
     }
 

@@ -290,6 +290,29 @@ impl StorageBackend for Disk {
     }
 }
 
+#[tokio::test]
+async fn a_commit_costs_one_synchronisation_and_many_that_wait_share_one() {
+    let disk = Disk::default();
+    let store = EmbeddedStore::on_storage(disk.clone(), &MasterKey::random().unwrap()).unwrap();
+    let synchronisations = || disk.0.lock().unwrap().synchronisations;
+    for number in 0..100u32 {
+        store.commit(vec![put(Space::Meta, &number.to_be_bytes(), &[1; 100])]).await.unwrap();
+    }
+    let before = synchronisations();
+    for number in 0..100u32 {
+        store.commit(vec![put(Space::Meta, &number.to_be_bytes(), &[2; 100])]).await.unwrap();
+    }
+    let alone = synchronisations() - before;
+    assert!((100..=110).contains(&alone), "{alone}");
+    let commits: Vec<_> =
+        (0..100u32).map(|n| store.commit(vec![put(Space::Meta, &n.to_be_bytes(), &[3; 100])])).collect();
+    for commit in commits {
+        commit.await.unwrap();
+    }
+    let together = synchronisations() - before - alone;
+    assert!(together < 50, "{together}");
+}
+
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Some changes, and the model with them applied.
