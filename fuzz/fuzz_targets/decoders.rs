@@ -1,4 +1,5 @@
-//! Everything that decodes a message by itself: bit strings, tags, sifting's messages, key nodes' frames.
+//! Everything that decodes a message by itself: bit strings, tags, sifting's messages, key nodes' and key
+//! managers' frames.
 //!
 //! Bytes are decoded or refused, within a bounded size; what is decoded is encoded again and decodes to the
 //! same.
@@ -6,7 +7,7 @@
 
 use arbitrary::Arbitrary;
 use bellwether_bits::BitString;
-use bellwether_protocol::keys::check_frame;
+use bellwether_protocol::keys::{check_frame, delivery};
 use bellwether_protocol::qkd::authenticate::Tag;
 use bellwether_protocol::qkd::sift::{Announcement, Reply};
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +22,7 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     let (bytes, count) = (input.bytes, usize::from(input.count));
-    match input.what % 5 {
+    match input.what % 6 {
         0 => {
             for len in
                 [count, 8 * bytes.len(), (8 * bytes.len()).saturating_sub(count % 9), usize::MAX - count]
@@ -54,6 +55,13 @@ fuzz_target!(|input: Input<'_>| {
                 assert_eq!(reply.matches.len(), bases.len());
                 assert_eq!(reply.encode(), bytes);
             }
+        }
+        4 => {
+            // A frame that is accepted encodes to the same bytes: the check asserts it.
+            let _ = delivery::check_frame(bytes);
+            let mut framed = vec![1, input.count as u8 % 8];
+            framed.extend(bytes);
+            let _ = delivery::check_frame(&framed);
         }
         _ => {
             let _ = check_frame(bytes);

@@ -19,6 +19,7 @@ fn troubled(seed: u64) -> World {
         ..Settings::default()
     };
     let mut world = World::new(nodes, everybody(nodes, s.chance(0.5)), settings, seed);
+    world.again = 0.3;
     world.weather = Weather {
         loss: 0.3 * s.uniform() * s.uniform(),
         duplication: 0.3 * s.uniform(),

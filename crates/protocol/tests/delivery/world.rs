@@ -101,6 +101,8 @@ pub(crate) struct World {
     pub(crate) stuck_disk: bool,
     /// A slave collects as soon as it hears of its keys.
     pub(crate) collects: bool,
+    /// How often a slave asks for the same keys again later.
+    pub(crate) again: f64,
     /// The two ends get different bits.
     pub(crate) spoiled: bool,
 
@@ -184,6 +186,7 @@ impl World {
             quantumless: None,
             stuck_disk: false,
             collects: true,
+            again: 0.0,
             spoiled: false,
             questions: BTreeMap::new(),
             issued: BTreeMap::new(),
@@ -469,6 +472,12 @@ impl World {
             if self.collects {
                 let (slave, master) = (slave.clone(), master.clone());
                 let at = self.now + ms(self.fate.below(40));
+                if self.fate.chance(self.again) {
+                    // Once more, later: it must not get them again, whatever happened in between.
+                    let later = at + ms(self.fate.below(4000));
+                    let (slave, master, ids) = (slave.clone(), master.clone(), ids.clone());
+                    self.at(later, Happening::Collect { slave, master, ids });
+                }
                 self.at(at, Happening::Collect { slave, master, ids: ids.clone() });
             }
         }

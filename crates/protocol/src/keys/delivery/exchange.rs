@@ -71,6 +71,7 @@ impl KeyManager {
             peer.arrivals.retain(|id| *id != key);
             if peer.offers.contains_key(&key) {
                 self.give_up(turn, node, key);
+                self.restock(turn, node);
             }
         }
     }
@@ -264,6 +265,7 @@ impl KeyManager {
         if !peer.accepting.remove(&id) {
             self.note(turn.now, Entry::Owned(node, id).delete());
             turn.event(Event::Burned { peer: node, bits, cause: BurnedCause::PeerMissing });
+            self.restock(turn, node);
             return;
         }
         peer.owned.insert(block);

@@ -6,7 +6,7 @@
 //! told that more of its announcements were heard than it remembers making, or that announcements it does not
 //! remember were acknowledged, was rolled back.
 
-use super::api::{BurnedCause, Event};
+use super::api::{BurnedCause, Event, LostCause};
 use super::manager::{KeyManager, Then, Timer, Turn};
 use super::record::Entry;
 use super::wire::{Body, Hello, Life, Word};
@@ -51,6 +51,8 @@ impl KeyManager {
             met: peer.met,
             base: peer.base(),
             heard: peer.heard,
+            said: peer.said,
+            forgot: peer.doubtful,
             held: durable.map(|(id, _)| *id).collect(),
         };
         self.send(turn, node, Body::Hello(hello));
@@ -71,6 +73,11 @@ impl KeyManager {
             peer.seen_challenge = hello.challenge;
             if !hello.met {
                 self.say_hello(turn, node);
+            } else if to == life && peer.doubtful {
+                // It has believed a hello of this life, and with it that the store is old.
+                peer.doubtful = false;
+                let numbers = self.numbers(node);
+                self.note(turn.now, numbers);
             }
             return;
         }
@@ -92,12 +99,13 @@ impl KeyManager {
         }
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.met = true;
-        peer.doubtful = false;
         peer.life = from;
+        // A challenge serves once: a late hello of an earlier life must not pass for a fresh one.
+        peer.challenge = turn.rng.next_u64() | 1;
         peer.sent = peer.base() - 1;
         peer.resends = 0;
         self.timers.cancel(Timer::Hello(node));
-        if !hello.met {
+        if !hello.met || hello.forgot {
             self.say_hello(turn, node);
         }
         self.release_unknown(turn, node, hello);
@@ -110,25 +118,35 @@ impl KeyManager {
     /// Compares numbers. False, if this node was rolled back, and all begins anew.
     fn believe(&mut self, turn: &mut Turn<'_>, node: NodeId, hello: &Hello) -> bool {
         let Some(peer) = self.peers.get_mut(&node) else { return false };
-        let (forgot_saying, forgot_hearing) =
-            (hello.heard > peer.said, hello.base > peer.applied.saturating_add(1));
-        if !forgot_saying && !forgot_hearing {
-            return true;
-        }
-        if !peer.doubtful {
+        let forgot_saying = hello.heard > peer.said;
+        let forgot_hearing = hello.base > peer.applied.saturating_add(1);
+        if (forgot_saying || forgot_hearing) && !peer.doubtful {
             self.forget(turn, Some(node));
             return false;
         }
-        if forgot_saying {
-            peer.said = hello.heard.min(u64::MAX - (1 << 32));
-            peer.durable = peer.said;
+        if !forgot_saying && !peer.doubtful && !hello.forgot {
+            return true;
         }
-        if forgot_hearing {
-            peer.applied = hello.base - 1;
+        let (mut lost, mut changes) = (Vec::new(), Vec::new());
+        peer.said = peer.said.max(hello.heard.min(u64::MAX >> 1));
+        peer.durable = peer.said;
+        if peer.doubtful {
+            // What it has announced it takes back when it hears that it was forgotten here: these keys may have
+            // been collected before. It says nothing new until then.
+            peer.applied = peer.applied.max(hello.said.min(u64::MAX >> 1));
             peer.heard = peer.applied;
         }
-        let numbers = self.numbers(node);
-        self.persist(turn, vec![numbers], Vec::new());
+        if hello.forgot {
+            for (number, word) in core::mem::take(&mut peer.words) {
+                changes.push(Entry::Word(node, number).delete());
+                if let Word::Keys(said) = word {
+                    lost.extend(said.keys.iter().map(|key| key.id));
+                }
+            }
+        }
+        changes.push(self.numbers(node));
+        self.persist(turn, changes, Vec::new());
+        self.report_lost(turn, &lost, LostCause::PeerMissing);
         true
     }
 

@@ -187,6 +187,7 @@ impl KeyManager {
                     peer.durable = peer.said;
                     peer.heard = r.u64()?;
                     peer.applied = peer.heard;
+                    peer.doubtful = r.flag()?;
                     r.end()?;
                 }
                 Entry::Owned(node, id) => {
@@ -344,6 +345,8 @@ impl KeyManager {
         changes.extend(lost.iter().map(|id| Entry::Pending(*id).delete()));
         self.report_lost(turn, &lost, LostCause::RolledBack);
         self.life = Life(turn.rng.next_u64() | 1);
+        let nodes: Vec<_> = self.peers.keys().copied().collect();
+        changes.extend(nodes.into_iter().map(|node| self.numbers(node)));
         self.persist(turn, changes, Vec::new());
         self.greet_all(turn);
     }
@@ -365,9 +368,10 @@ impl KeyManager {
 
     /// The entry with the numbers of the exchange with a peer as they are now.
     pub(super) fn numbers(&self, node: NodeId) -> Change {
-        let (said, applied) = self.peers.get(&node).map_or((0, 0), |p| (p.said, p.applied));
+        let numbers = self.peers.get(&node).map(|p| (p.said, p.applied, p.doubtful));
+        let (said, applied, doubtful) = numbers.unwrap_or_default();
         Entry::Peer(node).put(|w| {
-            w.u64(said).u64(applied);
+            w.u64(said).u64(applied).u8(doubtful.into());
         })
     }
 

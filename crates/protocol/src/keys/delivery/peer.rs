@@ -45,7 +45,7 @@ pub(super) struct Peer {
     pub(super) seen_challenge: u64,
     pub(super) challenge: u64,
     pub(super) hellos: u32,
-    /// The store was found to be old, and the numbers of this peer are not agreed anew yet.
+    /// The store was found to be old, and this peer is not known to have heard that yet. Durable.
     pub(super) doubtful: bool,
 
     // As owner.

@@ -44,6 +44,10 @@ pub(super) struct Hello {
     pub(super) base: u64,
     /// The number of the last announcement of the receiver that the sender has applied, durably.
     pub(super) heard: u64,
+    /// The number of the last announcement that the sender made.
+    pub(super) said: u64,
+    /// The sender's store was found to be old: what was announced to it so far is lost.
+    pub(super) forgot: bool,
     /// The receiver's blocks that the sender holds.
     pub(super) held: Vec<KeyId>,
 }
@@ -234,6 +238,7 @@ impl Frame {
         match &self.body {
             Body::Hello(h) => {
                 w.u64(h.challenge).u64(h.answer).u8(h.met.into()).u64(h.base).u64(h.heard);
+                w.u64(h.said).u8(h.forgot.into());
                 w.list(&h.held, |w, b| w.id(*b));
             }
             Body::Offer { block, quantum_bits, encapsulation_key } => {
@@ -277,6 +282,8 @@ impl Frame {
                 met: r.flag()?,
                 base: r.u64()?,
                 heard: r.u64()?,
+                said: r.u64()?,
+                forgot: r.flag()?,
                 held: r.list(MAX_BLOCKS, Reader::id)?,
             }),
             1 => {

@@ -19,6 +19,8 @@ fn any_frame(kind: u8, seed: u64) -> Frame {
             met: s.chance(0.5),
             base: s.bits(),
             heard: s.bits(),
+            said: s.bits(),
+            forgot: s.chance(0.5),
             held: ids(&mut s, count),
         }),
         1 => Body::Offer {
