@@ -116,6 +116,8 @@ pub(crate) struct World {
     pub(crate) burned: Vec<(usize, BurnedCause)>,
     pub(crate) alarms: Vec<(usize, Alarm)>,
     pub(crate) downgrades: Vec<(usize, Option<Refusal>)>,
+    /// A node's store is old, and does not say so yet.
+    doubtful: Vec<bool>,
     /// When a node's store was last rolled back.
     rolled: Vec<Option<Time>>,
     pub(crate) frames: usize,
@@ -197,6 +199,7 @@ impl World {
             burned: Vec::new(),
             alarms: Vec::new(),
             downgrades: Vec::new(),
+            doubtful: vec![false; count],
             rolled: vec![None; count],
             frames: 0,
         };
@@ -250,6 +253,7 @@ impl World {
                     && let Some((number, record)) = self.writing[node].pop_front()
                 {
                     self.write(node, record);
+                    self.doubtful[node] = false;
                     self.input(node, Input::Persisted(number));
                 }
             }
@@ -286,6 +290,7 @@ impl World {
                 let writing = core::mem::take(&mut self.writing[node]);
                 let survives = self.fate.below(writing.len() as u64 + 1) as usize;
                 for (_, record) in writing.into_iter().take(survives) {
+                    self.doubtful[node] = false;
                     self.write(node, record);
                 }
                 self.asked[node] = None;
@@ -324,6 +329,10 @@ impl World {
             let kept = self.snapshots[node].len() - age;
             self.stores[node] = self.snapshots[node][kept].clone();
             self.snapshots[node].truncate(kept + 1);
+            self.doubtful[node] = true;
+        }
+        if self.doubtful[node] {
+            // Until the machine has made durable that it is, whoever starts it must say that its store is old.
             self.rolled[node] = Some(self.now);
             memory = Memory::Doubtful;
         }

@@ -72,6 +72,13 @@ impl KeyManager {
             // It asks again; what it says of itself may be old news, and is not looked at.
             peer.seen_challenge = hello.challenge;
             if !hello.met {
+                if peer.doubtful {
+                    // It will hear once more that all was forgotten, and take back once more.
+                    peer.applied = peer.applied.max(hello.said.min(u64::MAX >> 1));
+                    peer.heard = peer.applied;
+                    let numbers = self.numbers(node);
+                    self.persist(turn, vec![numbers], Vec::new());
+                }
                 self.say_hello(turn, node);
             } else if to == life && peer.doubtful {
                 // It has believed a hello of this life, and with it that the store is old.
@@ -131,9 +138,10 @@ impl KeyManager {
         peer.said = peer.said.max(hello.heard.min(u64::MAX >> 1));
         peer.durable = peer.said;
         if peer.doubtful {
-            // What it has announced it takes back when it hears that it was forgotten here: these keys may have
-            // been collected before. It says nothing new until then.
-            peer.applied = peer.applied.max(hello.said.min(u64::MAX >> 1));
+            // What it has announced it takes back when it hears that this was forgotten here: these keys may have
+            // been collected before. It says nothing new until then; if it has met this life, it has heard.
+            let taken_back = if hello.met { hello.base.saturating_sub(1) } else { hello.said };
+            peer.applied = peer.applied.max(taken_back.min(u64::MAX >> 1));
             peer.heard = peer.applied;
         }
         if hello.forgot {

@@ -32,6 +32,7 @@ pub enum Memory {
     Current,
     /// It may be older than what was done: a backup, a snapshot, a disk that lied. All stock that this node owns is
     /// burned and all keys that wait to be collected are lost, since they may have been used.
+    /// If the machine stops again before its first record is durable, its store is still doubtful.
     Doubtful,
 }
 
