@@ -142,7 +142,7 @@ fn set_from_top<'i>(
 ) -> Result<(), Misled> {
     let [(first, first_span), rest @ ..] = segments else { return Ok(()) };
     // Names are looked up, for an override changes what is there; it adds keys, not nodes or links.
-    let named = matches!(*first, "node" | "link" | "demand" | "transmitter" | "receiver");
+    let named = matches!(*first, "node" | "link" | "demand" | "sae" | "transmitter" | "receiver");
     let [(name, name_span), within @ ..] = rest else {
         return set(file, segments, value);
     };

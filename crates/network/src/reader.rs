@@ -473,7 +473,8 @@ pub(crate) fn unknown_word(what: &'static str, word: &str, known: Vec<&'static s
 
 pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
     let expected = match &field.kind {
-        Kind::Text | Kind::Name => "a text".to_owned(),
+        Kind::Text | Kind::Name | Kind::SaeName => "a text".to_owned(),
+        Kind::Address => "an IP address and a port, as one text".to_owned(),
         Kind::Texts => "a list of texts".to_owned(),
         Kind::TwoNodes => "a list of two nodes' names".to_owned(),
         Kind::Position => "a latitude and a longitude, each a text with its unit".to_owned(),
@@ -484,7 +485,7 @@ pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
         Kind::Choice(_) => "a word in quotes".to_owned(),
         Kind::Table(_) => "a table".to_owned(),
         Kind::TableOrProfile(_) => "a table or the name of a profile".to_owned(),
-        Kind::Named(_) => "a table of tables by name".to_owned(),
+        Kind::Named(_) | Kind::NamedSaes(_) => "a table of tables by name".to_owned(),
         Kind::List(_) => "a list of tables".to_owned(),
     };
     let example = match (&field.kind, found) {
@@ -512,7 +513,8 @@ pub(crate) fn example(field: &Field) -> String {
     let key = field.key;
     match &field.kind {
         Kind::Text => format!("{key} = \"..\""),
-        Kind::Name => format!("{key} = \"NAME\""),
+        Kind::Name | Kind::SaeName => format!("{key} = \"NAME\""),
+        Kind::Address => format!("{key} = \"127.0.0.1:4430\""),
         Kind::Texts => format!("{key} = [\"..\"]"),
         Kind::TwoNodes => format!("{key} = [\"A\", \"B\"]"),
         Kind::Position => format!("{key} = [\"48.27 deg\", \"16.42 deg\"]"),
@@ -529,7 +531,7 @@ pub(crate) fn example(field: &Field) -> String {
             None => format!("{key} = {{ .. }}"),
         },
         Kind::TableOrProfile(_) => format!("{key} = \"PROFILE\" or {key} = {{ .. }}"),
-        Kind::Named(_) => format!("[{key}.NAME]"),
+        Kind::Named(_) | Kind::NamedSaes(_) => format!("[{key}.NAME]"),
         Kind::List(inner) => match inner.fields.iter().find(|f| f.presence == Presence::Required) {
             Some(field) => format!("{key} = [{{ {}, .. }}]", example(field)),
             None => format!("[[{key}]]"),

@@ -17,7 +17,7 @@ pub fn reference_markdown() -> String {
     let mut chapter = String::from(
         "# The network file\n\n\
          A network file is TOML. Every physical value is a text with its unit; a key that is not known here is \
-         refused. A name has 1 to 64 letters, digits, `-` and `_`. A path such as `link.A-B.fibre.length` names \
+         refused. A name has 1 to 64 letters, digits, `-` and `_`; that of an application, characters of a URI. A path such as `link.A-B.fibre.length` names \
          one value, as `--set` does.\n\n\
          ## Quantities\n\n| quantity | units | example |\n|---|---|---|\n",
     );
@@ -58,7 +58,7 @@ fn table(field: &'static Field, above: &str, told: &mut Vec<&'static str>, chapt
             let path = format!("{above}{dot}{}", field.key);
             (record, path.clone(), format!("[{path}]"))
         }
-        Kind::Named(record) => {
+        Kind::Named(record) | Kind::NamedSaes(record) => {
             let path = format!("{above}{dot}{}.NAME", field.key);
             (record, path.clone(), format!("[{path}]"))
         }
@@ -107,6 +107,8 @@ fn value(field: &Field) -> String {
     match &field.kind {
         Kind::Text => "text".to_owned(),
         Kind::Name => "name".to_owned(),
+        Kind::SaeName => "name of an application".to_owned(),
+        Kind::Address => "IP address and port, as one text".to_owned(),
         Kind::Texts => "list of texts".to_owned(),
         Kind::TwoNodes | Kind::Position => {
             let example = example(field);
@@ -122,7 +124,7 @@ fn value(field: &Field) -> String {
         Kind::Choice(_) => "word".to_owned(),
         Kind::Table(inner) => format!("table ({})", inner.name),
         Kind::TableOrProfile(inner) => format!("table ({}) or the name of a profile", inner.name),
-        Kind::Named(inner) => format!("tables by name ({})", inner.name),
+        Kind::Named(inner) | Kind::NamedSaes(inner) => format!("tables by name ({})", inner.name),
         Kind::List(inner) => format!("list of tables ({})", inner.name),
     }
 }

@@ -29,8 +29,11 @@ pub fn schema() -> Value {
 /// Puts all records below a record into the definitions.
 fn define(record: &'static Record, definitions: &mut Map<String, Value>) {
     for field in record.fields {
-        let (Kind::Table(inner) | Kind::TableOrProfile(inner) | Kind::Named(inner) | Kind::List(inner)) =
-            field.kind
+        let (Kind::Table(inner)
+        | Kind::TableOrProfile(inner)
+        | Kind::Named(inner)
+        | Kind::NamedSaes(inner)
+        | Kind::List(inner)) = field.kind
         else {
             continue;
         };
@@ -108,6 +111,8 @@ fn property(field: &'static Field) -> Value {
     let mut schema = match &field.kind {
         Kind::Text => json!({ "type": "string" }),
         Kind::Name => name(),
+        Kind::SaeName => sae_name(),
+        Kind::Address => address(),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::TwoNodes => {
             json!({ "type": "array", "items": name(), "minItems": 2, "maxItems": 2, "uniqueItems": true })
@@ -128,6 +133,11 @@ fn property(field: &'static Field) -> Value {
         Kind::Named(inner) => json!({
             "type": "object",
             "propertyNames": name(),
+            "additionalProperties": reference(inner),
+        }),
+        Kind::NamedSaes(inner) => json!({
+            "type": "object",
+            "propertyNames": sae_name(),
             "additionalProperties": reference(inner),
         }),
         Kind::List(inner) => json!({ "type": "array", "items": reference(inner) }),
@@ -152,6 +162,19 @@ fn reference(record: &Record) -> Value {
 
 fn name() -> Value {
     json!({ "type": "string", "pattern": "^[\\p{L}\\p{N}\\p{M}_-]{1,64}$" })
+}
+
+fn sae_name() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=%-]{1,64}$" })
+}
+
+/// Near enough to what is an address for an editor; the reader knows exactly.
+fn address() -> Value {
+    json!({
+        "type": "string",
+        "pattern": "^([0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9A-Fa-f:.%]+\\]):[0-9]{1,5}$",
+        "examples": ["127.0.0.1:4430", "[::1]:4430"],
+    })
 }
 
 fn number(range: &Range) -> Value {

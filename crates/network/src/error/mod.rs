@@ -200,6 +200,36 @@ pub enum Problem {
         /// The name.
         name: String,
     },
+    /// A name cannot be that of an application.
+    #[error("`{name}` cannot be the name of an SAE")]
+    BadSaeName {
+        /// The name.
+        name: String,
+    },
+    /// A pair of applications is given twice.
+    #[error("the pair of master `{master}` and slave `{slave}` is given twice")]
+    DuplicatePair {
+        /// The application that asks.
+        master: String,
+        /// The application that collects.
+        slave: String,
+    },
+    /// A text is no address at which something could listen.
+    #[error("`{text}` is no address to listen at: {reason}")]
+    Address {
+        /// The text.
+        text: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Two listeners would share a port.
+    #[error("two listeners share {address}: this one and {other}")]
+    SamePort {
+        /// The address of this one.
+        address: String,
+        /// Which is the other.
+        other: String,
+    },
     /// Two keys exclude each other.
     #[error("`{first}` and `{second}` exclude each other")]
     Both {
@@ -314,6 +344,23 @@ impl Problem {
             }
             Self::Duplicate { .. } => "leave one of them out or give it another name".to_owned(),
             Self::BadName { .. } => "a name has 1 to 64 letters, digits, `-` and `_`".to_owned(),
+            Self::BadSaeName { .. } => {
+                "the name of an SAE has 1 to 64 of the characters that a URI may hold: letters and digits of ASCII \
+                 and -._~:/?#[]@!$&'()*+,;=%"
+                    .to_owned()
+            }
+            Self::DuplicatePair { .. } => {
+                "leave one of them out; if the two ways of a pair are to differ, write both_ways = false in each"
+                    .to_owned()
+            }
+            Self::Address { .. } => {
+                "write an IP address and a port, no name: \"127.0.0.1:4430\" or \"[2001:db8::7]:4430\"".to_owned()
+            }
+            Self::SamePort { .. } => {
+                "give one of them another port; without an address, nodes listen at three ports each from \
+                 `first_port` on, in their order"
+                    .to_owned()
+            }
             Self::Both { .. } => "leave one of them out".to_owned(),
             Self::SameEnds { .. } => "name another node at one end".to_owned(),
             Self::Unreachable { .. } => {

@@ -1,19 +1,21 @@
 //! From a file's table to a network that cannot be wrong.
 
+mod application;
 mod demand;
 mod device;
 mod event;
 mod link;
+mod live;
 mod node;
 
 use crate::check::check_keys;
 use crate::generate;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::network::FILE;
-use crate::record::{Kind, Record, is_name};
+use crate::record::{Field, Kind, Record, is_name, is_sae_name};
 use crate::sink::Sink;
 use crate::text::clip;
-use crate::{Identity, Network, Problem, Run, nearest_of_all};
+use crate::{Identity, Network, Problem, Run, SaeId, nearest_of_all};
 use bellwether_units::{Duration, LinkId, NodeId, Quantity, QuantityError};
 use core::ops::Range;
 use std::borrow::Cow;
@@ -53,6 +55,9 @@ pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>
     node::nodes(&file, &mut nodes, &mut node_names, sink);
     let mut link_names: Names<'_, LinkId> = names(links.iter().map(|link| link.name.clone()));
     link::links(&file, &defaults, &devices, &node_names, &mut links, &mut link_names, sink);
+    let mut sae_names: Names<'_, SaeId> = Names::new();
+    let saes = application::saes(&file, &node_names, &mut sae_names, sink);
+    let live = live::live(&file, &nodes, &node_names, sink);
     let events = event::events(&file, &node_names, &link_names, sink);
     if nodes.is_empty() && sink.is_clean() {
         let problem = Problem::Condition {
@@ -61,9 +66,10 @@ pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>
         };
         sink.tell(0..0, String::new, problem);
     }
-    // Whether a demand can be served is only known of a network that is otherwise right.
+    // Whether a demand or a pair can be served is only known of a network that is otherwise right.
     let reach = sink.is_clean().then(|| demand::Reach::new(&nodes, &links));
     demand::demands(&file, &node_names, reach.as_ref(), &mut demands, sink);
+    let pairs = application::pairs(&file, &saes, &sae_names, reach.as_ref(), sink);
 
     Some(Network {
         name: name?,
@@ -73,6 +79,9 @@ pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>
         nodes,
         links,
         demands,
+        saes,
+        pairs,
+        live: live?,
         events,
         identity,
     })
@@ -162,12 +171,18 @@ impl<'a, 'i> Reader<'a, 'i, '_> {
             self.wrong_type(sink, key, value);
             return Vec::new();
         };
+        let of_saes = matches!(self.record.field(key), Some(Field { kind: Kind::NamedSaes(_), .. }));
         let mut tables = Vec::with_capacity(table.len());
         for (name, inner) in table {
             let span = name.span();
             let name: &str = name.get_ref();
-            if !is_name(name) {
-                self.tell(sink, span, key, Problem::BadName { name: clip(name) });
+            let problem = if of_saes {
+                (!is_sae_name(name)).then(|| Problem::BadSaeName { name: clip(name) })
+            } else {
+                (!is_name(name)).then(|| Problem::BadName { name: clip(name) })
+            };
+            if let Some(problem) = problem {
+                self.tell(sink, span, key, problem);
                 continue;
             }
             match Layer::of(inner) {

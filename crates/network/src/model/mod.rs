@@ -1,20 +1,23 @@
 //! What a network file says, as types: the network, its nodes and how it is to be run.
 
+pub(crate) mod application;
 pub(crate) mod demand;
 pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod fibre;
 pub(crate) mod link;
+pub(crate) mod live;
 pub(crate) mod protocol;
 pub(crate) mod size;
 
-use crate::{Demand, Event, Link, Size};
+use crate::{Demand, Event, Link, Live, Pair, Sae, SaeId, Size};
 use bellwether_units::{Angle, DemandId, Duration, LinkId, NodeId};
 
 /// A network: who is there, what joins them, who wants keys and what happens to it.
 ///
 /// A [`NodeId`], [`LinkId`] or [`DemandId`] is the place of its thing in [`nodes`](Self::nodes),
-/// [`links`](Self::links) or [`demands`](Self::demands), which keep the order of the file.
+/// [`links`](Self::links) or [`demands`](Self::demands), which keep the order of the file; a [`SaeId`] that of its
+/// application in [`saes`](Self::saes).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// The network's name.
@@ -31,6 +34,12 @@ pub struct Network {
     pub links: Vec<Link>,
     /// Who wants keys.
     pub demands: Vec<Demand>,
+    /// The applications, in the order of the file. None: when the network runs live, each node gets one.
+    pub saes: Vec<Sae>,
+    /// Which applications may share keys, each ordered pair once: as in the file, each way of a pair apart.
+    pub pairs: Vec<Pair>,
+    /// How the network runs as daemons.
+    pub live: Live,
     /// What happens, in the order of time; of events at one instant, in the order of the file.
     pub events: Vec<Event>,
     /// What was read, so that a result can say of what it is the result.
@@ -122,6 +131,10 @@ impl Network {
     pub fn find_demand(&self, name: &str) -> Option<DemandId> {
         self.demands.iter().position(|demand| demand.name == name).map(|place| DemandId(place as u32))
     }
+    /// The application called `name`.
+    pub fn find_sae(&self, name: &str) -> Option<SaeId> {
+        self.saes.iter().position(|sae| sae.name == name).map(|place| SaeId(place as u32))
+    }
     /// The node with this identifier, which must be of this network.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
@@ -129,6 +142,10 @@ impl Network {
     /// The link with this identifier, which must be of this network.
     pub fn link(&self, id: LinkId) -> &Link {
         &self.links[id.index()]
+    }
+    /// The application with this identifier, which must be of this network.
+    pub fn sae(&self, id: SaeId) -> &Sae {
+        &self.saes[id.0 as usize]
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod generate;
 pub(crate) mod link;
+pub(crate) mod live;
 pub(crate) mod network;
 
 use bellwether_units::{Quantity, UnitName};
@@ -65,6 +66,10 @@ pub(crate) enum Kind {
     Text,
     /// The name of something: see [`is_name`].
     Name,
+    /// The name of an application: see [`is_sae_name`].
+    SaeName,
+    /// An IP address and a port.
+    Address,
     /// Texts.
     Texts,
     /// The names of two different nodes.
@@ -87,6 +92,8 @@ pub(crate) enum Kind {
     TableOrProfile(&'static Record),
     /// Tables by name.
     Named(&'static Record),
+    /// Tables by the names of applications.
+    NamedSaes(&'static Record),
     /// Tables in a row.
     List(&'static Record),
 }
@@ -249,6 +256,14 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
 }
 
+/// Whether a text may name an application: 1 to 64 characters that RFC 3986 lets stand in a URI (section 2).
+///
+/// The rule of `SaeName` in the room `protocol`, which this room cannot see.
+pub(crate) fn is_sae_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,9 +276,11 @@ mod tests {
         for field in record.fields {
             visit(record, field);
             match field.kind {
-                Kind::Table(inner) | Kind::TableOrProfile(inner) | Kind::Named(inner) | Kind::List(inner) => {
-                    walk(inner, seen, visit)
-                }
+                Kind::Table(inner)
+                | Kind::TableOrProfile(inner)
+                | Kind::Named(inner)
+                | Kind::NamedSaes(inner)
+                | Kind::List(inner) => walk(inner, seen, visit),
                 _ => {}
             }
         }
@@ -296,5 +313,15 @@ mod tests {
                 }
             }
         });
+    }
+
+    #[test]
+    fn applications_have_names_that_a_uri_can_hold() {
+        for good in ["a", "bank-a", "urn:example:sae:7", "x%20y", &"n".repeat(64)] {
+            assert!(is_sae_name(good), "{good}");
+        }
+        for bad in ["", "a b", "café", "a\0", "a\"b", "<", &"n".repeat(65)] {
+            assert!(!is_sae_name(bad), "{bad}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Records of the file itself, the run, the nodes and the demands.
 
 use super::quantities::{DURATION, RATE, SIZE};
-use super::{Field, Kind, Record, devices, events, generate, link, words};
+use super::{Field, Kind, Record, devices, events, generate, link, live, words};
 use crate::record::Choice;
 use crate::{Detail, Role};
 
@@ -50,6 +50,13 @@ pub(crate) static FILE: Record = Record {
             "Receivers that links name as their `profile`; they come before the library's.",
         ),
         Field::optional("demand", Kind::Named(&DEMAND), "Who wants keys from whom, by name."),
+        Field::optional("sae", Kind::NamedSaes(&live::SAE), "The applications (SAEs), by name."),
+        Field::optional(
+            "pair",
+            Kind::List(&live::PAIR),
+            "Which applications may share keys, one `[[pair]]` each.",
+        ),
+        Field::optional("live", Kind::Table(&live::LIVE), "How the network runs as daemons."),
         Field::optional("event", Kind::List(&events::EVENT), "What happens and when, one `[[event]]` each."),
         Field::optional(
             "generate",

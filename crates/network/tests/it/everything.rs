@@ -63,6 +63,8 @@ fn every_key_is_read() {
     assert_eq!((demand.key_size.bits(), demand.priority, demand.paths), (256, 9, 2));
     assert_eq!((demand.total, demand.stop), (Some(1000), Some(minute(60))));
 
+    applications(&network);
+
     assert_eq!(network.events.len(), 16);
     assert!(network.events.is_sorted_by_key(|event| event.at));
     let last = network.events.last().unwrap();
@@ -76,6 +78,54 @@ fn every_key_is_read() {
     assert_eq!(*splitting, Attack::PhotonNumberSplitting { fraction: 0.5 });
     let LinkEvent::MessageDelay { delay, jitter } = link_event(&network, 10) else { panic!("a delay") };
     assert_eq!((*delay, *jitter), (Duration::from_milliseconds(5), Duration::from_milliseconds(1)));
+}
+
+fn applications(network: &Network) {
+    let saes: Vec<_> = network.saes.iter().map(|s| (s.name.as_str(), s.node, s.keys_per_second)).collect();
+    let (bank, urn, clerk) = (SaeId(0), SaeId(1), SaeId(2));
+    assert_eq!(
+        saes,
+        [
+            ("bank-a", NodeId(0), Some(100)),
+            ("urn:example:bank:c", NodeId(2), None),
+            ("clerk", NodeId(0), None)
+        ]
+    );
+    assert_eq!((network.find_sae("clerk"), network.sae(urn).node), (Some(clerk), NodeId(2)));
+    let pair = |master, slave, requirement| Pair {
+        master,
+        slave,
+        requirement,
+        keys_per_second: None,
+        bits_per_day: None,
+    };
+    let limited = |master, slave| Pair {
+        keys_per_second: Some(50),
+        bits_per_day: Some(1_000_000_000_000),
+        ..pair(master, slave, Requirement::QuantumOnly)
+    };
+    assert_eq!(
+        network.pairs,
+        [
+            limited(bank, urn),
+            limited(urn, bank),
+            pair(clerk, bank, Requirement::PostQuantumWhileDown),
+            pair(bank, clerk, Requirement::Refuse),
+            pair(clerk, clerk, Requirement::Both),
+        ]
+    );
+    let live = &network.live;
+    assert_eq!((live.first_port, live.head_start), (5000, Duration::from_whole_seconds(0)));
+    assert_eq!(live.key_size, Size::from_bits(128));
+    let at = |node, listener| network.listener(NodeId(node), listener).unwrap().to_string();
+    assert_eq!(at(0, Listener::NodeToNode), "192.0.2.7:4430");
+    assert_eq!(at(0, Listener::KeyManager), "0.0.0.0:443");
+    assert_eq!(at(0, Listener::Operations), "[2001:db8::7]:9090");
+    assert_eq!(at(1, Listener::KeyManager), "127.0.0.1:5004");
+    assert_eq!(at(2, Listener::NodeToNode), "127.0.0.1:5006");
+    assert_eq!(at(2, Listener::KeyManager), "0.0.0.0:443", "on another machine, perhaps");
+    assert_eq!(at(2, Listener::Operations), "127.0.0.1:5008");
+    assert_eq!(network.physical_layer().unwrap().to_string(), "[::1]:6000");
 }
 
 fn link_event(network: &Network, place: usize) -> &LinkEvent {

@@ -80,6 +80,52 @@ told! {
          fibre.loss_per_length = \"0.2 dB/km\"\n[generate]\nkind = \"waxman\"\nnodes = 10\nspacing = \"10 km\"\nreach = \"1 km\"\n[node.A]";
 }
 
+/// The report on the small file with two applications and one more text.
+fn report_live(more: &str) -> String {
+    const TWO: &str = "[sae.bank-a]\nnode = \"A\"\n[sae.bank-b]\nnode = \"B\"\n";
+    const PAIR: &str = "[[pair]]\nmaster = \"bank-a\"\nslave = \"bank-b\"\n";
+    let well = format!("{SMALL}{TWO}{PAIR}");
+    parse(&well).unwrap_or_else(|errors| panic!("{errors}"));
+    parse(&format!("{well}{more}")).unwrap_err().to_string()
+}
+
+macro_rules! told_live {
+    ($($name:ident: $more:expr;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                assert_snapshot!(report_live($more));
+            }
+        )+
+    };
+}
+
+told_live! {
+    an_application_at_a_missing_node: "[sae.c]\nnode = \"AA\"\n";
+    an_application_with_a_blank: "[sae.\"bank c\"]\nnode = \"A\"\n";
+    an_application_without_a_node: "[sae.c]\n";
+    an_application_that_may_have_nothing: "[sae.c]\nnode = \"A\"\nkeys_per_second = 0\n";
+    a_pair_with_a_missing_application: "[[pair]]\nmaster = \"bank-a\"\nslave = \"bank-bb\"\n";
+    a_pair_twice: "[[pair]]\nmaster = \"bank-b\"\nslave = \"bank-a\"\nboth_ways = false\n";
+    a_pair_of_unknown_requirement:
+        "[[pair]]\nmaster = \"bank-b\"\nslave = \"bank-b\"\nrequirement = \"quantum\"\n";
+    a_pair_that_no_route_serves:
+        "[node.C]\n[sae.c]\nnode = \"C\"\n[[pair]]\nmaster = \"bank-a\"\nslave = \"c\"\n";
+    a_name_in_place_of_an_address: "[live.node.A]\nkey_manager = \"localhost:443\"\n";
+    a_number_in_place_of_an_address: "[live.node.A]\nkey_manager = 443\n";
+    an_address_that_nobody_can_connect_to: "[live.node.A]\nnode_to_node = \"0.0.0.0:4430\"\n";
+    an_address_of_a_missing_node: "[live.node.AB]\nkey_manager = \"127.0.0.1:443\"\n";
+    two_listeners_at_one_address:
+        "[live.node.A]\nkey_manager = \"[::1]:443\"\n[live.node.B]\noperations = \"[::1]:443\"\n";
+    a_listener_at_a_port_that_another_has_by_default: "[live.node.A]\nkey_manager = \"127.0.0.1:4435\"\n";
+    a_listener_at_the_port_of_the_light: "[live.node.A]\nkey_manager = \"127.0.0.1:4436\"\n";
+    two_listeners_of_a_node_on_one_port:
+        "[live.node.A]\nnode_to_node = \"192.0.2.7:443\"\nkey_manager = \"0.0.0.0:443\"\n";
+    too_low_a_first_port: "[live]\nfirst_port = 443\n";
+    too_long_a_head_start: "[live]\nhead_start = \"31 d\"\n";
+    keys_of_no_whole_bytes: "[live]\nkey_size = \"100 bit\"\n";
+}
+
 /// The report on the small file with a source of its own.
 fn source(source: &str) -> String {
     let inline = format!("transmitter = {{ clock = \"1 GHz\", source = {source} }}");

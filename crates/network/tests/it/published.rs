@@ -64,3 +64,14 @@ fn the_record_file_has_the_five_distances() {
     assert_eq!(losses, [42.7, 51.3, 60.6, 69.3, 71.9]);
     assert_eq!(record.links.iter().filter(|l| l.published.as_ref().unwrap().fitted.is_some()).count(), 1);
 }
+
+#[test]
+fn the_applications_of_the_vienna_network_change_nothing_else() {
+    let with = network("secoqc-2008");
+    let (_, text) = files().into_iter().find(|(name, _)| name == "secoqc-2008").unwrap();
+    let (before, _) = text.split_once("[sae.").unwrap();
+    let without = Network::parse(before, "secoqc-2008", &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!((with.saes.len(), with.pairs.len(), without.saes.len()), (2, 2, 0));
+    let identity = with.identity.clone();
+    assert_eq!(Network { saes: with.saes.clone(), pairs: with.pairs.clone(), identity, ..without }, with);
+}

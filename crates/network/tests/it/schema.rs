@@ -47,6 +47,11 @@ fn what_is_wrong_in_itself_is_invalid() {
             "rate = \"1 /s\"",
             "rate = \"1 /s\"\n[[event]]\nat = \"1 s\"\nkind = \"cut\"\nlink = \"A-B\"\nfraction = 0.1",
         ),
+        ("rate = \"1 /s\"", "rate = \"1 /s\"\n[sae.\"a b\"]\nnode = \"A\""),
+        ("rate = \"1 /s\"", "rate = \"1 /s\"\n[sae.a]\nkeys_per_second = 1"),
+        ("rate = \"1 /s\"", "rate = \"1 /s\"\n[sae.a]\nnode = \"A\"\n[[pair]]\nmaster = \"a\""),
+        ("rate = \"1 /s\"", "rate = \"1 /s\"\n[live]\nfirst_port = 80"),
+        ("rate = \"1 /s\"", "rate = \"1 /s\"\n[live.node.A]\nkey_manager = \"localhost:443\""),
     ] {
         assert!(SMALL.contains(from));
         let broken = SMALL.replacen(from, to, 1);
@@ -58,7 +63,16 @@ fn what_is_wrong_in_itself_is_invalid() {
 #[test]
 fn the_reference_tells_every_table_once() {
     let chapter = reference_markdown();
-    for heading in ["[network]", "[node.NAME]", "[link.NAME.protocol]", "[[event]]", "[generate.link]"] {
+    for heading in [
+        "[network]",
+        "[node.NAME]",
+        "[link.NAME.protocol]",
+        "[[event]]",
+        "[sae.NAME]",
+        "[[pair]]",
+        "[live.node.NAME]",
+        "[generate.link]",
+    ] {
         assert_eq!(chapter.matches(&format!("### `{heading}`\n")).count(), 1, "{heading}");
     }
     for key in ["`misalignment`", "`\"intercept-resend\"`", "`0.2 dB/km`", "`dB/m`", "mean_degree"] {

@@ -1,0 +1,235 @@
+//! How the network runs live, and that no two listeners share a port.
+
+use super::Names;
+use crate::reader::{Layer, Layers, Path, Reader};
+use crate::record::live::{LEAST_FIRST_PORT, LIVE, LIVE_NODE};
+use crate::sink::Sink;
+use crate::text::clip;
+use crate::{Listener, Listeners, Live, Node, Problem, Size, nearest_of_all};
+use bellwether_units::{Duration, NodeId};
+use core::ops::Range;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use toml::de::DeTable;
+
+/// The longest head start: of the 213 days that a time can tell, most are left for the run.
+const LONGEST_HEAD_START: Duration = Duration::from_whole_seconds(30 * 86_400);
+/// The shortest and the longest key that key managers deliver, in bits.
+const KEY_SIZES: core::ops::RangeInclusive<u64> = 64..=65_536;
+
+/// An address that is written in the file.
+#[derive(Debug)]
+struct Written {
+    address: SocketAddr,
+    /// Whose it is; `None` is the physical layer's.
+    owner: Option<(NodeId, Listener)>,
+    span: Range<usize>,
+    path: String,
+}
+
+/// Reads the table `[live]`, or what holds without it.
+pub(super) fn live(
+    file: &Reader<'_, '_, '_>,
+    nodes: &[Node],
+    names: &Names<'_, NodeId>,
+    sink: &mut Sink<'_>,
+) -> Option<Live> {
+    let empty = DeTable::new();
+    let absent = Layers::one(Some(Layer { table: &empty, start: 0, end: 0 }));
+    let reader = match file.value("live") {
+        Some(_) => file.table("live", &LIVE, sink)?,
+        None => Reader::new(absent, &LIVE, Path::top("live"), 0..0),
+    };
+    reader.check(sink);
+    let first_port = reader.integer("first_port", sink).and_then(|port| u16::try_from(port).ok());
+    let head_start = head_start(&reader, sink);
+    let key_size = key_size(&reader, sink);
+    let mut written = Vec::new();
+    let physical_layer = address(&reader, "physical_layer", None, &mut written, sink);
+    let listeners = listeners(&reader, names, &mut written, sink);
+    let live = Live {
+        first_port: first_port?,
+        physical_layer,
+        head_start: head_start?,
+        key_size: key_size?,
+        listeners,
+    };
+    written.sort_by_key(|written| written.span.start);
+    clashes(&live, nodes, &written, sink);
+    enough_ports(&reader, &live, nodes.len(), sink);
+    Some(live)
+}
+
+fn head_start(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Duration> {
+    let head_start: Duration = reader.quantity("head_start", sink)?;
+    if let Some(value) = reader.value("head_start").filter(|_| head_start > LONGEST_HEAD_START) {
+        let condition = "must be at most 30 d".to_owned();
+        let problem = Problem::Condition { what: "`head_start`".to_owned(), condition };
+        reader.tell(sink, value.span(), "head_start", problem);
+    }
+    Some(head_start)
+}
+
+fn key_size(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Size> {
+    let size: Size = reader.quantity("key_size", sink)?;
+    let fits = KEY_SIZES.contains(&size.bits()) && size.bits().is_multiple_of(8);
+    if let Some(value) = reader.value("key_size").filter(|_| !fits) {
+        let condition =
+            format!("must be {} to {} bit, a multiple of 8 bit", KEY_SIZES.start(), KEY_SIZES.end());
+        let problem = Problem::Condition { what: "`key_size`".to_owned(), condition };
+        reader.tell(sink, value.span(), "key_size", problem);
+    }
+    Some(size)
+}
+
+fn listeners(
+    live: &Reader<'_, '_, '_>,
+    names: &Names<'_, NodeId>,
+    written: &mut Vec<Written>,
+    sink: &mut Sink<'_>,
+) -> BTreeMap<NodeId, Listeners> {
+    let mut listeners = BTreeMap::new();
+    for table in live.named("node", sink) {
+        let within = live.path.below("node");
+        let path = within.below(table.name);
+        let reader = Reader::new(Layers::one(Some(table.layer)), &LIVE_NODE, path, table.span.clone());
+        reader.check(sink);
+        let Some(&node) = names.get(table.name) else {
+            let known = names.keys().map(AsRef::as_ref);
+            let nearest =
+                if sink.has_room() { nearest_of_all(table.name, known).map(str::to_owned) } else { None };
+            let problem = Problem::NoSuch { what: "node", name: clip(table.name), nearest };
+            sink.tell(table.span, || within.here(), problem);
+            continue;
+        };
+        let mut read =
+            |listener: Listener| address(&reader, listener.name(), Some((node, listener)), written, sink);
+        let node_to_node = read(Listener::NodeToNode);
+        let key_manager = read(Listener::KeyManager);
+        let operations = read(Listener::Operations);
+        listeners.insert(node, Listeners { node_to_node, key_manager, operations });
+    }
+    listeners
+}
+
+/// The address at a key, if it is given.
+fn address(
+    reader: &Reader<'_, '_, '_>,
+    key: &'static str,
+    owner: Option<(NodeId, Listener)>,
+    written: &mut Vec<Written>,
+    sink: &mut Sink<'_>,
+) -> Option<SocketAddr> {
+    let value = reader.value(key)?;
+    let text = reader.text_of(key, value, sink)?;
+    // Others connect to where the nodes and the light are; to an address that means any they cannot.
+    let is_connected_to = !matches!(owner, Some((_, Listener::KeyManager | Listener::Operations)));
+    match listen_address(text, is_connected_to) {
+        Ok(address) => {
+            written.push(Written { address, owner, span: value.span(), path: reader.path.of(key) });
+            Some(address)
+        }
+        Err(reason) => {
+            reader.tell(sink, value.span(), key, Problem::Address { text: clip(text), reason });
+            None
+        }
+    }
+}
+
+/// The address that a text tells, or what is wrong with it.
+fn listen_address(text: &str, is_connected_to: bool) -> Result<SocketAddr, &'static str> {
+    let address: SocketAddr = text.parse().map_err(|_| "it is no IP address with a port")?;
+    if address.port() == 0 {
+        Err("a port is 1 to 65535")
+    } else if address.ip().is_multicast() {
+        Err("it stands for many machines")
+    } else if is_connected_to && address.ip().is_unspecified() {
+        Err("nodes connect to it, and it stands for any address")
+    } else {
+        Ok(address)
+    }
+}
+
+/// Tells of listeners that share a port for certain. Any address (`0.0.0.0`) of two different nodes is left alone,
+/// for the two may run on different machines.
+fn clashes(live: &Live, nodes: &[Node], written: &[Written], sink: &mut Sink<'_>) {
+    let name = |owner: Option<(NodeId, Listener)>| match owner {
+        Some((node, listener)) => {
+            let name = nodes.get(node.index()).map_or("", |node| node.name.as_str());
+            format!("`{}` of node `{}`", listener.name(), clip(name))
+        }
+        None => "`physical_layer`".to_owned(),
+    };
+    let mut seen: BTreeMap<SocketAddr, Option<(NodeId, Listener)>> = BTreeMap::new();
+    for Written { address, owner, span, path } in written {
+        let beside = || {
+            let (node, listener) = (*owner)?;
+            let other = Listener::ALL.into_iter().filter(|&other| other != listener).find(|&other| {
+                // Of two that are written, the later in the order of ports is told.
+                (other < listener || live.written(node, other).is_none())
+                    && live.address(node, other).is_some_and(|other| {
+                        other.port() == address.port()
+                            && (other.ip().is_unspecified() || address.ip().is_unspecified())
+                    })
+            })?;
+            Some(name(Some((node, other))))
+        };
+        let exactly = if address.ip().is_unspecified() { None } else { seen.get(address).map(|o| name(*o)) };
+        let by_default =
+            || live.holder(*address, nodes.len()).map(|holder| format!("{}, by default", name(holder)));
+        if let Some(other) = exactly.or_else(by_default).or_else(beside) {
+            let problem = Problem::SamePort { address: address.to_string(), other };
+            sink.tell(span.clone(), || path.clone(), problem);
+        }
+        seen.entry(*address).or_insert(*owner);
+    }
+}
+
+/// Tells if the first port is written and so high that there are not enough behind it. A large network without it
+/// is simulated and never run, and whoever runs it is told then.
+fn enough_ports(reader: &Reader<'_, '_, '_>, live: &Live, nodes: usize, sink: &mut Sink<'_>) {
+    let Some(value) = reader.value("first_port") else { return };
+    let wanted = nodes * Listener::ALL.len();
+    let has_port = |node: usize| {
+        Listener::ALL.into_iter().all(|listener| live.address(NodeId(node as u32), listener).is_some())
+    };
+    let within = usize::from(u16::MAX - live.first_port) / Listener::ALL.len();
+    if live.physical_layer_of(nodes).is_some() && (within.min(nodes)..nodes).all(has_port) {
+        return;
+    }
+    let condition = match usize::from(u16::MAX).checked_sub(wanted) {
+        Some(most) if most >= usize::from(LEAST_FIRST_PORT) => {
+            format!("leaves too few ports for {nodes} nodes: it must be at most {most}")
+        }
+        _ => format!("leaves too few ports for {nodes} nodes: write addresses in [live.node.NAME]"),
+    };
+    let problem = Problem::Condition { what: "`first_port`".to_owned(), condition };
+    reader.tell(sink, value.span(), "first_port", problem);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_of_one_machine_and_have_a_port() {
+        for good in ["127.0.0.1:1", "192.0.2.7:65535", "[::1]:443", "[2001:db8::7]:4430"] {
+            assert_eq!(listen_address(good, true).map(|address| address.to_string()).as_deref(), Ok(good));
+        }
+        for any in ["0.0.0.0:443", "[::]:443"] {
+            assert!(listen_address(any, false).is_ok() && listen_address(any, true).is_err(), "{any}");
+        }
+        for bad in [
+            "",
+            "localhost:80",
+            "127.0.0.1",
+            ":80",
+            "127.0.0.1:0",
+            "127.0.0.1:65536",
+            "::1:80",
+            "224.0.0.1:80",
+        ] {
+            assert!(listen_address(bad, false).is_err(), "{bad}");
+        }
+    }
+}

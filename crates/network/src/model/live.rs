@@ -1,0 +1,121 @@
+//! How a network runs as daemons.
+
+use crate::{Network, Size};
+use bellwether_units::{Duration, NodeId};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// How a network runs as daemons; a simulation takes no notice of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Where the ports of listeners without an address begin: 1024 to 65 000.
+    pub first_port: u16,
+    /// Where the emulated light is served; [`Network::physical_layer`] tells it also if this is `None`.
+    pub physical_layer: Option<SocketAddr>,
+    /// How much network time of light the emulated links have behind them at the start; at most 30 days.
+    pub head_start: Duration,
+    /// How long a key is if nobody says: 64 to 65 536 bits, a multiple of 8.
+    pub key_size: Size,
+    /// The addresses that are written in the file; [`Network::listener`] tells all.
+    pub listeners: BTreeMap<NodeId, Listeners>,
+}
+
+/// The written addresses of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listeners {
+    /// For other nodes.
+    pub node_to_node: Option<SocketAddr>,
+    /// For applications.
+    pub key_manager: Option<SocketAddr>,
+    /// For metrics, health, events and status.
+    pub operations: Option<SocketAddr>,
+}
+
+/// What a node listens for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listener {
+    /// Other nodes.
+    NodeToNode,
+    /// Applications that ask for keys.
+    KeyManager,
+    /// Operators: metrics, health, events and status.
+    Operations,
+}
+
+impl Listener {
+    /// All of them, in the order of their ports.
+    pub const ALL: [Self; 3] = [Self::NodeToNode, Self::KeyManager, Self::Operations];
+
+    /// As it stands in network files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NodeToNode => "node_to_node",
+            Self::KeyManager => "key_manager",
+            Self::Operations => "operations",
+        }
+    }
+}
+
+impl Listeners {
+    /// The address written for one of the listeners.
+    pub fn written(&self, listener: Listener) -> Option<SocketAddr> {
+        match listener {
+            Listener::NodeToNode => self.node_to_node,
+            Listener::KeyManager => self.key_manager,
+            Listener::Operations => self.operations,
+        }
+    }
+}
+
+impl Live {
+    /// The address written for one of a node's listeners.
+    pub fn written(&self, node: NodeId, listener: Listener) -> Option<SocketAddr> {
+        self.listeners.get(&node)?.written(listener)
+    }
+
+    /// The port that is `place` ports behind the first one, on this machine; `None` if there is no such port.
+    fn allotted(&self, place: usize) -> Option<SocketAddr> {
+        let port = u16::try_from(usize::from(self.first_port).checked_add(place)?).ok()?;
+        Some((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Where one of a node's listeners is: as written, or else as `first_port` says.
+    pub(crate) fn address(&self, node: NodeId, listener: Listener) -> Option<SocketAddr> {
+        let place = node.index() * Listener::ALL.len() + listener as usize;
+        self.written(node, listener).or_else(|| self.allotted(place))
+    }
+
+    /// Where the emulated light of a network of so many nodes is served.
+    pub(crate) fn physical_layer_of(&self, nodes: usize) -> Option<SocketAddr> {
+        self.physical_layer.or_else(|| self.allotted(nodes * Listener::ALL.len()))
+    }
+
+    /// Which listener has this address by default, if one has: of a node, or (`None`) of the physical layer.
+    pub(crate) fn holder(&self, address: SocketAddr, nodes: usize) -> Option<Option<(NodeId, Listener)>> {
+        let place = usize::from(address.port().checked_sub(self.first_port)?);
+        let (node, which) = (place / Listener::ALL.len(), place % Listener::ALL.len());
+        let (here, holder) = if place == nodes * Listener::ALL.len() {
+            (self.physical_layer.is_none(), None)
+        } else if node < nodes {
+            let (node, listener) = (NodeId(node as u32), Listener::ALL[which]);
+            (self.written(node, listener).is_none(), Some((node, listener)))
+        } else {
+            return None;
+        };
+        (here && self.allotted(place) == Some(address)).then_some(holder)
+    }
+}
+
+impl Network {
+    /// Where a node of this network listens: as the file says, or else on 127.0.0.1 at one of three ports that the
+    /// node has from [`Live::first_port`] on, in the order of the nodes. `None` if there are not so many ports.
+    pub fn listener(&self, node: NodeId, listener: Listener) -> Option<SocketAddr> {
+        self.live.address(node, listener)
+    }
+
+    /// Where the emulated light is served: as the file says, or else on 127.0.0.1 at the port behind those of the
+    /// last node. `None` if there is no such port.
+    pub fn physical_layer(&self) -> Option<SocketAddr> {
+        self.live.physical_layer_of(self.nodes.len())
+    }
+}
