@@ -4,6 +4,7 @@
 //! clock. It holds no protocol logic of its own: what a node decides, it decides in the machines that the
 //! simulator drives as well.
 
+pub mod directory;
 pub mod hardware;
 pub mod identity;
 pub mod interface;
