@@ -106,6 +106,12 @@ impl LinkEnd {
         }
     }
 
+    /// Burns the key of the pool, but keeps the numbers of blocks and loans.
+    pub(super) fn forget_key(&mut self) -> u64 {
+        self.offers.clear();
+        self.pool.forget()
+    }
+
     /// The step that stands for all that was replayed.
     pub(super) fn snapshot(&self) -> Step {
         let (pool, borrowed, lent) = (self.pool.image(), self.borrowed, self.lent.number);

@@ -85,6 +85,7 @@ pub mod delivery;
 mod destination;
 mod disjoint;
 mod flood;
+mod journal;
 mod link_end;
 mod material;
 mod node;

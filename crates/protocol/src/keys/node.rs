@@ -176,6 +176,14 @@ impl KeyNode {
         Record { steps }
     }
 
+    /// Burns all key in the pools; gives how many bits. For a node that was just [restored](Self::restore) from
+    /// records that may be older than what it did, since key in them may have been used. Its next
+    /// [snapshot](Self::snapshot) must be durable before the node is told anything; its neighbours then hear what it
+    /// holds no more.
+    pub fn burn_pools(&mut self) -> u64 {
+        self.links.iter_mut().map(LinkEnd::forget_key).sum()
+    }
+
     fn replay(&mut self, step: &Step) {
         match step {
             Step::Stored { link, .. }

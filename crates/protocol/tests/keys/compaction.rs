@@ -77,7 +77,16 @@ fn a_node_from_a_snapshot_does_what_one_from_the_whole_journal_does() {
             for id in (0..4).map(NodeId) {
                 let Some(node) = world.nodes[id.index()].as_ref() else { continue };
                 let whole = life_after(&world.journals[id.index()], id, &world.topology);
+                let read = |record: &Record| Record::decode(&record.encode()).unwrap();
+                let decoded: Vec<_> = world.journals[id.index()].iter().map(read).collect();
+                assert_eq!(
+                    whole,
+                    life_after(&decoded, id, &world.topology),
+                    "{id}: a journal read from bytes"
+                );
                 let snapshot = [node.snapshot()];
+                let decoded = [read(&snapshot[0])];
+                assert_eq!(whole, life_after(&decoded, id, &world.topology), "{id}: a snapshot from bytes");
                 assert_eq!(whole, life_after(&snapshot, id, &world.topology), "{id} of {seed}, {moment}");
                 let again = KeyNode::restore(id, Arc::clone(&world.topology), prompt_notes(), &snapshot);
                 let again = [again.snapshot()];

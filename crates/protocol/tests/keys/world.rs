@@ -272,7 +272,10 @@ impl World {
             return;
         }
         let journal = &self.journals[node.index()];
-        let machine = KeyNode::restore(node, Arc::clone(&self.topology), self.settings.clone(), journal);
+        // As a driver does, from bytes.
+        let read = |record: &Record| Record::decode(&record.encode()).expect("a record is read as written");
+        let journal: Vec<_> = journal.iter().map(read).collect();
+        let machine = KeyNode::restore(node, Arc::clone(&self.topology), self.settings.clone(), &journal);
         self.nodes[node.index()] = Some(machine);
         self.input(node, Input::Timeout);
         let links: Vec<_> = self.topology.links_of(node).map(|(link, _)| link).collect();

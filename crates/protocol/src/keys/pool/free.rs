@@ -1,12 +1,38 @@
 //! What is left of a block's half: stretches that shrink and merge.
 
 use super::Stretch;
+use crate::keys::journal::{list, small, write_list};
+use crate::qkd::wire::{Malformed, Reader, Writer};
 
 /// Disjoint stretches `start..end` in rising order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Free(pub(super) Vec<(u32, u32)>);
 
 impl Free {
+    /// See [`journal`](crate::keys::journal).
+    pub(super) fn write(&self, w: &mut Writer) {
+        write_list(w, &self.0, |w, &(start, end)| {
+            w.count(start.into());
+            w.count(end.into());
+        });
+    }
+    /// What was [written](Self::write): disjoint, in rising order, none empty.
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut last = 0;
+        let parts = list(r, |r| {
+            let (start, end) = (small(r, "an offset")?, small(r, "an offset")?);
+            if start < last || end <= start {
+                return Err(Malformed::Value("the order of stretches"));
+            }
+            last = end;
+            Ok((start, end))
+        })?;
+        Ok(Self(parts))
+    }
+    /// Where the last stretch ends.
+    pub(super) fn end(&self) -> u32 {
+        self.0.last().map_or(0, |&(_, end)| end)
+    }
     pub(super) fn bits(&self) -> u64 {
         self.0.iter().map(|&(start, end)| u64::from(end - start)).sum()
     }

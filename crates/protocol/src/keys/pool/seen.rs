@@ -1,5 +1,7 @@
 //! Which blocks have come.
 
+use crate::keys::journal::{list, write_list};
+use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_units::BlockId;
 use std::collections::BTreeSet;
 
@@ -24,6 +26,25 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
+    /// See [`journal`](crate::keys::journal).
+    pub(super) fn write(&self, w: &mut Writer) {
+        w.count(self.next);
+        write_list(w, &self.missing, |w, number| w.count(*number));
+    }
+    /// What was [written](Self::write): numbers within the window, in rising order.
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let next = r.count()?;
+        let mut least = next.saturating_sub(WINDOW);
+        let missing = list(r, |r| {
+            let number = r.count()?;
+            if number < least || number >= next {
+                return Err(Malformed::Value("the order of missing blocks"));
+            }
+            least = number + 1;
+            Ok(number)
+        })?;
+        Ok(Self { next, missing })
+    }
     pub(super) fn size(&self) -> usize {
         self.missing.len() * size_of::<u64>()
     }
