@@ -9,5 +9,6 @@ pub mod hardware;
 pub mod identity;
 pub mod interface;
 pub mod node;
+pub mod random;
 pub mod store;
 pub mod transport;

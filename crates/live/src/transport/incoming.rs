@@ -137,7 +137,7 @@ impl Inbound {
         let size = u32::try_from(frame::HEAD + bytes.len()).expect("payloads are limited to 17 MiB");
         let hand_over = async {
             let room = room.acquire_many_owned(size).await.ok()?;
-            queue.send(Arrived { from, channel, bytes, _room: room }).await.ok()
+            queue.send(Arrived { from, channel, bytes, _room: Some(room) }).await.ok()
         };
         let delivered = timeout(self.timing.hand_over, hand_over).await.ok().flatten();
         let counter = if delivered.is_some() { &counters.received } else { &counters.unclaimed };

@@ -132,7 +132,14 @@ pub struct Arrived {
     /// What.
     pub bytes: Vec<u8>,
     /// Its share of the channel's room, given back when the frame is dropped.
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Arrived {
+    /// A frame that came some other way than over a [`Transport`], within one process; it takes no room.
+    pub fn within_process(from: NodeId, channel: Channel, bytes: Vec<u8>) -> Self {
+        Self { from, channel, bytes, _room: None }
+    }
 }
 
 /// What was counted for one peer since the start.

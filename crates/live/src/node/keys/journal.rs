@@ -1,0 +1,144 @@
+//! What the two machines want durable, as changes of the store.
+
+use super::KeysError;
+use crate::store::{Change, Commit, Records, Space, Store, StoreError};
+use bellwether_protocol::keys::delivery;
+use bellwether_protocol::keys::{Compaction, KeyNode, Record};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::mem::take;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Commits under way at a time: while the store writes one, the next waits for it, and what comes then is gathered.
+const UNDER_WAY: usize = 2;
+
+/// A record that became durable, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    Relay(u64),
+    Delivery(u64),
+    /// The task's own.
+    Snapshot,
+}
+
+/// The store as the task uses it: one order for both machines.
+pub(super) struct Journal {
+    store: Arc<dyn Store>,
+    /// Numbers of the relay's journal in the store: the first that is there, and the next.
+    first: u64,
+    next: u64,
+    compaction: Compaction,
+    due: bool,
+    /// Gathered for the next commit.
+    changes: Vec<Change>,
+    numbers: Vec<Kept>,
+    under_way: VecDeque<(Commit, Vec<Kept>)>,
+}
+
+impl Journal {
+    /// The journal, and the relay's records that are in it.
+    pub(super) fn read(store: Arc<dyn Store>, records: &Records) -> Result<(Self, Vec<Record>), KeysError> {
+        let mut this = Self {
+            store,
+            first: 0,
+            next: 0,
+            compaction: Compaction::default(),
+            due: false,
+            changes: Vec::new(),
+            numbers: Vec::new(),
+            under_way: VecDeque::new(),
+        };
+        let mut read = Vec::with_capacity(records.len());
+        for (key, value) in records {
+            let number = <[u8; 8]>::try_from(&key[..]).map(u64::from_be_bytes);
+            let number = number.map_err(|_| KeysError::Journal {
+                number: format!("{key:02x?}"),
+                why: "a number has eight bytes".to_owned(),
+            })?;
+            let why = |why: String| KeysError::Journal { number: number.to_string(), why };
+            if read.is_empty() {
+                this.first = number;
+            } else if number != this.next {
+                return Err(why(format!("record {} before it is missing", this.next)));
+            }
+            this.next = number.checked_add(1).ok_or_else(|| why("there is no number after it".to_owned()))?;
+            let record = Record::decode(value).map_err(|error| why(error.to_string()))?;
+            this.due |= this.compaction.added(&record);
+            read.push(record);
+        }
+        Ok((this, read))
+    }
+
+    /// The next record of the relay.
+    pub(super) fn relay(&mut self, number: u64, record: &Record) {
+        self.append(record);
+        self.due |= self.compaction.added(record);
+        self.numbers.push(Kept::Relay(number));
+    }
+
+    /// The next record of the key manager.
+    pub(super) fn delivery(&mut self, number: u64, record: delivery::Record) {
+        let space = Space::Delivery;
+        self.changes.extend(record.changes.into_iter().map(|change| match change {
+            delivery::Change::Put { key, value } => Change::Put { space, key, value },
+            delivery::Change::Delete { key } => Change::Delete { space, key },
+        }));
+        self.numbers.push(Kept::Delivery(number));
+    }
+
+    /// Puts a snapshot in place of all before, if that is worth it now. All that `node` wanted durable must have
+    /// been given before.
+    pub(super) fn compact(&mut self, node: &KeyNode) {
+        if take(&mut self.due) {
+            self.replace(node);
+        }
+    }
+
+    /// Puts a snapshot in place of all before.
+    pub(super) fn replace(&mut self, node: &KeyNode) {
+        let snapshot = node.snapshot();
+        let before = self.first..self.next;
+        self.first = self.next;
+        self.append(&snapshot);
+        self.changes.extend(
+            before.map(|number| Change::Delete { space: Space::Relay, key: number.to_be_bytes().to_vec() }),
+        );
+        self.compaction.compacted(&snapshot);
+        self.numbers.push(Kept::Snapshot);
+    }
+
+    fn append(&mut self, record: &Record) {
+        let key = self.next.to_be_bytes().to_vec();
+        self.changes.push(Change::Put { space: Space::Relay, key, value: record.encode() });
+        self.next += 1;
+    }
+
+    /// Commits what was gathered, unless enough is under way.
+    pub(super) fn commit(&mut self) {
+        if !self.numbers.is_empty() && self.under_way.len() < UNDER_WAY {
+            let commit = self.store.commit(take(&mut self.changes));
+            self.under_way.push_back((commit, take(&mut self.numbers)));
+        }
+    }
+
+    /// How many commits are under way or to come.
+    pub(super) fn open(&self) -> usize {
+        self.under_way.len() + usize::from(!self.numbers.is_empty())
+    }
+
+    /// How large the relay's journal is.
+    pub(super) fn size(&self) -> usize {
+        self.compaction.size()
+    }
+
+    /// The numbers of the oldest commit under way, once it is durable; never, if none is.
+    pub(super) fn poll_kept(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<Kept>, StoreError>> {
+        let Some((commit, _)) = self.under_way.front_mut() else { return Poll::Pending };
+        let done = std::pin::Pin::new(commit).poll(context);
+        done.map(|done| {
+            let numbers = self.under_way.pop_front().map(|(_, numbers)| numbers).unwrap_or_default();
+            done.map(|()| numbers)
+        })
+    }
+}
