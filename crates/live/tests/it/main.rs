@@ -4,6 +4,7 @@
 
 mod directory;
 mod identity;
+mod keys;
 mod light;
 mod link;
 mod recording;
