@@ -145,6 +145,13 @@ impl Memory {
     }
 }
 
+/// How many clicks have, among the flags of `mask`, just those of `value`.
+pub(super) fn count_with(flags: &[u8], mask: u8, value: u8) -> u64 {
+    // As many as a byte can count at a time, so that sixteen are counted in one step.
+    let runs = flags.chunks(usize::from(u8::MAX));
+    runs.map(|run| u64::from(run.iter().map(|flag| u8::from(flag & mask == value)).sum::<u8>())).sum()
+}
+
 /// One flag of each click as a bit.
 pub(super) fn column(flags: &[u8], flag: u8) -> BitString {
     /// Gathers the lowest bits of eight bytes into one byte: bit i of the product's highest byte is that of
@@ -176,6 +183,16 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn clicks_are_counted_by_their_flags(
+            flags in prop::collection::vec(0u8..8, 0..1200),
+            mask in 0u8..8,
+            value in 0u8..8,
+        ) {
+            let expected = flags.iter().filter(|&&f| f & mask == value).count() as u64;
+            prop_assert_eq!(count_with(&flags, mask, value), expected);
+        }
+
         #[test]
         fn a_column_holds_the_flag_of_each_click(
             flags in prop::collection::vec(any::<u8>(), 0..200),

@@ -41,7 +41,7 @@ use bellwether_network::{Event, Network};
 use bellwether_physics::{ClickSampler, Clicks};
 use bellwether_protocol::hardware::{Detections, Preparations, PulseNumber};
 use bellwether_units::{Current, Duration, LinkId, NodeId, Stream, Time};
-use memory::{Choice, Memory, column};
+use memory::{Choice, Memory, column, count_with};
 
 /// Devices at both ends of one link and the light between them.
 ///
@@ -191,11 +191,9 @@ impl LinkEmulator {
 
     fn count(&mut self, clicks: &Clicks) {
         const BOTH_CHECK: u8 = Clicks::MEASURED_CHECK | Clicks::PREPARED_CHECK;
-        let with =
-            |bases: u8| clicks.flags.iter().filter(|&&flags| flags & BOTH_CHECK == bases).count() as u64;
         self.tally.clicks += clicks.len() as u64;
-        self.tally.key_sifted += with(0);
-        self.tally.check_sifted += with(BOTH_CHECK);
+        self.tally.key_sifted += count_with(&clicks.flags, BOTH_CHECK, 0);
+        self.tally.check_sifted += count_with(&clicks.flags, BOTH_CHECK, BOTH_CHECK);
     }
 
     /// Lets the pulses of the next window fly while nobody counts clicks: what a receiver does whose buffer is
@@ -254,7 +252,7 @@ impl LinkEmulator {
             },
             bases: column(&clicks.flags[..kept], Clicks::MEASURED_CHECK),
             outcomes: column(&clicks.flags[..kept], Clicks::OUTCOME),
-            double_clicks: clicks.flags[..kept].iter().filter(|&&f| f & Clicks::DOUBLE != 0).count() as u64,
+            double_clicks: count_with(&clicks.flags[..kept], Clicks::DOUBLE, Clicks::DOUBLE),
             bias_current: bias_current.filter(|_| self.monitor),
         }
     }
