@@ -101,9 +101,11 @@ impl Line {
     }
 
     async fn crash(&mut self, node: usize) {
-        let Running { task, .. } = self.nodes[node].take().unwrap();
+        // The handle lives on until the task is gone: without any the task would end in order.
+        let Running { keys, task, .. } = self.nodes[node].take().unwrap();
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
+        drop(keys);
         self.inlets.lock().unwrap().remove(&NodeId(node as u32));
         self.stores[node] = Arc::new(self.stores[node].crash(0));
     }
