@@ -13,6 +13,7 @@ use crate::{budget, words};
 use bellwether_network::{Detail, Link, Network};
 use bellwether_protocol::hardware::Basis;
 use bellwether_protocol::keys::LinkCondition;
+use bellwether_protocol::qkd::alarm::Trust;
 use bellwether_protocol::qkd::security::repeaterless_bound;
 use bellwether_units::{Duration, LinkId, Time};
 use std::collections::BTreeMap;
@@ -40,8 +41,8 @@ pub(crate) struct Ledger<'a> {
     latest_alarm: BTreeMap<(LinkId, String), Latest>,
     /// How many of the network's events have been told.
     told: usize,
-    /// When each link last raised an alarm for which its key is not to be used, until that is over.
-    suspect: Vec<Option<Time>>,
+    /// Whether the key of each link may be used, as its alarms say.
+    trust: Vec<Trust>,
 }
 
 /// The last line of alarms of one link and kind.
@@ -70,7 +71,7 @@ impl<'a> Ledger<'a> {
             alarms: Vec::new(),
             latest_alarm: BTreeMap::new(),
             told: 0,
-            suspect: vec![None; network.links.len()],
+            trust: vec![Trust::default(); network.links.len()],
         })
     }
 
@@ -108,10 +109,7 @@ impl<'a> Ledger<'a> {
                 }
                 LinkSays::Block(block) => {
                     self.accounts[id.index()].enter(at, &block);
-                    // A block that raises such an alarm raises it when it ends, before its key is told.
-                    let suspect = &mut self.suspect[id.index()];
-                    if block.certificate.is_some() && suspect.is_some_and(|since| since < at) {
-                        *suspect = None;
+                    if self.trust[id.index()].block(at, block.certificate.is_some()) {
                         for node in ends {
                             world.tell(at, id, node, LinkNews::Condition(LinkCondition::Up));
                         }
@@ -123,7 +121,7 @@ impl<'a> Ledger<'a> {
                 }
                 LinkSays::Alarm { kind, text, suspect } => {
                     if suspect {
-                        self.suspect[id.index()] = Some(at);
+                        self.trust[id.index()].mark(at);
                         for node in ends {
                             world.tell(at, id, node, LinkNews::Condition(LinkCondition::Alarmed));
                         }

@@ -5,9 +5,7 @@ use crate::expect::expected_link;
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_network::Link;
-use bellwether_protocol::qkd::alarm::{
-    self, Alarm, AlarmKind, Baseline, BlockObservation, Thresholds, assess_monitors,
-};
+use bellwether_protocol::qkd::alarm::{self, Alarm, Baseline, BlockObservation, Thresholds, assess_monitors};
 use bellwether_units::{Current, Time};
 
 /// How much brighter than calibrated the bias current may be.
@@ -78,15 +76,7 @@ impl Watch {
 
     /// An alarm in the words of the trace.
     pub(crate) fn says(&self, alarm: &Alarm) -> LinkSays {
-        let suspect = matches!(
-            alarm.kind,
-            AlarmKind::QberHigh(_)
-                | AlarmKind::DecoyStatistics { .. }
-                | AlarmKind::DoubleClicksMissing
-                | AlarmKind::BiasCurrent
-                | AlarmKind::VerificationFailed
-                | AlarmKind::AuthenticationFailed
-        );
+        let suspect = alarm.kind.marks_link();
         // When and on which link stands beside the text wherever it is shown.
         let block = alarm.block.map(|block| format!("{block}: ")).unwrap_or_default();
         let mut text = format!("{block}{}: {} seen, {} expected", alarm.kind, alarm.seen, alarm.expected);

@@ -14,11 +14,13 @@
 mod assess;
 mod baseline;
 mod drift;
+mod trust;
 mod watch;
 
 pub use assess::{BlockObservation, assess_block, assess_counts, assess_monitors};
 pub use baseline::{Baseline, Thresholds};
 pub use drift::Drift;
+pub use trust::Trust;
 pub use watch::Watch;
 
 use super::security::NoKey;
