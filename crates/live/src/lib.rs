@@ -4,11 +4,15 @@
 //! clock. It holds no protocol logic of its own: what a node decides, it decides in the machines that the
 //! simulator drives as well.
 
+pub mod application;
 pub mod directory;
+pub mod emulation;
 pub mod hardware;
 pub mod identity;
 pub mod interface;
 pub mod node;
 pub mod random;
+pub mod state;
 pub mod store;
 pub mod transport;
+pub mod up;

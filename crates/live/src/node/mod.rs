@@ -1,9 +1,13 @@
 //! A node's daemon: what drives the machines of `bellwether-protocol`.
 //!
-//! - [`keys`]: pools, relay and keys for applications.
+//! - [`daemon`]: a whole node.
+//! - [`links`]: its ends of links, from devices and sockets to blocks in its pools.
 //! - [`link`]: one end of one link.
+//! - [`keys`]: its key node and its key manager.
 //! - [`transcript`]: what an end was told and did, to be checked against the machine later.
 
+pub mod daemon;
 pub mod keys;
 pub mod link;
+pub mod links;
 pub mod transcript;

@@ -11,3 +11,4 @@ mod recording;
 mod store;
 mod transport;
 mod two_ends;
+mod up;

@@ -1,0 +1,98 @@
+//! A whole network on this machine, in one process.
+
+use crate::directory::{self, LiveNetworkError};
+use crate::emulation::{self, EmulationError};
+use crate::identity::OlderTls;
+use crate::interface::etsi014::Compatibility;
+use crate::node::daemon::{Node, NodeError, NodeSettings};
+use crate::state::{State, StateError};
+use crate::store::Rollback;
+use bellwether_network::Network;
+use bellwether_units::NodeId;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// Why a network cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// What the network file says of daemons.
+    #[error(transparent)]
+    Network(#[from] LiveNetworkError),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The emulated physical layer.
+    #[error(transparent)]
+    Emulation(#[from] EmulationError),
+    /// A node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+/// A network that runs in this process. Its nodes speak to each other, and to the emulated physical layer, over TLS
+/// sockets as they do between hosts. Dropping it stops everything at once.
+pub struct Up {
+    /// The nodes, in the order of the file.
+    pub nodes: Vec<Node>,
+    /// Where the emulated light is served.
+    pub physical_layer: SocketAddr,
+    /// Whether the applications are those given by default.
+    pub applications_by_default: bool,
+    light: JoinHandle<()>,
+}
+
+impl Up {
+    /// Makes what is missing in the state directory and starts the physical layer and all nodes.
+    ///
+    /// # Errors
+    /// See [`UpError`].
+    pub async fn start(
+        network: Arc<Network>,
+        state: State,
+        compatibility: Compatibility,
+    ) -> Result<Self, UpError> {
+        let applications = directory::applications(&network)?;
+        let names = applications.directory.applications().map(|(name, _)| name.as_str());
+        state.provision(&network, names)?;
+        let wanted = directory::physical_layer_address(&network)?;
+        let (physical_layer, light) =
+            emulation::serve(&network, &state, wanted, network.live.head_start).await?;
+        let light = tokio::spawn(light);
+        let mut up = Self {
+            nodes: Vec::new(),
+            physical_layer,
+            applications_by_default: applications.by_default,
+            light,
+        };
+        for place in 0..network.nodes.len() {
+            let node = NodeId(place as u32);
+            let settings = NodeSettings {
+                network: Arc::clone(&network),
+                node,
+                state: state.clone(),
+                master: None,
+                rollback: Rollback::Refuse,
+                addresses: directory::node_addresses(&network, node)?,
+                physical_layer,
+                compatibility,
+                older_tls: OlderTls::default(),
+            };
+            up.nodes.push(Node::start(settings).await?);
+        }
+        Ok(up)
+    }
+
+    /// Stops all nodes in order, then the light.
+    pub async fn stop(mut self) {
+        for node in self.nodes.drain(..) {
+            node.stop().await;
+        }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.light.abort();
+    }
+}
