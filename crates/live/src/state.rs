@@ -181,8 +181,8 @@ name = "two"
 [node.B]
 [link.A-B]
 ends = ["A", "B"]
-fibre = { length = "1 km" }
-transmitter = { profile = "generic-decoy-1ghz" }
+fibre = { length = "1 km", loss_per_length = "0.2 dB/km" }
+transmitter = { profile = "generic-decoy-1ghz", clock = "10 MHz" }
 receiver = { profile = "idq-clavis-receiver" }
 "#;
 
