@@ -8,6 +8,7 @@ mod emulator;
 mod faults;
 mod keys;
 mod link_file;
+mod published;
 mod quiet;
 mod random;
 mod sources;
