@@ -8,7 +8,8 @@ use bellwether_live::up::Up;
 use bellwether_network::Network;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A and C, with B between them: two links of 10 MHz that have made key for 20 s before the start.
 fn network(first_port: u16) -> Network {

@@ -59,7 +59,7 @@ fn the_two_ways_of_a_pair_may_differ_and_neither_be_given_twice() {
         [Requirement::Both, Requirement::QuantumOnly]
     );
     let twice = Problem::DuplicatePair { master: "bank-a".to_owned(), slave: "bank-b".to_owned() };
-    assert_eq!(problems(&format!("{there}{back}")), [twice.clone()]);
+    assert_eq!(problems(&format!("{there}{back}")), std::slice::from_ref(&twice));
     assert_eq!(problems(&format!("{there}{there}")), [twice]);
 }
 
