@@ -11,7 +11,7 @@ use super::names::{NameRule, name_in_role};
 use super::{NameError, Role};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
@@ -80,8 +80,12 @@ pub fn node_client(
     expected: &str,
 ) -> Result<ClientConfig, TlsError> {
     let provider = node_provider();
-    let verifier =
-        NamedServer { roots: nodes, expected: expected.to_owned(), provider: Arc::clone(&provider) };
+    let verifier = NamedServer {
+        chain: Chain::Anywhere(nodes),
+        role: Role::Node,
+        expected: Some(expected.to_owned()),
+        algorithms: provider.signature_verification_algorithms,
+    };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(TLS13)?
         .dangerous()
@@ -127,7 +131,12 @@ pub fn application_client(
     let provider = application_provider();
     let hosts =
         WebPkiServerVerifier::builder_with_provider(Arc::new(key_managers), Arc::clone(&provider)).build()?;
-    let verifier = NamedKeyManager { hosts, expected: expected.map(str::to_owned) };
+    let verifier = NamedServer {
+        chain: Chain::AtItsHost(hosts),
+        role: Role::KeyManager,
+        expected: expected.map(str::to_owned),
+        algorithms: provider.signature_verification_algorithms,
+    };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(TLS13_AND_12)?
         .dangerous()
@@ -195,12 +204,23 @@ fn check_name(role: Role, certificate: &CertificateDer<'_>, expected: &str) -> R
     Err(CertificateError::Other(OtherError(Arc::new(error))).into())
 }
 
-/// Accepts one node, wherever it is reached: its name is the URI, and addresses may change.
+/// Accepts a server whose chain holds and whose certificate names it in a role.
 #[derive(Debug)]
 struct NamedServer {
-    roots: RootCertStore,
-    expected: String,
-    provider: Arc<CryptoProvider>,
+    chain: Chain,
+    role: Role,
+    /// Which name; `None` for any.
+    expected: Option<String>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// How a server's chain is verified.
+#[derive(Debug)]
+enum Chain {
+    /// Wherever it is reached: a node's name is the URI, and addresses may change.
+    Anywhere(RootCertStore),
+    /// With the name of its host, as rustls does.
+    AtItsHost(Arc<WebPkiServerVerifier>),
 }
 
 impl ServerCertVerifier for NamedServer {
@@ -208,20 +228,25 @@ impl ServerCertVerifier for NamedServer {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        rustls::client::verify_server_cert_signed_by_trust_anchor(
-            &certificate,
-            &self.roots,
-            intermediates,
-            now,
-            algorithms,
-        )?;
-        check_name(Role::Node, end_entity, &self.expected)?;
+        match &self.chain {
+            Chain::Anywhere(roots) => rustls::client::verify_server_cert_signed_by_trust_anchor(
+                &ParsedCertificate::try_from(end_entity)?,
+                roots,
+                intermediates,
+                now,
+                self.algorithms.all,
+            )?,
+            Chain::AtItsHost(hosts) => {
+                hosts.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+            }
+        }
+        if let Some(expected) = &self.expected {
+            check_name(self.role, end_entity, expected)?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -231,8 +256,7 @@ impl ServerCertVerifier for NamedServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -241,58 +265,10 @@ impl ServerCertVerifier for NamedServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Everything that rustls verifies of a server, and the key manager's name besides.
-#[derive(Debug)]
-struct NamedKeyManager {
-    hosts: Arc<WebPkiServerVerifier>,
-    expected: Option<String>,
-}
-
-impl ServerCertVerifier for NamedKeyManager {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified =
-            self.hosts.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
-        if let Some(expected) = &self.expected {
-            check_name(Role::KeyManager, end_entity, expected)?;
-        }
-        Ok(verified)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.hosts.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.hosts.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.hosts.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
