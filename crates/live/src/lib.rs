@@ -8,6 +8,7 @@ pub mod application;
 pub mod directory;
 pub mod emulation;
 pub mod hardware;
+mod hex;
 pub mod identity;
 pub mod interface;
 pub mod node;

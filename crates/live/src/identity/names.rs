@@ -7,6 +7,7 @@
 //! is nobody.
 
 use super::Role;
+use crate::hex;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -103,14 +104,7 @@ impl SpkiDigest {
     pub fn from_hex(text: &str) -> Option<Self> {
         let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
         let mut digest = [0; 32];
-        if digits.len() != 64 {
-            return None;
-        }
-        for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = char::from(pair[0]).to_digit(16)?;
-            let low = char::from(pair[1]).to_digit(16)?;
-            *byte = u8::try_from(high * 16 + low).ok()?;
-        }
+        hex::decode_into(&digits, &mut digest)?;
         Some(Self(digest))
     }
 

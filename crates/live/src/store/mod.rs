@@ -212,7 +212,3 @@ impl Future for Load {
         self.0.poll(context)
     }
 }
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -13,7 +13,8 @@
 //! seal cannot tell is an *older* value of the same record put back alone; the store's witness tells an older
 //! whole.
 
-use super::{Space, StoreError, hex};
+use super::{Space, StoreError};
+use crate::hex;
 use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use hkdf::Hkdf;
@@ -98,15 +99,7 @@ impl MasterKey {
             key.copy_from_slice(content);
             return Some(Self(key));
         }
-        let digits = content.trim_ascii();
-        if digits.len() != 64 {
-            return None;
-        }
-        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = char::from(pair[0]).to_digit(16)?;
-            let low = char::from(pair[1]).to_digit(16)?;
-            *byte = u8::try_from(high * 16 + low).ok()?;
-        }
+        hex::decode_into(content.trim_ascii(), &mut *key)?;
         Some(Self(key))
     }
 }
@@ -201,7 +194,7 @@ impl Seal {
         key: &[u8],
         record: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let tampered = || StoreError::Tampered { space, key: hex(key) };
+        let tampered = || StoreError::Tampered { space, key: hex::encode(key) };
         if record.len() < HEAD + TAG || record[0] != VERSION {
             return Err(tampered());
         }

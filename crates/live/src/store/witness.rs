@@ -8,6 +8,7 @@
 
 use super::StoreError;
 use super::seal::{Counted, Seal, failed};
+use crate::hex;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,13 +46,13 @@ pub(super) fn ask(path: &Path, seal: &Seal) -> Result<Testimony, StoreError> {
     if lines.next() != Some(TITLE) {
         return Ok(Testimony::Unbelievable("no witness' file"));
     }
-    if lines.next() != Some(super::hex(seal.store()).as_str()) {
+    if lines.next() != Some(hex::encode(seal.store()).as_str()) {
         return Ok(Testimony::Unbelievable("that of another store"));
     }
     let Some(commits) = lines.next().and_then(|line| line.parse().ok()) else {
         return Ok(Testimony::Unbelievable("no witness' file"));
     };
-    let proof = super::hex(&seal.proof(Counted::InWitness, commits));
+    let proof = hex::encode(&seal.proof(Counted::InWitness, commits));
     if !bool::from(lines.next().unwrap_or_default().as_bytes().ct_eq(proof.as_bytes())) {
         return Ok(Testimony::Unbelievable("changed outside this program"));
     }
@@ -60,8 +61,8 @@ pub(super) fn ask(path: &Path, seal: &Seal) -> Result<Testimony, StoreError> {
 
 /// Writes the witness, durably.
 pub(super) fn tell(path: &Path, seal: &Seal, commits: u64) -> Result<(), StoreError> {
-    let proof = super::hex(&seal.proof(Counted::InWitness, commits));
-    let text = format!("{TITLE}\n{}\n{commits}\n{proof}\n", super::hex(seal.store()));
+    let proof = hex::encode(&seal.proof(Counted::InWitness, commits));
+    let text = format!("{TITLE}\n{}\n{commits}\n{proof}\n", hex::encode(seal.store()));
     crate::identity::files::write_private(path, text.as_bytes()).map_err(|error| failed(path, error))
 }
 
