@@ -17,8 +17,32 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// 25 km at 10 MHz: a block of 150 kbit takes a third of a second of light.
-const LINK: &str = r#"
+/// A link between two nodes at 10 MHz, with small blocks: over 25 km a block takes a third of a second of light.
+pub(crate) fn link(ends: [&str; 2], length: &str) -> String {
+    let [a, b] = ends;
+    format!(
+        r#"
+[link.{a}-{b}]
+ends = ["{a}", "{b}"]
+[link.{a}-{b}.fibre]
+length = "{length}"
+loss_per_length = "0.2 dB/km"
+misalignment = 0.01
+[link.{a}-{b}.transmitter]
+clock = "10 MHz"
+wavelength = "1550 nm"
+source = {{ kind = "weak-coherent", intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}] }}
+[link.{a}-{b}.receiver]
+detector = {{ technology = "snspd", efficiency = 0.8, dark_count_rate = "100 /s", dead_time = "30 ns" }}
+[link.{a}-{b}.protocol]
+block_size = "150 kbit"
+key_basis_probability = 0.7
+"#
+    )
+}
+
+pub(crate) fn network() -> Network {
+    let nodes = r#"
 format = 1
 [network]
 name = "one link"
@@ -27,25 +51,9 @@ duration = "10 s"
 window = "10 ms"
 [node.A]
 [node.B]
-[link.A-B]
-ends = ["A", "B"]
-[link.A-B.fibre]
-length = "25 km"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.A-B.transmitter]
-clock = "10 MHz"
-wavelength = "1550 nm"
-source = { kind = "weak-coherent", intensities = [{ mean_photons = 0.5, probability = 0.7 }, { mean_photons = 0.15, probability = 0.3 }] }
-[link.A-B.receiver]
-detector = { technology = "snspd", efficiency = 0.8, dark_count_rate = "100 /s", dead_time = "30 ns" }
-[link.A-B.protocol]
-block_size = "150 kbit"
-key_basis_probability = 0.7
 "#;
-
-pub(crate) fn network() -> Network {
-    Network::parse(LINK, "link.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
+    let text = format!("{nodes}{}", link(["A", "B"], "25 km"));
+    Network::parse(&text, "link.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 /// A physical layer with a head start, in which `operator` may interfere.

@@ -1,5 +1,6 @@
 //! A whole network in one process: emulated light, distillation, relay, and keys over ETSI GS QKD 014.
 
+use crate::two_ends::link;
 use bellwether_live::application::client::{Client, ClientError};
 use bellwether_live::identity::Role;
 use bellwether_live::interface::etsi014::Compatibility;
@@ -13,24 +14,6 @@ use tokio::time::Instant;
 
 /// A and C, with B between them: two links of 10 MHz that have made key for 20 s before the start.
 fn network(first_port: u16) -> Network {
-    let link = |name: &str, ends: &str| {
-        format!(
-            r#"
-[link.{name}]
-ends = {ends}
-fibre = {{ length = "10 km", loss_per_length = "0.2 dB/km", misalignment = 0.01 }}
-[link.{name}.transmitter]
-clock = "10 MHz"
-wavelength = "1550 nm"
-source = {{ kind = "weak-coherent", intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}] }}
-[link.{name}.receiver]
-detector = {{ technology = "snspd", efficiency = 0.8, dark_count_rate = "100 /s", dead_time = "30 ns" }}
-[link.{name}.protocol]
-block_size = "150 kbit"
-key_basis_probability = 0.7
-"#
-        )
-    };
     let text = format!(
         r#"
 format = 1
@@ -55,8 +38,8 @@ node = "C"
 master = "bank-a"
 slave = "bank-c"
 {}{}"#,
-        link("A-B", r#"["A", "B"]"#),
-        link("B-C", r#"["B", "C"]"#)
+        link(["A", "B"], "10 km"),
+        link(["B", "C"], "10 km")
     );
     Network::parse(&text, "three.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
 }
