@@ -59,6 +59,7 @@ impl Up {
         let (physical_layer, light) =
             emulation::serve(&network, &state, wanted, network.live.head_start).await?;
         let light = tokio::spawn(light);
+        let directory = Arc::new(applications.directory);
         let mut up = Self {
             nodes: Vec::new(),
             physical_layer,
@@ -70,6 +71,7 @@ impl Up {
             let settings = NodeSettings {
                 network: Arc::clone(&network),
                 node,
+                directory: Arc::clone(&directory),
                 state: state.clone(),
                 master: None,
                 rollback: Rollback::Refuse,

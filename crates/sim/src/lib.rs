@@ -6,6 +6,7 @@
 //! - [`kernel`]: what happens next, in a total order.
 //! - [`run`]: run a network, or run it many times.
 //! - [`emulator`]: the devices of a link and the light between them, for the simulator and for daemons.
+//! - [`nodes`]: the nodes as key nodes know them, for the simulator and for daemons.
 //! - [`expect`]: what the formulas expect, without sampling.
 //! - [`summary`], [`trace`]: what a run tells.
 
@@ -18,6 +19,7 @@ mod interval;
 pub mod kernel;
 mod ledger;
 mod link;
+pub mod nodes;
 mod optics;
 pub mod run;
 pub mod summary;

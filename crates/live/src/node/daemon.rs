@@ -12,9 +12,10 @@ use crate::random::SystemRandom;
 use crate::state::{State, StateError};
 use crate::store::{EmbeddedStore, MasterKey, Rollback, Store, StoreError};
 use crate::transport::{self, Channel, Transport, TransportError};
-use bellwether_network::{Network, Role as NodeRole};
-use bellwether_protocol::keys::delivery::{Memory, SaeName};
-use bellwether_protocol::keys::{self, Topology, TopologyError};
+use bellwether_network::Network;
+use bellwether_protocol::keys;
+use bellwether_protocol::keys::delivery::{Directory, Memory, SaeName};
+use bellwether_sim::nodes;
 use bellwether_units::{LinkId, NodeId};
 use std::io;
 use std::net::SocketAddr;
@@ -33,9 +34,6 @@ pub enum NodeError {
     /// The network file does not say where to listen.
     #[error(transparent)]
     Network(#[from] LiveNetworkError),
-    /// The links do not join nodes of the network.
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
     /// The state directory.
     #[error(transparent)]
     State(#[from] StateError),
@@ -78,6 +76,8 @@ pub struct NodeSettings {
     pub network: Arc<Network>,
     /// Which of its nodes.
     pub node: NodeId,
+    /// Who may ask for which keys: [`directory::applications`] of the network.
+    pub directory: Arc<Directory>,
     /// Where its state is.
     pub state: State,
     /// What opens its store; without it, the key in the node's folder, which is made on first use.
@@ -115,6 +115,7 @@ impl Node {
         let NodeSettings {
             network,
             node,
+            directory,
             state,
             master,
             rollback,
@@ -141,12 +142,13 @@ impl Node {
         let (store, memory) = open_store(state.node(&name)?, master, rollback).await?;
         let layout = state.identities();
         let identity = layout.load(Role::Node, &name)?;
-        let devices = Dialler::new(physical_layer, &identity, layout.roots(Role::Node)?)?;
+        let roots = layout.roots(Role::Node)?;
+        let devices = Dialler::new(physical_layer, &identity, roots.clone())?;
         let transport = Arc::new(Transport::start(
             nodes_socket,
             transport::Settings {
                 identity,
-                roots: layout.roots(Role::Node)?,
+                roots,
                 peers: peers_of(network, *node)?,
                 queue_bytes: transport::QUEUE_BYTES,
                 timing: transport::Timing::default(),
@@ -159,10 +161,10 @@ impl Node {
         let (keys, keys_task) = Keys::start(
             KeysSettings {
                 node: *node,
-                topology: Arc::new(topology_of(network)?),
-                relay: relay_settings(network, *node),
+                topology: Arc::new(nodes::topology(network)),
+                relay: nodes::key_settings(network, *node, keys::Settings::default()),
                 delivery: directory::delivery_settings(network),
-                directory: Arc::new(directory::applications(network)?.directory),
+                directory,
                 store: Arc::clone(&store),
                 memory,
                 clock,
@@ -288,20 +290,4 @@ fn peers_of(network: &Network, node: NodeId) -> Result<Vec<transport::Peer>, Nod
             Ok(transport::Peer { node: other, name: network.node(other).name.clone(), address })
         })
         .collect()
-}
-
-fn topology_of(network: &Network) -> Result<Topology, TopologyError> {
-    let ends: Vec<_> = network.links.iter().map(|link| (link.transmitter_at, link.receiver_at)).collect();
-    let nodes = network.nodes.iter().enumerate();
-    let relays_not = nodes.filter(|(_, node)| node.role == NodeRole::EndNode);
-    let relays_not = relays_not.map(|(place, _)| NodeId(place as u32));
-    Ok(Topology::new(network.nodes.len() as u32, &ends)?.without_relay(relays_not))
-}
-
-fn relay_settings(network: &Network, node: NodeId) -> keys::Settings {
-    let usual = keys::Settings::default();
-    match network.node(node).pool_capacity {
-        Some(capacity) => keys::Settings { pool_capacity: capacity.bits(), ..usual },
-        None => usual,
-    }
 }

@@ -10,8 +10,9 @@ mod tests;
 use crate::channel::ClassicalChannel;
 use crate::conditions::{Timeline, node_is_up};
 use crate::kernel::Schedule;
+use crate::nodes;
 use crate::trace::TraceRecord;
-use bellwether_network::{Event as NetworkEvent, Network, Role};
+use bellwether_network::{Event as NetworkEvent, Network};
 use bellwether_protocol::keys::{
     Command, Compaction, Demand, Event, KeyMaterial, KeyNode, LinkCondition, LinkReport, LinkView,
     PoolAccount, Record, Settings, Topology,
@@ -99,11 +100,7 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     pub(crate) fn new(network: &'a Network, seed: u64) -> Self {
         let ends: Vec<_> = network.links.iter().map(|l| (l.transmitter_at, l.receiver_at)).collect();
-        let relays_not = network.nodes.iter().enumerate().filter(|(_, node)| node.role == Role::EndNode);
-        let topology = Topology::new(network.nodes.len() as u32, &ends)
-            .expect("a network's links join two of its nodes")
-            .without_relay(relays_not.map(|(place, _)| NodeId(place as u32)));
-        let topology = Arc::new(topology);
+        let topology = Arc::new(nodes::topology(network));
         let mut schedule = Schedule::new();
         let mut source =
             || schedule.add_source().expect("a network file has fewer than 2^24 nodes and links");
@@ -189,8 +186,11 @@ impl<'a> World<'a> {
     fn begin(&mut self) {
         for place in 0..self.stations.len() {
             let node = NodeId(place as u32);
-            self.stations[place].machine =
-                Some(KeyNode::new(node, Arc::clone(&self.topology), self.settings_of(node)));
+            self.stations[place].machine = Some(KeyNode::new(
+                node,
+                Arc::clone(&self.topology),
+                nodes::key_settings(self.network, node, self.settings.clone()),
+            ));
         }
         let events: Vec<&NetworkEvent> = self.network.events.iter().collect();
         for event in &events {
@@ -245,13 +245,6 @@ impl<'a> World<'a> {
         }
         let next = now.saturating_add(CONTROLLER.max(self.network.run.duration / 1000));
         self.plan(self.controller, next, Happening::Controller);
-    }
-
-    fn settings_of(&self, node: NodeId) -> Settings {
-        match self.network.node(node).pool_capacity {
-            Some(capacity) => Settings { pool_capacity: capacity.bits(), ..self.settings.clone() },
-            None => self.settings.clone(),
-        }
     }
 
     fn plan(&mut self, source: EntityId, at: Time, what: Happening) {
@@ -315,7 +308,8 @@ impl<'a> World<'a> {
     fn node_changed(&mut self, now: Time, node: NodeId) {
         let events: Vec<&NetworkEvent> = self.network.events.iter().collect();
         let up = node_is_up(&events, node, now);
-        let (topology, settings) = (Arc::clone(&self.topology), self.settings_of(node));
+        let (topology, settings) =
+            (Arc::clone(&self.topology), nodes::key_settings(self.network, node, self.settings.clone()));
         let station = &mut self.stations[node.index()];
         match (up, station.machine.is_some()) {
             (false, true) => {
