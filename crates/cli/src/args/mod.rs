@@ -1,0 +1,160 @@
+//! What can be typed.
+
+mod rate;
+mod simulate;
+
+pub use rate::{Rate, Sweep};
+pub use simulate::{Detail, Simulate};
+
+use clap::{Args as Arguments, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Plan and simulate quantum key distribution networks, from photon to key.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a network in virtual time and tell what keys it makes
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(Simulate),
+    /// Check a network file and show what it describes
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
+    /// Tell the expected key rate of a link from formulas, without sampling
+    #[command(after_help = rate::EXAMPLES)]
+    Rate(Rate),
+    /// List the device profiles that network files can name
+    #[command(after_help = PROFILES_EXAMPLES)]
+    Profiles(Profiles),
+    /// Print the JSON Schema of network files, for editors
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
+    /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A network file and what is to differ from it.
+#[derive(Clone, Debug, Default, Arguments)]
+pub struct Input {
+    /// The network file (TOML)
+    pub file: PathBuf,
+    /// Override a value of the file; may be given many times
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+    pub set: Vec<String>,
+}
+
+/// Check a network file.
+#[derive(Debug, Arguments)]
+pub struct Check {
+    /// The network.
+    #[command(flatten)]
+    pub input: Input,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// List device profiles.
+#[derive(Debug, Default, Arguments)]
+pub struct Profiles {
+    /// Print the profiles as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn assignment(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((path, _)) if !path.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err("write an override like link.A-B.fibre.length=\"80 km\"".to_owned()),
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed while running; 2 bad usage or bad network file;
+130 interrupted (partial results are kept and marked).";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  bellwether check networks/secoqc-2008.toml
+  bellwether check networks/single-link.toml --set 'link.A-B.fibre.length=\"80 km\"' --json";
+
+const PROFILES_EXAMPLES: &str = "\
+Examples:
+  bellwether profiles
+  bellwether profiles --json";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  bellwether schema > network.schema.json";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  bellwether completions bash > /etc/bash_completion.d/bellwether
+  bellwether completions zsh > ~/.zfunc/_bellwether";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    pub(super) fn parse(line: &str) -> Result<Command, clap::Error> {
+        Args::try_parse_from(line.split(' ')).map(|args| args.command)
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_shows_examples() {
+        for subcommand in Args::command().get_subcommands() {
+            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("bellwether "), "{} has no example", subcommand.get_name());
+        }
+    }
+
+    #[test]
+    fn what_stands_below_the_options_fits_a_terminal() {
+        let root = Args::command();
+        for command in root.get_subcommands().chain([&root]) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 112, "{}: {line}", command.get_name());
+            }
+            let words = help.lines().filter(|line| !line.starts_with("  "));
+            assert!(words.clone().all(|line| line.chars().count() <= 88), "{help}");
+        }
+    }
+
+    #[test]
+    fn bad_usage_is_refused_with_code_2() {
+        for line in [
+            "bellwether simulate",
+            "bellwether simulate a.toml --for 1",
+            "bellwether simulate a.toml --for 0s",
+            "bellwether simulate a.toml --for -1h",
+            "bellwether simulate a.toml --runs 0",
+            "bellwether simulate a.toml --threads 0",
+            "bellwether simulate a.toml --detail photons",
+            "bellwether simulate a.toml --set nothing",
+            "bellwether rate a.toml --svg plot.svg",
+            "bellwether rate a.toml --sweep fibre.length=0km",
+            "bellwether fly",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}
