@@ -1,4 +1,8 @@
-//! The TLS accept loop of an interface, and the bounds on what callers can take up.
+//! The accept loop of an interface, and the bounds on what callers can take up.
+//!
+//! It does TLS, tells who calls and hands the connection to a [`Service`]: HTTP ([`Http`](super::http::Http)), or
+//! another way to talk. On loopback addresses an interface may go without TLS ([`Security::Plain`]); all who call
+//! are then one caller.
 //!
 //! | what | bound (default) | what happens beyond |
 //! |---|---|---|
@@ -14,19 +18,14 @@
 
 use bellwether_protocol::keys::delivery::SaeName;
 use core::time::Duration;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 /// The bounds of a listener; see the [module](self).
@@ -77,50 +76,123 @@ pub struct Counters {
 /// Reads the caller's name off its verified certificate.
 pub type Identify = dyn Fn(&CertificateDer<'_>) -> Option<SaeName> + Send + Sync;
 
-/// What answers the requests of a listener.
-pub trait Handler: Send + Sync + 'static {
-    /// Answers one request of `caller`.
-    fn answer(
-        &self,
-        caller: &SaeName,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
-    /// Answers a request beyond the bound on those under way.
-    fn busy(&self) -> Response<Full<Bytes>>;
+/// How callers are known.
+#[derive(Clone)]
+pub enum Security {
+    /// By their certificates.
+    Tls {
+        /// TLS as this says; client certificates are required.
+        config: Arc<rustls::ServerConfig>,
+        /// Whose certificate it is. Whoever is nobody is turned away.
+        identify: Arc<Identify>,
+    },
+    /// Not at all: everybody who reaches the socket is this caller. For loopback addresses.
+    Plain(SaeName),
 }
 
-/// One interface's socket.
-pub struct Listener<H> {
-    acceptor: TlsAcceptor,
-    identify: Arc<Identify>,
-    handler: Arc<H>,
-    bounds: Bounds,
-    counters: Arc<Counters>,
-    callers: Mutex<BTreeMap<SaeName, Arc<Caller>>>,
+/// Why a caller was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refused {
+    /// No TLS handshake: no certificate that the authority signed, another protocol, or too slow.
+    Handshake,
+    /// The certificate names nobody who may call.
+    Unknown,
+}
+
+impl Refused {
+    /// A word for logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Unknown => "unknown-caller",
+        }
+    }
+}
+
+/// Told of every caller who is not let in. Must not block.
+pub type OnRefusal = dyn Fn(IpAddr, Refused) + Send + Sync;
+
+/// What serves a connection once it is known who calls.
+pub trait Service: Send + Sync + 'static {
+    /// Serves a connection to its end; when `stop` turns true, it answers what is under way and ends.
+    fn serve<T>(
+        &self,
+        stream: T,
+        caller: &Caller,
+        bounds: &Bounds,
+        stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+}
+
+/// Who calls, and what it takes up.
+pub struct Caller {
+    name: SaeName,
+    taken: Arc<Taken>,
+    most_requests: usize,
 }
 
 #[derive(Default)]
-struct Caller {
+struct Taken {
     connections: AtomicUsize,
     requests: AtomicUsize,
 }
 
-impl<H: Handler> Listener<H> {
-    /// A listener that speaks TLS as `tls` says (client certificates required) and hands requests to `handler`.
-    pub fn new(
-        tls: Arc<rustls::ServerConfig>,
-        identify: Arc<Identify>,
-        handler: Arc<H>,
-        bounds: Bounds,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            acceptor: TlsAcceptor::from(tls),
-            identify,
-            handler,
-            bounds,
-            counters: Arc::default(),
-            callers: Mutex::default(),
-        })
+impl Caller {
+    /// The caller's name.
+    pub fn name(&self) -> &SaeName {
+        &self.name
+    }
+
+    /// Counts a request as under way while what it gives lives; `None` if the caller has too many.
+    pub fn request(&self) -> Option<UnderWay> {
+        let request = UnderWay::enter(&self.taken, |taken| &taken.requests);
+        (self.taken.requests.load(Ordering::Relaxed) <= self.most_requests).then_some(request)
+    }
+}
+
+/// Something of a caller that is under way while this lives.
+pub struct UnderWay {
+    taken: Arc<Taken>,
+    which: fn(&Taken) -> &AtomicUsize,
+}
+
+impl UnderWay {
+    fn enter(taken: &Arc<Taken>, which: fn(&Taken) -> &AtomicUsize) -> Self {
+        which(taken).fetch_add(1, Ordering::Relaxed);
+        Self { taken: Arc::clone(taken), which }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        (self.which)(&self.taken).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One interface's socket.
+pub struct Listener<S> {
+    security: Security,
+    service: S,
+    bounds: Bounds,
+    counters: Arc<Counters>,
+    on_refusal: Option<Arc<OnRefusal>>,
+    callers: Mutex<BTreeMap<SaeName, Arc<Taken>>>,
+}
+
+impl<S: Service> Listener<S> {
+    /// A listener that knows its callers by `security` and hands their connections to `service`.
+    pub fn new(security: Security, service: S, bounds: Bounds) -> Self {
+        let counters = Arc::default();
+        Self { security, service, bounds, counters, on_refusal: None, callers: Mutex::default() }
+    }
+
+    /// Tells `hear` of every caller who is not let in.
+    #[must_use]
+    pub fn on_refusal(mut self, hear: Arc<OnRefusal>) -> Self {
+        self.on_refusal = Some(hear);
+        self
     }
 
     /// What was counted so far.
@@ -166,97 +238,68 @@ impl<H: Handler> Listener<H> {
     }
 
     async fn connection(
-        self: &Arc<Self>,
+        &self,
         stream: TcpStream,
         address: SocketAddr,
-        handshake: tokio::sync::OwnedSemaphorePermit,
-        mut stop: watch::Receiver<bool>,
+        handshake: OwnedSemaphorePermit,
+        stop: watch::Receiver<bool>,
     ) {
         let _ = stream.set_nodelay(true);
-        let tls = tokio::time::timeout(self.bounds.handshake_timeout, self.acceptor.accept(stream)).await;
+        let (config, identify) = match &self.security {
+            Security::Plain(everybody) => {
+                drop(handshake);
+                return self.call(stream, everybody.clone(), stop).await;
+            }
+            Security::Tls { config, identify } => (config, identify),
+        };
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
+        let tls = tokio::time::timeout(self.bounds.handshake_timeout, acceptor.accept(stream)).await;
         drop(handshake);
         let Ok(Ok(tls)) = tls else {
             self.counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(%address, "no TLS handshake");
-            return;
+            return self.refused(address, Refused::Handshake);
         };
         let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let Some(name) = certificate.and_then(|certificate| (self.identify)(certificate)) else {
+        let Some(name) = certificate.and_then(|certificate| identify(certificate)) else {
             self.counters.unknown_callers.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%address, "the certificate names no SAE");
-            return;
+            tracing::warn!(%address, "the certificate names nobody who may call");
+            return self.refused(address, Refused::Unknown);
         };
-        let caller = self.caller(&name);
-        let _guard = Count::enter(&caller.connections);
-        if caller.connections.load(Ordering::Relaxed) > self.bounds.connections_per_caller {
+        self.call(tls, name, stop).await;
+    }
+
+    /// Serves a caller whose name is known.
+    async fn call<T>(&self, stream: T, name: SaeName, stop: watch::Receiver<bool>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let taken = self.taken(&name);
+        let _open = UnderWay::enter(&taken, |taken| &taken.connections);
+        if taken.connections.load(Ordering::Relaxed) > self.bounds.connections_per_caller {
             self.counters.turned_away.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let service = service_fn(|request| {
-            let (this, name, caller) = (Arc::clone(self), &name, &caller);
-            async move {
-                let _guard = Count::enter(&caller.requests);
-                if caller.requests.load(Ordering::Relaxed) > this.bounds.requests_per_caller {
-                    return Ok(this.handler.busy());
-                }
-                Ok::<_, core::convert::Infallible>(this.handler.answer(name, request).await)
-            }
-        });
-        let mut connection = core::pin::pin!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(self.bounds.head_timeout)
-                .max_headers(64)
-                .max_buf_size(16 << 10)
-                .serve_connection(TokioIo::new(tls), service)
-        );
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stopped(&mut stop) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(caller = name.as_str(), %error, "a connection broke off");
+        let caller = Caller { name, taken, most_requests: self.bounds.requests_per_caller };
+        self.service.serve(stream, &caller, &self.bounds, stop).await;
+    }
+
+    fn refused(&self, address: SocketAddr, why: Refused) {
+        if let Some(hear) = &self.on_refusal {
+            hear(address.ip(), why);
         }
     }
 
-    fn caller(&self, name: &SaeName) -> Arc<Caller> {
+    fn taken(&self, name: &SaeName) -> Arc<Taken> {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if callers.len() > 4096 {
-            callers.retain(|_, caller| Arc::strong_count(caller) > 1);
+            callers.retain(|_, taken| Arc::strong_count(taken) > 1);
         }
         Arc::clone(callers.entry(name.clone()).or_default())
     }
 }
 
 /// Waits until `stop` turns true, or nobody is left who could turn it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Counts one more while it lives.
-struct Count<'a>(&'a AtomicUsize);
-
-impl<'a> Count<'a> {
-    fn enter(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
-    }
-}
-
-impl Drop for Count<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl<S: super::service::KeyService> Handler for super::etsi014::Etsi014<S> {
-    async fn answer(&self, caller: &SaeName, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        super::etsi014::Etsi014::answer(self, caller, request).await
-    }
-    fn busy(&self) -> Response<Full<Bytes>> {
-        self.busy_answer()
-    }
 }

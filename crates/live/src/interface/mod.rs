@@ -4,5 +4,6 @@
 //! does TLS, tells who calls and bounds what a caller can take up.
 
 pub mod etsi014;
+pub mod http;
 pub mod listener;
 pub mod service;

@@ -7,7 +7,8 @@ use crate::directory::{self, LiveNetworkError, NodeAddresses};
 use crate::emulation::Dialler;
 use crate::identity::{IdentityFileError, NameRule, OlderTls, Role, TlsError, tls};
 use crate::interface::etsi014::{Compatibility, Etsi014};
-use crate::interface::listener::{Bounds, Listener};
+use crate::interface::http::Http;
+use crate::interface::listener::{Bounds, Listener, Security};
 use crate::random::SystemRandom;
 use crate::state::{State, StateError};
 use crate::store::{EmbeddedStore, MasterKey, Rollback, Store, StoreError};
@@ -210,13 +211,12 @@ impl Node {
         let rule = NameRule::applications();
         let (stop, stopped) = watch::channel(false);
         let interface = Etsi014::new(Arc::new(keys.clone()), compatibility);
-        let listener = Listener::new(
-            Arc::new(server),
-            Arc::new(move |certificate| SaeName::new(&rule.name(certificate).ok()?).ok()),
-            Arc::new(interface),
-            Bounds::default(),
-        );
-        let listener = tokio::spawn(listener.serve(applications_socket, stopped));
+        let security = Security::Tls {
+            config: Arc::new(server),
+            identify: Arc::new(move |certificate| SaeName::new(&rule.name(certificate).ok()?).ok()),
+        };
+        let listener = Listener::new(security, Http(Arc::new(interface)), Bounds::default());
+        let listener = tokio::spawn(Arc::new(listener).serve(applications_socket, stopped));
         tracing::info!(node = name, %key_manager, "running");
         Ok(Self { name, key_manager, keys, transport, news, stop, listener, parts })
     }
