@@ -5,6 +5,7 @@
 //! simulator drives as well.
 
 pub mod application;
+pub mod audit;
 pub mod directory;
 pub mod emulation;
 pub mod hardware;
@@ -17,3 +18,4 @@ pub mod state;
 pub mod store;
 pub mod transport;
 pub mod up;
+mod wall_clock;

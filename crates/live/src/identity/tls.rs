@@ -97,6 +97,31 @@ pub fn node_client(
     Ok(config)
 }
 
+/// For a node's operations interface: as [`node_server`], but HTTP inside. Whoever completes the handshake holds
+/// *some* certificate of the authority for nodes.
+///
+/// # Errors
+/// See [`TlsError`].
+pub fn operations_server(identity: &Identity, nodes: RootCertStore) -> Result<ServerConfig, TlsError> {
+    let mut config = node_server(identity, nodes)?;
+    config.alpn_protocols = vec![HTTP_PROTOCOL.to_vec()];
+    Ok(config)
+}
+
+/// For an operator who asks the node `expected` and no other.
+///
+/// # Errors
+/// See [`TlsError`].
+pub fn operations_client(
+    identity: &Identity,
+    nodes: RootCertStore,
+    expected: &str,
+) -> Result<ClientConfig, TlsError> {
+    let mut config = node_client(identity, nodes, expected)?;
+    config.alpn_protocols = vec![HTTP_PROTOCOL.to_vec()];
+    Ok(config)
+}
+
 /// For a key manager's listener towards applications. Whose certificate it is, a [`NameRule`] reads.
 ///
 /// # Errors

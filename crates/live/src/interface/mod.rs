@@ -1,9 +1,10 @@
 //! Interfaces for applications and operators: what a node's key manager offers over the network.
 //!
-//! All of them stand on one [`KeyService`](service::KeyService) and one [`listener`](listener::Listener), which
+//! Those for applications stand on one [`KeyService`](service::KeyService) and one [`listener`](listener::Listener), which
 //! does TLS, tells who calls and bounds what a caller can take up.
 
 pub mod etsi014;
 pub mod http;
 pub mod listener;
+pub mod operations;
 pub mod service;

@@ -3,14 +3,16 @@
 use super::keys::{Keys, KeysError, KeysSettings};
 use super::link::Clock;
 use super::links::{self, LinkError, LinkNews, Shared};
+use crate::audit::{self, AuditError, AuditLog, Found};
 use crate::directory::{self, LiveNetworkError, NodeAddresses};
 use crate::emulation::Dialler;
-use crate::identity::{IdentityFileError, NameRule, OlderTls, Role, TlsError, tls};
+use crate::identity::{Identity, IdentityFileError, NameRule, OlderTls, Role, TlsError, name_in_role, tls};
 use crate::interface::etsi014::{Compatibility, Etsi014};
 use crate::interface::http::Http;
-use crate::interface::listener::{Bounds, Listener, Security};
+use crate::interface::listener::{Bounds, Identify, Listener, Security};
+use crate::interface::operations::{Measured, Measures, News, Observer, Operations, Parts};
 use crate::random::SystemRandom;
-use crate::state::{State, StateError};
+use crate::state::{OPERATOR, State, StateError};
 use crate::store::{EmbeddedStore, MasterKey, Rollback, Store, StoreError};
 use crate::transport::{self, Channel, Transport, TransportError};
 use bellwether_network::Network;
@@ -18,13 +20,15 @@ use bellwether_protocol::keys;
 use bellwether_protocol::keys::delivery::{Directory, Memory, SaeName};
 use bellwether_sim::nodes;
 use bellwether_units::{LinkId, NodeId};
+use rand_core::Rng;
+use rustls::RootCertStore;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,9 @@ pub enum NodeError {
     /// A link.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A socket.
     #[error("node `{node}` cannot listen at {address}: {source}")]
     Listen {
@@ -99,11 +106,16 @@ pub struct NodeSettings {
 pub struct Node {
     name: String,
     key_manager: SocketAddr,
+    operations: SocketAddr,
     keys: Keys,
     transport: Arc<Transport>,
     news: broadcast::Sender<(LinkId, LinkNews)>,
+    observer: Arc<Observer>,
     stop: watch::Sender<bool>,
-    listener: tokio::task::JoinHandle<()>,
+    /// Turns true when all else has stopped.
+    last: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+    observing: JoinHandle<()>,
     parts: JoinSet<Result<(), NodeError>>,
 }
 
@@ -139,10 +151,14 @@ impl Node {
         let nodes_socket = listen(addresses.node_to_node).await?;
         let applications_socket = listen(addresses.key_manager).await?;
         let key_manager = applications_socket.local_addr().unwrap_or(addresses.key_manager);
+        let operations_socket = listen(addresses.operations).await?;
+        let operations = operations_socket.local_addr().unwrap_or(addresses.operations);
 
         let (store, memory) = open_store(state.node(&name)?, master, rollback).await?;
+        let observer = observe(network, &name, state.node(&name)?).await?;
         let layout = state.identities();
         let identity = layout.load(Role::Node, &name)?;
+        let operations_security = operations_security(operations, &identity, layout.roots(Role::Node)?)?;
         let roots = layout.roots(Role::Node)?;
         let devices = Dialler::new(physical_layer, &identity, roots.clone())?;
         let transport = Arc::new(Transport::start(
@@ -181,7 +197,10 @@ impl Node {
         )
         .await?;
 
-        let (news, _) = broadcast::channel(1024);
+        let (news, links_told) = broadcast::channel(1024);
+        let (last, ends) = watch::channel(false);
+        let observing = Arc::clone(&observer).run(keys.subscribe_from_start(), links_told, ends);
+        let observing = tokio::spawn(observing);
         let mut parts = JoinSet::new();
         let part = name.clone();
         parts.spawn(async move {
@@ -191,7 +210,7 @@ impl Node {
             network: Arc::clone(network),
             node: *node,
             state: state.clone(),
-            store,
+            store: Arc::clone(&store),
             transport: Arc::clone(&transport),
             keys: keys.clone(),
             clock,
@@ -210,15 +229,57 @@ impl Node {
         let server = tls::key_manager_server(&server, layout.roots(Role::Application)?, older_tls)?;
         let rule = NameRule::applications();
         let (stop, stopped) = watch::channel(false);
-        let interface = Etsi014::new(Arc::new(keys.clone()), compatibility);
+        let measures = Measures::default();
+        let service =
+            Measured { service: keys.clone(), measures: measures.clone(), observer: Arc::clone(&observer) };
+        let interface = Etsi014::new(Arc::new(service), compatibility);
         let security = Security::Tls {
             config: Arc::new(server),
             identify: Arc::new(move |certificate| SaeName::new(&rule.name(certificate).ok()?).ok()),
         };
-        let listener = Listener::new(security, Http(Arc::new(interface)), Bounds::default());
-        let listener = tokio::spawn(Arc::new(listener).serve(applications_socket, stopped));
-        tracing::info!(node = name, %key_manager, "running");
-        Ok(Self { name, key_manager, keys, transport, news, stop, listener, parts })
+        let refused = |interface| {
+            let observer = Arc::clone(&observer);
+            Arc::new(move |address, why| observer.refused(interface, address, why))
+        };
+        let listener = Listener::new(security, Http(Arc::new(interface)), Bounds::default())
+            .on_refusal(refused("key-manager"));
+        let local_only = matches!(operations_security, Security::Plain(_));
+        let interface = Operations::new(Parts {
+            network: Arc::clone(network),
+            node: *node,
+            keys: keys.clone(),
+            transport: Arc::clone(&transport),
+            store,
+            observer: Arc::clone(&observer),
+            measures,
+            listeners: vec![("key-manager", listener.counters())],
+            key_manager,
+            stop: stopped.clone(),
+            local_only,
+        });
+        let bounds = Bounds { connections: 1024, ..Bounds::default() };
+        let operators = Listener::new(operations_security, Http(Arc::new(interface)), bounds)
+            .on_refusal(refused("operations"));
+        let listeners = vec![
+            tokio::spawn(Arc::new(listener).serve(applications_socket, stopped.clone())),
+            tokio::spawn(Arc::new(operators).serve(operations_socket, stopped)),
+        ];
+        observer.tell(News::Started { software: env!("CARGO_PKG_VERSION") });
+        tracing::info!(node = name, %key_manager, %operations, "running");
+        Ok(Self {
+            name,
+            key_manager,
+            operations,
+            keys,
+            transport,
+            news,
+            observer,
+            stop,
+            last,
+            listeners,
+            observing,
+            parts,
+        })
     }
 
     /// Its name.
@@ -228,6 +289,10 @@ impl Node {
     /// Where applications ask for keys.
     pub fn key_manager(&self) -> SocketAddr {
         self.key_manager
+    }
+    /// Where operators see how it does.
+    pub fn operations(&self) -> SocketAddr {
+        self.operations
     }
     /// Its key manager.
     pub fn keys(&self) -> &Keys {
@@ -253,15 +318,22 @@ impl Node {
     /// Stops: requests under way are answered, then everything ends. All that was promised is durable.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        let _ = (&mut self.listener).await;
+        for listener in &mut self.listeners {
+            let _ = listener.await;
+        }
         self.parts.shutdown().await;
+        let _ = self.last.send(true);
+        let _ = (&mut self.observing).await;
+        self.observer.tell(News::Stopped);
+        self.observer.audit().flush().await;
         tracing::info!(node = self.name, "stopped");
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.listener.abort();
+        self.listeners.iter().for_each(JoinHandle::abort);
+        self.observing.abort();
     }
 }
 
@@ -280,6 +352,48 @@ async fn open_store(
     let store = opened.await.map_err(|_| StoreError::Closed)??;
     let memory = if store.rolled_back() { Memory::Doubtful } else { Memory::Current };
     Ok((Arc::new(store), memory))
+}
+
+/// Opens the audit log and begins to gather what happens.
+async fn observe(network: &Network, name: &str, folder: PathBuf) -> Result<Arc<Observer>, NodeError> {
+    let node = name.to_owned();
+    let opened = tokio::task::spawn_blocking(move || AuditLog::open(&folder, &node, audit::FILE_LIMIT));
+    let (log, found) = opened.await.map_err(|_| NodeError::Stopped(name.to_owned()))??;
+    let observer = Observer::new(network, name, SystemRandom::new().next_u64(), log);
+    let (kind, text) = match found {
+        Found::Nothing | Found::Whole => return Ok(Arc::new(observer)),
+        Found::Cut(bytes) => {
+            ("audit-cut", format!("the audit log ended within an entry, of which {bytes} bytes were cut off"))
+        }
+        Found::Broken { kept_as, why } => {
+            let path = kept_as.display();
+            (
+                "audit-broken",
+                format!("the chain of the audit log does not hold ({why}): it is kept as {path}"),
+            )
+        }
+    };
+    tracing::warn!(node = name, "{text}");
+    observer.tell(News::node_alarm(kind, text));
+    Ok(Arc::new(observer))
+}
+
+/// On this machine, everybody who reaches the socket; elsewhere the operator, by certificate.
+fn operations_security(
+    address: SocketAddr,
+    identity: &Identity,
+    nodes: RootCertStore,
+) -> Result<Security, NodeError> {
+    let operator = SaeName::new(OPERATOR).expect("the operator's name has characters that a URI holds");
+    if address.ip().is_loopback() {
+        return Ok(Security::Plain(operator));
+    }
+    let config = Arc::new(tls::operations_server(identity, nodes)?);
+    let identify: Arc<Identify> = Arc::new(move |certificate| {
+        let name = name_in_role(Role::Node, certificate).ok()?;
+        (name == operator.as_str()).then(|| operator.clone())
+    });
+    Ok(Security::Tls { config, identify })
 }
 
 fn peers_of(network: &Network, node: NodeId) -> Result<Vec<transport::Peer>, NodeError> {

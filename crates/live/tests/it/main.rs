@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod audit;
 mod directory;
 mod identity;
 mod keys;
 mod light;
 mod link;
+mod operations;
 mod recording;
 mod store;
 mod transport;

@@ -9,6 +9,7 @@ use bellwether_live::up::Up;
 use bellwether_network::Network;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -44,13 +45,16 @@ slave = "bank-c"
     Network::parse(&text, "three.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// A port from which on ten are free, as far as one can tell.
-fn free_ports() -> u16 {
-    (20_000..60_000)
-        .step_by(10)
-        .map(|port| port + (std::process::id() % 1000) as u16 * 10 % 9_000)
-        .find(|port| (0..10).all(|i| TcpListener::bind(("127.0.0.1", port + i)).is_ok()))
-        .expect("ten free ports in a row")
+/// A port from which on ten are free, as far as one can tell; no two calls in one process give the same.
+pub(crate) fn free_ports() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let step = GIVEN.fetch_add(1, Ordering::Relaxed) + (std::process::id() % 3000) as u16;
+        let port = 20_000 + step % 4000 * 10;
+        if (0..10).all(|i| TcpListener::bind(("127.0.0.1", port + i)).is_ok()) {
+            return port;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,6 +34,8 @@ pub(super) struct Journal {
     changes: Vec<Change>,
     numbers: Vec<Kept>,
     under_way: VecDeque<(Commit, Vec<Kept>)>,
+    /// Commits that became durable.
+    committed: u64,
 }
 
 impl Journal {
@@ -48,6 +50,7 @@ impl Journal {
             changes: Vec::new(),
             numbers: Vec::new(),
             under_way: VecDeque::new(),
+            committed: 0,
         };
         let mut read = Vec::with_capacity(records.len());
         for (key, value) in records {
@@ -127,6 +130,11 @@ impl Journal {
         self.under_way.len() + usize::from(!self.numbers.is_empty())
     }
 
+    /// How many commits became durable.
+    pub(super) fn committed(&self) -> u64 {
+        self.committed
+    }
+
     /// How large the relay's journal is.
     pub(super) fn size(&self) -> usize {
         self.compaction.size()
@@ -138,6 +146,7 @@ impl Journal {
         let done = std::pin::Pin::new(commit).poll(context);
         done.map(|done| {
             let numbers = self.under_way.pop_front().map(|(_, numbers)| numbers).unwrap_or_default();
+            self.committed += u64::from(done.is_ok());
             done.map(|()| numbers)
         })
     }

@@ -21,7 +21,7 @@ use bellwether_protocol::keys::{
 };
 use bellwether_units::{BlockId, LinkId, NodeId};
 use rand_core::Rng;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use task::{Order, Task};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 /// How many orders (questions of applications, blocks, conditions) may wait for the task.
 const ORDER_LIMIT: usize = 4096;
 /// How many events a listener may lag behind before it misses some.
-const EVENT_LIMIT: usize = 4096;
+const EVENT_LIMIT: usize = 32_768;
 /// Above so many bytes that wait to become durable, questions of applications are turned away.
 const BACKLOG_LIMIT: usize = 4 << 20;
 
@@ -123,6 +123,8 @@ pub struct KeysState {
     pub undecided: usize,
     /// Commits that are under way.
     pub commits: usize,
+    /// Commits that became durable since the start.
+    pub committed: u64,
     /// The size of the relay's journal, in bytes of memory.
     pub journal_size: usize,
 }
@@ -156,6 +158,7 @@ pub struct PeerStock {
 pub struct Keys {
     orders: mpsc::Sender<Order>,
     events: broadcast::Sender<Arc<KeysEvent>>,
+    first: Arc<Mutex<Option<broadcast::Receiver<Arc<KeysEvent>>>>>,
     store: Arc<dyn Store>,
     names: Arc<[String]>,
     /// How long a key is if nobody says, in bits.
@@ -178,10 +181,11 @@ impl Keys {
         delivery_frames: mpsc::Receiver<Arrived>,
     ) -> Result<(Self, JoinHandle<Result<(), KeysError>>), KeysError> {
         let (orders, to_do) = mpsc::channel(ORDER_LIMIT);
-        let events = broadcast::Sender::new(EVENT_LIMIT);
+        let (events, first) = broadcast::channel(EVENT_LIMIT);
         let handle = Self {
             orders,
             events: events.clone(),
+            first: Arc::new(Mutex::new(Some(first))),
             store: Arc::clone(&settings.store),
             names: Arc::clone(&settings.names),
             key_bits: settings.delivery.key_bits,
@@ -208,6 +212,17 @@ impl Keys {
     /// What both machines tell from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<KeysEvent>> {
         self.events.subscribe()
+    }
+
+    /// What both machines told since the start, for whoever asks first; later askers get what comes from then on.
+    pub fn subscribe_from_start(&self) -> broadcast::Receiver<Arc<KeysEvent>> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.unwrap_or_else(|| self.subscribe())
+    }
+
+    /// Whether the task takes orders: it ends when something cannot be made durable.
+    pub fn is_running(&self) -> bool {
+        !self.orders.is_closed()
     }
 
     /// How the keys do; empty once the task has stopped.

@@ -370,6 +370,7 @@ impl Task {
             requests_pending: self.node.pending(),
             undecided: self.node.undecided(),
             commits: self.journal.open(),
+            committed: self.journal.committed(),
             journal_size: self.journal.size(),
         }
     }

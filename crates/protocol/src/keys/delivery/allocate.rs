@@ -258,6 +258,7 @@ impl KeyManager {
         }
         let doubt = self.next_serial();
         changes.push(put_ids(Entry::Doubt(doubt), &ids));
+        let seen_by = keys.iter().map(|(_, _, provenance)| provenance.nodes.clone()).collect();
         let keys = keys
             .into_iter()
             .map(|(id, bytes, provenance)| ApplicationKey {
@@ -270,6 +271,7 @@ impl KeyManager {
             .collect();
         let audit = Audit::Issued {
             keys: ids,
+            nodes: seen_by,
             master: ask.caller.clone(),
             slaves: plan.slaves.clone(),
             bits: ask.bits,

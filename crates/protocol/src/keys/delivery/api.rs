@@ -226,6 +226,8 @@ pub enum Audit {
     Issued {
         /// Which.
         keys: Vec<KeyId>,
+        /// For each of them, the nodes that have seen the quantum key in it, or a share of that.
+        nodes: Vec<Vec<NodeId>>,
         /// To whom.
         master: SaeName,
         /// For whom.
@@ -239,6 +241,8 @@ pub enum Audit {
     Collected {
         /// Which.
         keys: Vec<KeyId>,
+        /// For each of them, the nodes that have seen the quantum key in it, or a share of that.
+        nodes: Vec<Vec<NodeId>>,
         /// By whom.
         slave: SaeName,
         /// From whom.

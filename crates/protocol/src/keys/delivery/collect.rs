@@ -123,8 +123,12 @@ impl KeyManager {
                 changes.push(pending.put(*id));
             }
         }
-        let audit =
-            Audit::Collected { keys: ask.ids.clone(), slave: ask.caller.clone(), master: ask.master.clone() };
+        let audit = Audit::Collected {
+            keys: ask.ids.clone(),
+            nodes: keys.iter().map(|key| key.nodes.clone()).collect(),
+            slave: ask.caller.clone(),
+            master: ask.master.clone(),
+        };
         self.answering += 1;
         self.persist(turn, changes, vec![Then::Answer(ask.ticket, keys, doubt, audit)]);
     }
