@@ -20,12 +20,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroize;
 
 /// Answers are at most this long, in bytes.
 const ANSWER_LIMIT: usize = 64 << 20;
+/// The pause before asking again a server that does not name one.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Why keys were not got.
 #[derive(Debug, thiserror::Error)]
@@ -186,8 +188,37 @@ impl Client {
     }
 }
 
-/// A path of the standard, the name encoded as a URL wants it.
-fn path(sae: &str, method: &str) -> String {
+/// Asks again, after what the server says or half a second, while the server has too little key or too many requests
+/// or cannot be reached; for `patience` in all. What may have spent keys is never asked again.
+///
+/// # Errors
+/// What came last.
+pub async fn patiently<T, F>(patience: Duration, ask: impl Fn() -> F) -> Result<T, ClientError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    let end = Instant::now() + patience;
+    loop {
+        let error = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let pause = match &error {
+            ClientError::Connect { .. } => AGAIN,
+            ClientError::Refused { status, retry_after, .. } if [429, 503].contains(&status.as_u16()) => {
+                retry_after.map_or(AGAIN, Duration::from_secs)
+            }
+            _ => return Err(error),
+        };
+        if Instant::now() + pause > end {
+            return Err(error);
+        }
+        sleep(pause).await;
+    }
+}
+
+/// A path of the standard, the name encoded as a URL wants it: `method` of what concerns `sae`.
+pub fn path(sae: &str, method: &str) -> String {
     let mut encoded = String::with_capacity(sae.len());
     for byte in sae.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
