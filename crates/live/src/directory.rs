@@ -9,7 +9,7 @@ use bellwether_protocol::keys::delivery::{
     Directory, DirectoryError, NameError, PairPolicy, Requirement, SaeName, Settings,
 };
 use bellwether_units::NodeId;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The largest network whose applications may be left to the default: its pairs grow with the square.
 pub const MOST_NODES_BY_DEFAULT: usize = 500;
@@ -78,6 +78,19 @@ pub struct NodeAddresses {
     pub key_manager: SocketAddr,
     /// For operators: metrics, health, events and status.
     pub operations: SocketAddr,
+}
+
+impl NodeAddresses {
+    /// Where an application on the node's own machine reaches the key manager: a listener on all addresses is
+    /// reached at the loopback one.
+    pub fn reached_key_manager(&self) -> SocketAddr {
+        let ip = match self.key_manager.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.key_manager.port())
+    }
 }
 
 /// The applications that the file names, or those given by default if it names none.

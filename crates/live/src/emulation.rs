@@ -4,6 +4,7 @@
 //! Keys that come of emulated light are for tests and development; combined with a post-quantum secret, as they are
 //! unless a policy says otherwise, they are no weaker than that.
 
+use crate::directory::{self, LiveNetworkError};
 use crate::hardware::client;
 use crate::hardware::server::{Options, PhysicalLayer};
 use crate::hardware::{LinkHardware, Side};
@@ -45,6 +46,9 @@ pub enum EmulationError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// What the network file says of it.
+    #[error(transparent)]
+    Network(#[from] LiveNetworkError),
     /// The socket.
     #[error("the physical layer cannot listen at {address}: {source}")]
     Listen {
@@ -131,6 +135,17 @@ impl Dialler {
     pub fn new(address: SocketAddr, identity: &Identity, nodes: RootCertStore) -> Result<Self, TlsError> {
         let config = tls::node_client(identity, nodes, PHYSICAL_LAYER)?;
         Ok(Self { address, connector: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Of the operator, whose identity the state directory has.
+    ///
+    /// # Errors
+    /// If it has not, or the network file does not say where the light is served.
+    pub fn of_operator(network: &Network, state: &State) -> Result<Self, EmulationError> {
+        let layout = state.identities();
+        let identity = layout.load(Role::Node, OPERATOR)?;
+        let address = directory::physical_layer_address(network)?;
+        Ok(Self::new(address, &identity, layout.roots(Role::Node)?)?)
     }
 
     /// A connection.

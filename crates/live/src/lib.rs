@@ -13,6 +13,7 @@ mod hex;
 pub mod identity;
 pub mod interface;
 pub mod node;
+pub mod process;
 pub mod random;
 pub mod state;
 pub mod store;

@@ -2,15 +2,15 @@
 
 use crate::directory::{self, LiveNetworkError};
 use crate::emulation::{self, EmulationError};
-use crate::identity::OlderTls;
 use crate::interface::etsi014::Compatibility;
 use crate::node::daemon::{Node, NodeError, NodeSettings};
 use crate::state::{State, StateError};
-use crate::store::Rollback;
 use bellwether_network::Network;
 use bellwether_units::NodeId;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::task::JoinHandle;
 
 /// Why a network cannot be started.
@@ -68,21 +68,25 @@ impl Up {
         };
         for place in 0..network.nodes.len() {
             let node = NodeId(place as u32);
-            let settings = NodeSettings {
-                network: Arc::clone(&network),
-                node,
-                directory: Arc::clone(&directory),
-                state: state.clone(),
-                master: None,
-                rollback: Rollback::Refuse,
-                addresses: directory::node_addresses(&network, node)?,
-                physical_layer,
-                compatibility,
-                older_tls: OlderTls::default(),
-            };
+            let (network, directory) = (Arc::clone(&network), Arc::clone(&directory));
+            let usual = NodeSettings::usual(network, node, directory, state.clone())?;
+            let settings = NodeSettings { physical_layer, compatibility, ..usual };
             up.nodes.push(Node::start(settings).await?);
         }
         Ok(up)
+    }
+
+    /// Waits until a node fails, and says why.
+    pub async fn failed(&mut self) -> UpError {
+        let mut nodes: Vec<_> = self.nodes.iter_mut().map(|node| Box::pin(node.failed())).collect();
+        let first = poll_fn(|context| {
+            let failed = nodes.iter_mut().find_map(|node| match node.as_mut().poll(context) {
+                Poll::Ready(error) => Some(error),
+                Poll::Pending => None,
+            });
+            failed.map_or(Poll::Pending, Poll::Ready)
+        });
+        first.await.into()
     }
 
     /// Stops all nodes in order, then the light.

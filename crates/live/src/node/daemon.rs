@@ -102,6 +102,32 @@ pub struct NodeSettings {
     pub older_tls: OlderTls,
 }
 
+impl NodeSettings {
+    /// What the network file says, and the usual for all else.
+    ///
+    /// # Errors
+    /// If the file leaves no port for a listener.
+    pub fn usual(
+        network: Arc<Network>,
+        node: NodeId,
+        directory: Arc<Directory>,
+        state: State,
+    ) -> Result<Self, LiveNetworkError> {
+        Ok(Self {
+            addresses: directory::node_addresses(&network, node)?,
+            physical_layer: directory::physical_layer_address(&network)?,
+            network,
+            node,
+            directory,
+            state,
+            master: None,
+            rollback: Rollback::Refuse,
+            compatibility: Compatibility::default(),
+            older_tls: OlderTls::default(),
+        })
+    }
+}
+
 /// A running node. Dropping it stops it as a crash would; [`stop`](Self::stop) lets it finish what it answers.
 pub struct Node {
     name: String,

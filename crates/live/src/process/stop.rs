@@ -1,0 +1,88 @@
+//! How a process is asked to stop: by a signal, or by the end of the process that started it.
+//!
+//! A process that was started by another holds a pipe from it as its standard input. However the other ends, kill -9
+//! included, the system closes that pipe, and its end is read here.
+
+use std::io::{self, Read};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// How long a process whose parent has gone may take to stop in order before it is ended.
+const LONGEST: Duration = Duration::from_secs(12);
+
+/// Why a process is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// SIGINT: Ctrl-C.
+    Interrupted,
+    /// SIGTERM: the system's service manager, or `kill`.
+    Terminated,
+    /// Standard input has ended: the parent wants it so, or is no more.
+    Parent,
+}
+
+/// Takes the wishes to stop of a process. From its making on, the signals no longer end the process by themselves.
+pub struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    parent: Option<oneshot::Receiver<()>>,
+}
+
+impl Stop {
+    /// Listens for signals, and for the end of standard input as well if a `parent` holds its other end.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn listen(parent: bool) -> io::Result<Self> {
+        let parent = if parent {
+            let (ended, told) = oneshot::channel();
+            // A thread of its own: a runtime waits for what it reads, and standard input never ends by itself.
+            std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
+                read_to_end(&mut io::stdin().lock());
+                let _ = ended.send(());
+                std::thread::sleep(LONGEST);
+                std::process::exit(1);
+            })?;
+            Some(told)
+        } else {
+            None
+        };
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())?, parent })
+    }
+
+    /// Waits until somebody asks. Nothing is lost if the wait is given up, and a second wish ends a second wait.
+    pub async fn asked(&mut self) -> Cause {
+        let parent = async {
+            match &mut self.parent {
+                Some(parent) => {
+                    // Whether it was told or its thread has ended, there is no parent.
+                    let _ = parent.await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let cause = tokio::select! {
+            _ = self.interrupt.recv() => Cause::Interrupted,
+            _ = self.terminate.recv() => Cause::Terminated,
+            () = parent => Cause::Parent,
+        };
+        if cause == Cause::Parent {
+            self.parent = None;
+        }
+        cause
+    }
+}
+
+fn read_to_end(input: &mut impl Read) {
+    let mut ignored = [0; 256];
+    loop {
+        match input.read(&mut ignored) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
