@@ -20,6 +20,12 @@ pub enum Failure {
     /// The result cannot be printed.
     #[error("cannot print: {0}")]
     Print(io::Error),
+    /// What runs, or who was asked, fails; the text says which and what may help.
+    #[error("{0}")]
+    Live(String),
+    /// What was asked for is not to be had now, and may be later.
+    #[error("{0}")]
+    Later(String),
     /// The reader of our output has gone away, which is its right.
     #[error("the reader has gone away")]
     BrokenPipe,
@@ -33,14 +39,19 @@ impl Failure {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::BrokenPipe => 0,
-            Self::Write { .. } | Self::Print(_) => 1,
+            Self::Write { .. } | Self::Print(_) | Self::Live(_) => 1,
             Self::Input(_) => 2,
+            Self::Later(_) => 3,
             Self::Interrupted => 130,
         }
     }
 
     pub(crate) fn input(cause: impl ToString) -> Self {
         Self::Input(cause.to_string())
+    }
+
+    pub(crate) fn live(cause: impl ToString) -> Self {
+        Self::Live(cause.to_string())
     }
 
     pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {

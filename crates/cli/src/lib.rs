@@ -12,6 +12,7 @@
 //! | 0 | it was done |
 //! | 1 | it failed while running: a file could not be written, say |
 //! | 2 | the input is bad: the usage, the network file, an override |
+//! | 3 | not now: too little key, or too many requests; later it may be done |
 //! | 130 | it was interrupted; the results so far are kept and marked as partial |
 //!
 //! A reader that goes away (`bellwether profiles | head`) ends the command quietly.

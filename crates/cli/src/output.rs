@@ -16,6 +16,15 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// Prints words as one line, without a copy of them all: some may be secret.
+pub(crate) fn print_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    for word in words {
+        out.write_all(word.as_bytes())?;
+    }
+    Ok(out.write_all(b"\n").and_then(|()| out.flush())?)
+}
+
 /// Prints `value` as indented JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&json(value)?)

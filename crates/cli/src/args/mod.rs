@@ -1,15 +1,21 @@
 //! What can be typed.
 
+mod inject;
+mod key;
+mod live;
 mod rate;
 mod simulate;
 
+pub use inject::{Basis, Inject, Links, What};
+pub use key::{Format, Get, Key, Server, Status};
+pub use live::{Described, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, Pki, Up};
 pub use rate::{Rate, Sweep};
 pub use simulate::{Detail, Simulate};
 
 use clap::{Args as Arguments, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Plan and simulate quantum key distribution networks, from photon to key.
+/// Plan, simulate and run quantum key distribution networks, from photon to key.
 #[derive(Debug, Parser)]
 #[command(name = "bellwether", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Args {
@@ -30,6 +36,24 @@ pub enum Command {
     /// Tell the expected key rate of a link from formulas, without sampling
     #[command(after_help = rate::EXAMPLES)]
     Rate(Rate),
+    /// Run a whole network live on this machine, one process a node
+    #[command(after_help = live::UP_EXAMPLES)]
+    Up(Up),
+    /// Run one node of a network live
+    #[command(after_help = live::NODE_EXAMPLES)]
+    Node(Node),
+    /// Run the emulated light of a network live
+    #[command(after_help = live::LAYER_EXAMPLES)]
+    PhysicalLayer(PhysicalLayer),
+    /// Make test identities for a network that runs live, or copy those of one host
+    #[command(after_help = live::PKI_EXAMPLES)]
+    Pki(Pki),
+    /// Ask a key manager for keys, or for their number
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(Key),
+    /// Make things happen to the emulated light of a network that runs live
+    #[command(after_help = inject::EXAMPLES)]
+    Inject(Inject),
     /// List the device profiles that network files can name
     #[command(after_help = PROFILES_EXAMPLES)]
     Profiles(Profiles),
@@ -81,8 +105,8 @@ fn assignment(text: &str) -> Result<String, String> {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed while running; 2 bad usage or bad network file;
-130 interrupted (partial results are kept and marked).";
+Exit codes: 0 done; 1 failed while running; 2 bad usage or bad network file; 3 not now,
+later perhaps; 130 interrupted (partial results are kept and marked).";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -151,6 +175,18 @@ mod tests {
             "bellwether simulate a.toml --set nothing",
             "bellwether rate a.toml --svg plot.svg",
             "bellwether rate a.toml --sweep fibre.length=0km",
+            "bellwether up",
+            "bellwether node --network a.toml",
+            "bellwether key get --slave b",
+            "bellwether key get --kme https://a --slave b",
+            "bellwether key get --network a.toml --slave b",
+            "bellwether key get --network a.toml --as a --slave b --master c --id d",
+            "bellwether key get --network a.toml --as a --master c",
+            "bellwether key get --network a.toml --as a --slave b --number 0",
+            "bellwether inject --network a.toml cut",
+            "bellwether inject --network a.toml loss A-B 3",
+            "bellwether inject --network a.toml jam A-B",
+            "bellwether pki a.toml --export A",
             "bellwether fly",
         ] {
             let error = parse(line).expect_err(line);

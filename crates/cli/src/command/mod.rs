@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 mod check;
+mod live;
 mod profiles;
 mod rate;
 mod simulate;
@@ -18,6 +19,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Rate(args) => rate::run(&args),
+        Command::Up(args) => live::up::run(&args),
+        Command::Node(args) => live::part::node(&args),
+        Command::PhysicalLayer(args) => live::part::physical_layer(&args),
+        Command::Pki(args) => live::pki::run(&args),
+        Command::Key(args) => live::key::run(&args),
+        Command::Inject(args) => live::inject::run(&args),
         Command::Profiles(args) => profiles::run(&args),
         Command::Schema => output::print_json(&bellwether_network::schema()),
         Command::Completions { shell } => {

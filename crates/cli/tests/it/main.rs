@@ -1,6 +1,7 @@
 //! Tests of what the command shows, in one binary.
 
 mod command;
+mod live;
 mod report;
 mod sample;
 mod text;

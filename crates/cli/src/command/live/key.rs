@@ -1,0 +1,113 @@
+//! `bellwether key`: asks any key manager that speaks ETSI GS QKD 014.
+
+use super::{applications, block_on, state_of};
+use crate::args::{Format, Get, Input, Key, Server, Status};
+use crate::command::load;
+use crate::{Failure, output};
+use bellwether_live::application::client::{Client, ClientError, patiently};
+use bellwether_live::application::printed;
+use bellwether_live::directory::node_addresses;
+use bellwether_live::identity::{Role, files};
+use std::time::Duration as Span;
+
+pub(crate) fn run(args: &Key) -> Result<(), Failure> {
+    match args {
+        Key::Status(args) => status(args),
+        Key::Get(args) => get(args),
+    }
+}
+
+fn status(args: &Status) -> Result<(), Failure> {
+    let client = client(&args.server)?;
+    let told = block_on(async { client.status(&args.slave).await.map_err(failure) })?;
+    if args.json {
+        return output::print_json(&told);
+    }
+    let mut text = String::new();
+    if let Some(members) = told.as_object() {
+        for (name, value) in members {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            text.push_str(&format!("{name:<20} {value}\n"));
+        }
+    }
+    output::print(&text)
+}
+
+fn get(args: &Get) -> Result<(), Failure> {
+    let client = client(&args.server)?;
+    let wait = Span::from_secs_f64(args.wait.seconds());
+    let keys = block_on(async {
+        let keys = match (&args.slave, &args.master) {
+            (Some(slave), _) => patiently(wait, || client.get(slave, args.number, args.size)).await,
+            (None, master) => {
+                let master = master.as_deref().unwrap_or_default();
+                patiently(wait, || client.get_by_id(master, &args.id)).await
+            }
+        };
+        keys.map_err(failure)
+    })?;
+    if args.json {
+        return output::print(&printed::container(&keys));
+    }
+    for key in &keys {
+        let bits = match args.format {
+            Format::Hex => printed::hexadecimal(key),
+            Format::Base64 => printed::base64(key),
+        };
+        output::print_words([&key.id.to_string(), " ", &bits])?;
+    }
+    Ok(())
+}
+
+/// The client that was typed.
+fn client(server: &Server) -> Result<Client, Failure> {
+    if let (Some(file), Some(asking)) = (&server.network, &server.asking) {
+        return client_by_network(server, file, asking);
+    }
+    let Server { kme: Some(kme), cert: Some(certificate), key: Some(key), ca: Some(authority), .. } = server
+    else {
+        return Err(Failure::Input(
+            "name the key manager: --kme, --cert, --key and --ca, or --network and --as".to_owned(),
+        ));
+    };
+    let identity = files::load_identity(certificate, key).map_err(Failure::input)?;
+    let roots = files::load_roots(authority).map_err(Failure::input)?;
+    Client::new(kme, &identity, roots, None).map_err(failure)
+}
+
+/// The client of an application, as network file and state directory have it.
+fn client_by_network(server: &Server, file: &std::path::Path, asking: &str) -> Result<Client, Failure> {
+    let network = load(&Input { file: file.to_owned(), set: server.set.clone() }, &[])?;
+    let Some(node) = applications(&network)?.directory.node_of(asking) else {
+        return Err(Failure::Input(format!("the network has no application `{asking}`")));
+    };
+    let state = state_of(&network, server.state.as_deref());
+    super::require_identity(&state, Role::Application, asking)?;
+    let layout = state.identities();
+    let identity = layout.load(Role::Application, asking).map_err(Failure::input)?;
+    let roots = layout.roots(Role::KeyManager).map_err(Failure::input)?;
+    let address = node_addresses(&network, node).map_err(Failure::input)?.reached_key_manager();
+    Client::new(&format!("https://{address}"), &identity, roots, Some(&network.node(node).name))
+        .map_err(failure)
+}
+
+/// What was refused, and what may help.
+fn failure(error: ClientError) -> Failure {
+    let hint = match &error {
+        ClientError::Address(_) | ClientError::Tls(_) => return Failure::input(error),
+        ClientError::Connect { .. } => {
+            "\n  does the network run, and is the certificate one that this key manager knows?"
+        }
+        ClientError::Refused { status, .. } => match status.as_u16() {
+            429 | 503 => {
+                let text = "too little key, or too many requests: try again later, or with --wait 30s";
+                return Failure::Later(format!("{error}\n  {text}"));
+            }
+            401 => "\n  this application may not have these keys: see [[pair]] in the network file",
+            400 => "\n  a key is handed out once to each side, and only under the name that it was given",
+            _ => "",
+        },
+        _ => "",
+    };
+    Failure::Live(format!("{error}{hint}"))
+}

@@ -1,0 +1,42 @@
+//! Commands that run a network live, or speak to one that runs.
+
+pub(super) mod inject;
+pub(super) mod key;
+pub(super) mod part;
+pub(super) mod pki;
+pub(super) mod up;
+
+use crate::Failure;
+use bellwether_live::directory::{self, Applications};
+use bellwether_live::identity::Role;
+use bellwether_live::process::runtime;
+use bellwether_live::state::State;
+use bellwether_network::Network;
+use std::path::Path;
+
+/// The state directory: as it was typed, or the network's own.
+pub(crate) fn state_of(network: &Network, typed: Option<&Path>) -> State {
+    typed.map_or_else(|| State::of_network(network), State::at)
+}
+
+/// Runs what is asynchronous to its end.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    runtime::block_on(future).map_err(Failure::live)?
+}
+
+fn applications(network: &Network) -> Result<Applications, Failure> {
+    directory::applications(network).map_err(Failure::input)
+}
+
+/// Refuses to go on without this identity, and tells where to get it.
+fn require_identity(state: &State, role: Role, name: &str) -> Result<(), Failure> {
+    let path = state.identities().certificate(role, name).map_err(Failure::input)?;
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Failure::Input(format!(
+        "there is no certificate of {role} `{name}` ({} is missing): `bellwether pki` makes it, and with --export \
+         copies it for another host; --state names the state directory",
+        path.display()
+    )))
+}

@@ -1,0 +1,54 @@
+//! `bellwether node` and `bellwether physical-layer`: the parts of a network, each a process.
+
+use super::{applications, block_on, require_identity, state_of};
+use crate::Failure;
+use crate::args::{Node, PhysicalLayer};
+use crate::command::load;
+use bellwether_live::identity::Role;
+use bellwether_live::node::daemon::NodeSettings;
+use bellwether_live::process::crew::READY;
+use bellwether_live::process::{parts, stop::Stop};
+use bellwether_live::state::PHYSICAL_LAYER;
+use std::io::Write;
+use std::sync::Arc;
+
+pub(crate) fn node(args: &Node) -> Result<(), Failure> {
+    args.part.log.start();
+    let network = Arc::new(load(&args.network.input(), &[])?);
+
+    let Some(node) = network.find_node(&args.name) else {
+        return Err(Failure::Input(format!("the network has no node `{}`", args.name)));
+    };
+    let directory = Arc::new(applications(&network)?.directory);
+    let state = state_of(&network, args.part.state.as_deref());
+    require_identity(&state, Role::Node, &args.name)?;
+    require_identity(&state, Role::KeyManager, &args.name)?;
+    state.claim(&network).map_err(Failure::live)?;
+    let settings = NodeSettings::usual(network, node, directory, state).map_err(Failure::input)?;
+    block_on(async {
+        let mut stop = Stop::listen(args.part.with_parent).map_err(Failure::live)?;
+        let ready = |node: &bellwether_live::node::daemon::Node| {
+            ready(&format!("node {}; its key manager at https://{}", node.name(), node.key_manager()));
+        };
+        parts::node(settings, &mut stop, ready).await.map_err(Failure::live)
+    })
+}
+
+pub(crate) fn physical_layer(args: &PhysicalLayer) -> Result<(), Failure> {
+    args.part.log.start();
+    let network = load(&args.network.input(), &[])?;
+    let state = state_of(&network, args.part.state.as_deref());
+    require_identity(&state, Role::Node, PHYSICAL_LAYER)?;
+    block_on(async {
+        let mut stop = Stop::listen(args.part.with_parent).map_err(Failure::live)?;
+        let ready = |address| ready(&format!("the emulated physical layer at {address}"));
+        parts::physical_layer(&network, &state, &mut stop, ready).await.map_err(Failure::live)
+    })
+}
+
+/// Says on standard output that a part is ready.
+fn ready(what: &str) {
+    let mut out = std::io::stdout().lock();
+    // A part serves its network also if nobody wants to hear that.
+    let _ = out.write_all(format!("{READY}{what}\n").as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,336 @@
+//! A network that runs live, as a person starts it: processes, signals, keys, exit codes.
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// More than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A and B, joined by a link of 10 MHz that has made key for a minute before the start.
+fn network(first_port: u16) -> String {
+    format!(
+        r#"
+format = 1
+network.name = "Two Nodes"
+run = {{ duration = "10 s", window = "10 ms" }}
+[live]
+first_port = {first_port}
+head_start = "60 s"
+[node.A]
+[node.B]
+[sae.bank-a]
+node = "A"
+[sae.bank-b]
+node = "B"
+[sae.stranger]
+node = "B"
+[[pair]]
+master = "bank-a"
+slave = "bank-b"
+[link.A-B]
+ends = ["A", "B"]
+[link.A-B.fibre]
+length = "10 km"
+loss_per_length = "0.2 dB/km"
+misalignment = 0.01
+[link.A-B.transmitter]
+clock = "10 MHz"
+wavelength = "1550 nm"
+source = {{ kind = "weak-coherent", intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}] }}
+[link.A-B.receiver]
+detector = {{ technology = "snspd", efficiency = 0.8, dark_count_rate = "100 /s", dead_time = "30 ns" }}
+[link.A-B.protocol]
+block_size = "150 kbit"
+key_basis_probability = 0.7
+"#
+    )
+}
+
+/// A folder with the network above, on ports of its own.
+struct Place {
+    folder: tempfile::TempDir,
+    first_port: u16,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        // The system gives another number each time; what connects outward takes none below 32768.
+        let any = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
+        let first_port = (0..2000)
+            .map(|step| 10_000 + (any % 2500 + step) % 2500 * 8)
+            .find(|first| (0..8).all(|place| TcpListener::bind(("127.0.0.1", first + place)).is_ok()))
+            .expect("eight free ports");
+        fs::write(folder.path().join("network.toml"), network(first_port))
+            .expect("the folder can be written");
+        Self { folder, first_port }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+        command.current_dir(self.path()).args(line.split_whitespace());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().expect("the command can be started")
+    }
+
+    /// What a command prints, which must do as it was told.
+    fn done(&self, line: &str) -> String {
+        let output = self.run(line);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {told}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The exit code and the error of a command that must fail.
+    fn refused(&self, line: &str) -> (Option<i32>, String) {
+        let output = self.run(line);
+        assert!(!output.status.success(), "{line}");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// A key that bank-a gets, and what bank-b gets by its name.
+    fn a_key_at_both_ends(&self, options: &str) {
+        let issued = self.done(&format!("key get {options} --as bank-a --slave bank-b --wait 60s"));
+        let (id, key) = issued.trim_end().split_once(' ').expect("a name and a key");
+        assert!(key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit()), "{issued}");
+        let collected =
+            self.done(&format!("key get {options} --as bank-b --master bank-a --id {id} --wait 60s"));
+        assert_eq!(issued, collected);
+        let (code, told) = self.refused(&format!("key get {options} --as bank-b --master bank-a --id {id}"));
+        assert_eq!(code, Some(1), "{told}");
+    }
+
+    /// The processes whose arguments name this folder's state.
+    fn processes(&self) -> Vec<(u32, String)> {
+        let mark = self.path().display().to_string();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("a Linux system").flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+            let Ok(arguments) = fs::read(entry.path().join("cmdline")) else { continue };
+            let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+            if arguments.contains(&mark) {
+                found.push((pid, arguments));
+            }
+        }
+        found
+    }
+
+    fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        const STEP: Duration = Duration::from_millis(20);
+        let mut waited = Duration::ZERO;
+        while !holds() {
+            assert!(waited < PATIENCE, "{what} took too long");
+            std::thread::sleep(STEP);
+            waited += STEP;
+        }
+    }
+}
+
+fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+}
+
+/// A command that runs until it is stopped.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command can be started");
+        let (tell, lines) = channel();
+        let out: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("a pipe"));
+        let err: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("a pipe"));
+        for stream in [out, err] {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                BufReader::new(stream).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+            });
+        }
+        Self { child, lines }
+    }
+
+    /// What it tells up to a line with `mark`.
+    fn until(&mut self, mark: &str) -> String {
+        let mut told = String::new();
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("nothing about {mark:?} in:\n{told}"));
+            told.push_str(&line);
+            told.push('\n');
+            if line.contains(mark) {
+                return told;
+            }
+        }
+    }
+
+    fn stop(mut self, name: &str) -> Option<i32> {
+        signal(self.child.id(), name);
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // After a failed test only: it ends its children.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
+    let place = Place::new();
+    let state = place.path().join("state");
+    let up = format!("up network.toml --state {}", state.display());
+    let options = format!("--network network.toml --state {}", state.display());
+    let mut running = Running::start(place.command(&up));
+    let told = running.until("--master bank-a");
+    for part in
+        ["9 test certificates made", "https://127.0.0.1:", "curl --cacert", "/api/v1/keys/bank-b/enc_keys"]
+    {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+    place.a_key_at_both_ends(&options);
+    assert_eq!(place.processes().len(), 4, "two nodes, the light, and what looks after them");
+
+    let status = place.done(&format!("key status {options} --as bank-a --slave bank-b --json"));
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!((&status["source_KME_ID"], &status["target_KME_ID"]), (&"A".into(), &"B".into()));
+    let (code, told) = place.refused(&format!("key get {options} --as stranger --slave bank-a"));
+    assert!(code == Some(1) && told.contains("401") && told.contains("[[pair]]"), "{told}");
+
+    let node = place.processes().into_iter().find(|(_, arguments)| arguments.contains("--name=B"));
+    signal(node.expect("node B has a process").0, "KILL");
+    running.until("node B died: signal 9");
+    running.until("node B runs again");
+    place.a_key_at_both_ends(&options);
+
+    place.done(&format!("inject {options} cut A-B"));
+    let log = state.join("nodes/B/log");
+    place.until("darkness", || fs::read_to_string(&log).is_ok_and(|log| log.contains("no light")));
+    assert!(place.done(&format!("inject {options} honest A-B")).contains("A-B"));
+    let (code, told) = place.refused(&format!("inject {options} cut B-C"));
+    assert!(code == Some(2) && told.contains("its links are A-B"), "{told}");
+
+    assert_eq!(running.stop("INT"), Some(0));
+    assert_eq!(place.processes(), []);
+
+    let mut again = Running::start(place.command(&up));
+    let told = again.until("--master bank-a");
+    assert!(!told.contains("made"), "{told}");
+    place.a_key_at_both_ends(&options);
+    assert_eq!(again.stop("KILL"), None);
+    place.until("the children's end", || place.processes().is_empty());
+}
+
+#[test]
+fn parts_run_from_what_was_exported_for_their_hosts() {
+    let place = Place::new();
+    let at = |host: &str| place.path().join(host).display().to_string();
+    for (host, holder) in [
+        ("light", "--export _physical-layer"),
+        ("host-a", "--export A"),
+        ("host-b", "--export B"),
+        ("bank-a", "--export-application bank-a"),
+        ("bank-b", "--export-application bank-b"),
+    ] {
+        let told = place.done(&format!("pki network.toml --state {} {holder} --to {}", at("all"), at(host)));
+        assert!(told.contains("ca.pem") && !told.contains("ca.key.pem"), "{told}");
+    }
+    // What was not exported is out of everybody's reach.
+    fs::rename(place.path().join("all"), place.path().join("elsewhere")).expect("the folder is there");
+    let start = |line: &str, host: &str| {
+        let mut running =
+            Running::start(place.command(&format!("{line} --network network.toml --state {}", at(host))));
+        running.until("ready: ");
+        running
+    };
+    let parts = [
+        start("physical-layer", "light"),
+        start("node --name A --log-format json", "host-a"),
+        start("node --name B", "host-b"),
+    ];
+    let client = |host: &str, node: u16| {
+        let pki = PathBuf::from(at(host)).join("pki");
+        let (applications, authority) = (pki.join("applications"), pki.join("key-managers/ca.pem"));
+        format!(
+            "--kme https://localhost:{} --cert {} --key {} --ca {}",
+            place.first_port + 3 * node + 1,
+            applications.join(format!("{host}.pem")).display(),
+            applications.join(format!("{host}.key.pem")).display(),
+            authority.display()
+        )
+    };
+    let [a, b] = [client("bank-a", 0), client("bank-b", 1)];
+    let issued = place.done(&format!("key get {a} --slave bank-b --number 2 --size 128 --json --wait 60s"));
+    let keys: Value = serde_json::from_str(&issued).expect("a key container");
+    let ids: Vec<_> = (0..2).filter_map(|key| keys["keys"][key]["key_ID"].as_str()).collect();
+    let line = format!("key get {b} --master bank-a --id {} --id {} --json --wait 60s", ids[0], ids[1]);
+    assert_eq!(issued, place.done(&line));
+    let (code, told) = place.refused(&format!("key get {b} --slave bank-a --size 100000000"));
+    assert!(code == Some(1) && told.contains("400"), "{told}");
+    for part in parts {
+        assert_eq!(part.stop("TERM"), Some(0));
+    }
+}
+
+#[test]
+fn everything_in_one_process_serves_as_well() {
+    let place = Place::new();
+    let mut running = Running::start(place.command("up network.toml --in-process"));
+    running.until("--master bank-a");
+    assert!(place.path().join("bellwether-state/two-nodes/pki").is_dir(), "the usual place");
+    place.a_key_at_both_ends("--network network.toml");
+    assert_eq!(running.stop("TERM"), Some(0));
+}
+
+#[test]
+fn what_cannot_start_is_told() {
+    let place = Place::new();
+    let (code, told) = place.refused("node --network network.toml --name A");
+    assert!(code == Some(2) && told.contains("bellwether pki"), "{told}");
+    let (code, told) = place.refused("node --network network.toml --name C");
+    assert!(code == Some(2) && told.contains("no node `C`"), "{told}");
+    let (code, told) = place.refused("key get --network network.toml --as bank-c --slave bank-b");
+    assert!(code == Some(2) && told.contains("no application `bank-c`"), "{told}");
+    let (code, told) = place.refused("pki network.toml --export Z --to there");
+    assert!(code == Some(2) && told.contains("no node `Z`"), "{told}");
+    place.done("pki network.toml --host A=a.example.org");
+    let (code, told) = place.refused("pki network.toml --host A=b.example.org");
+    assert!(code == Some(1) && told.contains("A.pem"), "{told}");
+    let (code, told) = place.refused("key get --network network.toml --as bank-a --slave bank-b");
+    assert!(code == Some(1) && told.contains("does the network run"), "{told}");
+    let (code, told) = place.refused("inject --network network.toml cut A-B");
+    assert!(code == Some(1), "{told}");
+
+    let taken = TcpListener::bind(("127.0.0.1", place.first_port + 1)).expect("the port is free");
+    let (code, told) = place.refused("up network.toml");
+    let port = taken.local_addr().expect("it listens").to_string();
+    assert!(code == Some(1) && told.contains(&port) && told.contains("node A"), "{told}");
+    drop(taken);
+
+    let other = network(place.first_port).replace("[node.A]\n[node.B]", "[node.B]\n[node.A]");
+    fs::write(place.path().join("network.toml"), other).expect("the folder can be written");
+    let (code, told) = place.refused("up network.toml");
+    assert!(code == Some(1) && told.contains("another network"), "{told}");
+}
