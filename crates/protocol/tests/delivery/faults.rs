@@ -2,7 +2,7 @@
 
 use crate::world::{Happening, Weather, World, everybody, ms};
 use bellwether_protocol::keys::Refusal;
-use bellwether_protocol::keys::delivery::Settings;
+use bellwether_protocol::keys::delivery::{Settings, StreamQos};
 use bellwether_units::{Duration, EntityId, Purpose, Stream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -62,6 +62,18 @@ fn troubled(seed: u64) -> World {
         world.at_ms(at, Happening::Quantumless(Some(reasons[s.below(4) as usize])));
         world.at_ms(at + s.below(2000), Happening::Quantumless(None));
     }
+    for _ in 0..s.below(5) {
+        let (master, slave) = (sae(&mut s), sae(&mut s));
+        let chunks = 1 + s.below(24) as u32;
+        let qos = StreamQos {
+            chunk_bytes: 8 + 8 * s.below(16) as u32,
+            max_bps: if s.chance(0.3) { 4096 } else { 0 },
+            timeout_ms: 1 + s.below(1000) as u32,
+            ..StreamQos::default()
+        };
+        let at = s.below(5000);
+        world.plan_stream(at, &master, &slave, qos, chunks, s.chance(0.2));
+    }
     world.run_ms(10_000);
     world
 }
@@ -76,6 +88,7 @@ fn settle(mut world: World) -> World {
     }
     world.run_ms(15_000);
     world.check_agreement();
+    world.check_streams();
     assert_eq!(world.open_questions(), 0, "every question is answered");
     let (issued, collected) = (world.issued.len(), world.collected.len());
     for a in 0..nodes {
@@ -101,7 +114,7 @@ fn schedules_of_faults_lose_nothing_in_silence_and_deliver_nothing_twice() {
         Some(seed) => seed..seed + 1,
         None => 0..schedules(),
     };
-    let (mut issued, mut collected, mut lost, mut alarms) = (0, 0, 0, 0);
+    let (mut issued, mut collected, mut lost, mut alarms, mut chunks) = (0, 0, 0, 0, 0);
     let mut failing = Vec::new();
     for seed in seeds {
         match catch_unwind(AssertUnwindSafe(|| settle(troubled(seed)))) {
@@ -110,13 +123,15 @@ fn schedules_of_faults_lose_nothing_in_silence_and_deliver_nothing_twice() {
                 collected += world.collected.len();
                 lost += world.lost.len();
                 alarms += world.alarms.len();
+                chunks += world.streams.taken.len();
             }
             Err(_) => failing.push(seed),
         }
     }
     println!("{issued} keys issued, {collected} collected, {lost} reported lost, {alarms} alarms");
+    println!("{chunks} chunks of streams taken");
     assert!(failing.is_empty(), "these schedules fail: {failing:?}");
-    assert!(issued > 0 && collected > 0);
+    assert!(issued > 0 && collected > 0 && chunks > 0);
 }
 
 #[test]

@@ -5,4 +5,6 @@
 mod faults;
 mod honest;
 mod nodes;
+mod stream_calls;
+mod streams;
 mod world;

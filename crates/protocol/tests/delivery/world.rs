@@ -1,6 +1,7 @@
 //! Key managers in virtual time over a double of the quantum network, with every fault that a driver can make, and
 //! the checks that hold whatever happens.
 
+use crate::streams::Streams;
 use bellwether_bits::SecretBits;
 use bellwether_protocol::keys::delivery::{
     Alarm, ApplicationKey, BurnedCause, Change, Command, DecKeys, DeliveryError, Directory, EncKeys, Event,
@@ -64,6 +65,8 @@ pub(crate) enum Happening {
     /// The quantum network refuses everything, for this reason, or nothing.
     Quantumless(Option<Refusal>),
     Snapshot(usize),
+    /// An application calls its key manager about a stream.
+    Stream(crate::streams::Asked),
 }
 
 /// A key as its master got it.
@@ -82,7 +85,7 @@ enum Question {
 
 pub(crate) struct World {
     pub(crate) directory: Arc<Directory>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     pub(crate) weather: Weather,
     pub(crate) managers: Vec<Option<KeyManager>>,
     lives: Vec<u32>,
@@ -95,7 +98,7 @@ pub(crate) struct World {
     pub(crate) fate: Stream,
     pub(crate) now: Time,
     queue: BTreeMap<(Time, u64), Happening>,
-    counter: u64,
+    pub(crate) counter: u64,
     parted: BTreeSet<(usize, usize)>,
     quantumless: Option<Refusal>,
     pub(crate) stuck_disk: bool,
@@ -110,7 +113,7 @@ pub(crate) struct World {
     pub(crate) issued: BTreeMap<KeyId, Issued>,
     pub(crate) collected: BTreeSet<(KeyId, SaeName)>,
     /// Eight bytes at every place of every key that is quantum key as it is.
-    windows: BTreeSet<[u8; 8]>,
+    pub(crate) windows: BTreeSet<[u8; 8]>,
     pub(crate) errors: Vec<DeliveryError>,
     pub(crate) lost: BTreeMap<KeyId, LostCause>,
     pub(crate) burned: Vec<(usize, BurnedCause)>,
@@ -119,8 +122,9 @@ pub(crate) struct World {
     /// A node's store is old, and does not say so yet.
     doubtful: Vec<bool>,
     /// When a node's store was last rolled back.
-    rolled: Vec<Option<Time>>,
+    pub(crate) rolled: Vec<Option<Time>>,
     pub(crate) frames: usize,
+    pub(crate) streams: Streams,
 }
 
 pub(crate) fn ms(n: u64) -> Duration {
@@ -202,6 +206,7 @@ impl World {
             doubtful: vec![false; count],
             rolled: vec![None; count],
             frames: 0,
+            streams: Streams::default(),
         };
         for i in 0..count {
             world.at(Time::ZERO, Happening::Timeout(i));
@@ -239,7 +244,7 @@ impl World {
         self.now = end;
     }
 
-    fn node_of(&self, sae: &SaeName) -> usize {
+    pub(crate) fn node_of(&self, sae: &SaeName) -> usize {
         self.directory.node_of(sae.as_str()).unwrap().index()
     }
 
@@ -282,6 +287,10 @@ impl World {
                 let node = self.node_of(&slave);
                 let ask = DecKeys { ticket, caller: slave, master, ids };
                 self.input(node, Input::Command(Command::DecKeys(ask)));
+            }
+            Happening::Stream(asked) => {
+                let (node, command) = self.stream_command(asked);
+                self.input(node, Input::Command(command));
             }
             Happening::Crash(node) => {
                 self.managers[node] = None;
@@ -456,6 +465,7 @@ impl World {
                     }
                 }
             }
+            Event::StreamAnswer { ticket, result } => self.stream_answer(ticket, result),
             Event::Lost { keys, cause } => self.lost.extend(keys.into_iter().map(|k| (k, cause))),
             Event::Burned { cause, .. } => self.burned.push((node, cause)),
             Event::Alarm(alarm) => self.alarms.push((node, alarm)),

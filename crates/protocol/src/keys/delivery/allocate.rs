@@ -24,6 +24,9 @@ pub(super) struct Plan {
     nodes: Vec<(NodeId, Requirement)>,
 }
 
+/// A key that was taken: its name, its bytes and where they have been.
+pub(super) type Made = (KeyId, Zeroizing<Vec<u8>>, Provenance);
+
 pub(super) fn secret_bits(bytes: &[u8]) -> SecretBits {
     SecretBits::new(BitString::from_bytes(bytes, 8 * bytes.len()))
 }
@@ -110,7 +113,12 @@ impl KeyManager {
     }
 
     /// From what stock a node's keys would come, if there is enough.
-    fn source(&self, node: NodeId, wish: Requirement, ask: &EncKeys) -> Result<Protection, DeliveryError> {
+    pub(super) fn source(
+        &self,
+        node: NodeId,
+        wish: Requirement,
+        ask: &EncKeys,
+    ) -> Result<Protection, DeliveryError> {
         let Some(peer) = self.peers.get(&node).filter(|p| p.met) else {
             return Err(DeliveryError::PeerUnreachable);
         };
@@ -160,6 +168,26 @@ impl KeyManager {
             self.restock(turn, node);
         }
         Ok(())
+    }
+
+    /// Keys for one slave, with what is to be announced of them; `from` says whose stock has enough for them, and
+    /// how it is combined. Whoever takes them makes that durable.
+    pub(super) fn take_keys(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ask: &EncKeys,
+        from: Option<(NodeId, Protection)>,
+    ) -> (Vec<Made>, Vec<AnnouncedKey>) {
+        let plan = Plan { slaves: vec![ask.slave.clone()], here: Vec::new(), nodes: Vec::new() };
+        let sources: Vec<_> = from.into_iter().collect();
+        let mut announced: Vec<Vec<AnnouncedKey>> = sources.iter().map(|_| Vec::new()).collect();
+        let mut keys = Vec::with_capacity(ask.number as usize);
+        for _ in 0..ask.number {
+            let id = KeyId::random(turn.rng);
+            let (bytes, provenance) = self.make_key(turn, id, ask, &plan, &sources, &mut announced);
+            keys.push((id, bytes, provenance));
+        }
+        (keys, announced.pop().unwrap_or_default())
     }
 
     /// One key: what the first node's stock gives, or random bits; under a pad from the stock of every further node.
@@ -228,6 +256,7 @@ impl KeyManager {
             self.write_taking(*node, &mut changes, &mut then, |number| {
                 Word::Keys(Announcement {
                     number,
+                    stream: None,
                     master: ask.caller.clone(),
                     slaves: plan.slaves.clone(),
                     bits: ask.bits,
@@ -283,7 +312,7 @@ impl KeyManager {
     }
 
     /// How far a peer's blocks are used now, and the announcement of it.
-    fn write_taking(
+    pub(super) fn write_taking(
         &mut self,
         node: NodeId,
         changes: &mut Vec<Change>,
@@ -336,6 +365,7 @@ impl KeyManager {
         for serial in self.asking.keys().copied().collect::<Vec<_>>() {
             self.ask_again(turn, serial, false);
         }
+        self.feed_short_streams(turn);
     }
 
     pub(super) fn asking_due(&mut self, turn: &mut Turn<'_>, serial: u64) {

@@ -91,10 +91,12 @@ impl KeyManager {
         if heard > peer.durable {
             return;
         }
-        let mut lost = Vec::new();
+        let (mut lost, mut not_there) = (Vec::new(), Vec::new());
         for (number, keys) in missing {
             if let Some(Word::Keys(said)) = peer.words.get(&number).filter(|_| number <= heard) {
-                lost.extend(keys.into_iter().filter(|key| said.keys.iter().any(|k| k.id == *key)));
+                // Chunks of streams are handed out only now, so that nobody has one that the other end lacks.
+                let list = if said.stream.is_some() { &mut not_there } else { &mut lost };
+                list.extend(keys.into_iter().filter(|key| said.keys.iter().any(|k| k.id == *key)));
             }
         }
         let waiting = peer.words.split_off(&heard.saturating_add(1));
@@ -105,8 +107,11 @@ impl KeyManager {
         peer.resends = 0;
         peer.sent = peer.sent.max(heard);
         let more = peer.base() <= peer.durable;
-        for number in acknowledged.into_keys() {
+        for (number, word) in acknowledged {
             self.note(turn.now, Entry::Word(node, number).delete());
+            if let Word::Keys(said) = &word {
+                self.chunks_agreed(turn, said, &not_there);
+            }
         }
         self.report_lost(turn, &lost, LostCause::PeerMissing);
         self.timers.cancel(Timer::Resend(node));
@@ -129,21 +134,33 @@ impl KeyManager {
         for number in over.into_keys() {
             self.note(turn.now, Entry::Missing(node, number).delete());
         }
-        let (mut changes, mut new, mut applied) = (Vec::new(), Vec::new(), 0);
+        let (mut changes, mut new, mut applied, mut then) = (Vec::new(), Vec::new(), 0, Vec::new());
         for word in words {
             let Some(peer) = self.peers.get_mut(&node) else { return };
             if word.number() <= peer.applied {
                 continue;
             }
             let waiting = self.pending_of.get(&node).copied().unwrap_or(0);
-            let full = waiting >= self.settings.pending_limit || peer.missing.len() >= MAX_ENTRIES;
+            // News of a stream may have to be answered: whoever hears no answers sends no more of them.
+            let answers = 2 * self.settings.announcement_limit.max(MAX_ENTRIES);
+            let full = match word {
+                Word::Stream(..) => peer.words.len() >= answers,
+                _ => waiting >= self.settings.pending_limit || peer.missing.len() >= MAX_ENTRIES,
+            };
             if word.number() != peer.applied + 1 || full {
                 break;
             }
             peer.applied += 1;
             applied = peer.applied;
             match word {
+                Word::Keys(said) if said.stream.is_some() => {
+                    let missing = self.hear_chunks(turn, node, &said, (&mut changes, &mut then));
+                    self.count_missing(node, said.number, missing, &mut changes);
+                }
                 Word::Keys(announcement) => self.apply(node, &announcement, &mut changes, &mut new),
+                Word::Stream(_, id, word) => {
+                    self.hear_stream(turn, node, id, word, (&mut changes, &mut then));
+                }
                 Word::Released(_, blocks) => {
                     for id in blocks {
                         if let Some(peer) = self.peers.get_mut(&node)
@@ -159,7 +176,7 @@ impl KeyManager {
         }
         if applied > 0 {
             changes.push(self.numbers(node));
-            let then = vec![Then::Ready(new), Then::Acknowledge(node, applied)];
+            then.extend([Then::Ready(new), Then::Acknowledge(node, applied)]);
             self.persist(turn, changes, then);
         } else {
             self.send_ack(turn, node);
@@ -197,15 +214,20 @@ impl KeyManager {
             *self.pending_of.entry(node).or_default() += 1;
             new.push(key.id);
         }
+        self.count_missing(node, said.number, missing, changes);
+    }
+
+    /// Keys of an announcement could not be made here: its owner will hear.
+    fn count_missing(&mut self, node: NodeId, number: u64, missing: Vec<KeyId>, changes: &mut Vec<Change>) {
         if !missing.is_empty() {
-            changes.push(put_ids(Entry::Missing(node, said.number), &missing));
+            changes.push(put_ids(Entry::Missing(node, number), &missing));
             if let Some(peer) = self.peers.get_mut(&node) {
-                peer.missing.insert(said.number, missing);
+                peer.missing.insert(number, missing);
             }
         }
     }
 
-    fn make(
+    pub(super) fn make(
         &mut self,
         node: NodeId,
         said: &Announcement,

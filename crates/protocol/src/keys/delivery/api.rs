@@ -2,6 +2,7 @@
 
 use super::directory::Directory;
 use super::name::SaeName;
+use super::streams::{CloseStream, GetChunk, OpenStream, StreamError, StreamReply};
 use crate::keys::{DeliveredKey, KeyId, Refusal, Request, RequestId};
 use bellwether_bits::SecretBits;
 use bellwether_units::{Duration, LinkId, NodeId};
@@ -50,6 +51,12 @@ pub enum Command {
     EncKeys(EncKeys),
     /// An application collects keys. Answered by [`Event::Answer`].
     DecKeys(DecKeys),
+    /// An application opens a key stream. Answered by [`Event::StreamAnswer`], as the two below.
+    OpenStream(OpenStream),
+    /// An application wants a chunk of a stream.
+    GetChunk(GetChunk),
+    /// An application closes a stream.
+    CloseStream(CloseStream),
     /// The key node of this node handed out a key, as its source (asked for by [`Event::WantQuantum`]) or as its
     /// destination.
     QuantumKey(Box<DeliveredKey>),
@@ -278,6 +285,13 @@ pub enum Event {
         ticket: Ticket,
         /// The keys in the order asked for.
         result: Result<Vec<ApplicationKey>, DeliveryError>,
+    },
+    /// The answer to a call about a key stream. A chunk in it is spent, whether or not it gets through.
+    StreamAnswer {
+        /// Which call.
+        ticket: Ticket,
+        /// What came of it.
+        result: Result<StreamReply, StreamError>,
     },
     /// Keys must not be used.
     Lost {

@@ -3,6 +3,7 @@
 //! Integers are little-endian; every list has its count before it, and the reader bounds the count.
 
 use super::name::{MAX_SAE_NAME, SaeName};
+use super::streams::KeyStreamId;
 use crate::keys::KeyId;
 use bellwether_units::{LinkId, NodeId};
 
@@ -38,6 +39,9 @@ impl Writer {
         self.raw(&x.to_le_bytes())
     }
     pub(super) fn id(&mut self, x: KeyId) -> &mut Self {
+        self.raw(&x.0.to_le_bytes())
+    }
+    pub(super) fn stream(&mut self, x: KeyStreamId) -> &mut Self {
         self.raw(&x.0.to_le_bytes())
     }
     pub(super) fn node(&mut self, x: NodeId) -> &mut Self {
@@ -90,6 +94,9 @@ impl<'a> Reader<'a> {
     }
     pub(super) fn id(&mut self) -> Result<KeyId, DecodeError> {
         self.array().map(|x| KeyId(u128::from_le_bytes(x)))
+    }
+    pub(super) fn stream(&mut self) -> Result<KeyStreamId, DecodeError> {
+        self.array().map(|x| KeyStreamId(u128::from_le_bytes(x)))
     }
     pub(super) fn node(&mut self) -> Result<NodeId, DecodeError> {
         self.u32().map(NodeId)

@@ -134,7 +134,7 @@ impl KeyManager {
         if !forgot_saying && !peer.doubtful && !hello.forgot {
             return true;
         }
-        let (mut lost, mut changes) = (Vec::new(), Vec::new());
+        let (mut lost, mut changes, mut then) = (Vec::new(), Vec::new(), Vec::new());
         peer.said = peer.said.max(hello.heard.min(u64::MAX >> 1));
         peer.durable = peer.said;
         if peer.doubtful {
@@ -147,13 +147,18 @@ impl KeyManager {
         if hello.forgot {
             for (number, word) in core::mem::take(&mut peer.words) {
                 changes.push(Entry::Word(node, number).delete());
-                if let Word::Keys(said) = word {
+                if let Word::Keys(said) = word
+                    && said.stream.is_none()
+                {
                     lost.extend(said.keys.iter().map(|key| key.id));
                 }
             }
         }
+        if hello.forgot {
+            self.peer_forgot_streams(node, &mut changes, &mut then);
+        }
         changes.push(self.numbers(node));
-        self.persist(turn, changes, Vec::new());
+        self.persist(turn, changes, then);
         self.report_lost(turn, &lost, LostCause::PeerMissing);
         true
     }

@@ -2,14 +2,14 @@
 
 use super::api::{Alarm, BurnedCause, Command, DecKeys, EncKeys, Event, LostCause, PairStatus, Ticket};
 use super::api::{ApplicationKey, Audit, DeliveryError};
-use super::codec::{DecodeError, Reader};
 use super::directory::Directory;
 use super::name::SaeName;
 use super::peer::Peer;
 use super::rate::Rates;
-use super::record::{Change, Entry, Pending, Record, read_block, read_ids, read_word};
+use super::record::{Change, Entry, Pending, Record};
 use super::settings::Settings;
-use super::stock::{Block, HeldBlock};
+use super::stock::Block;
+use super::streams::{Call, KeyStream, KeyStreamId, StreamReply};
 use super::wire::{Body, Frame, Life};
 use crate::keys::timers::Timers;
 use crate::keys::{KeyId, RequestId};
@@ -20,7 +20,6 @@ use core::fmt;
 use rand_core::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// How many names of lost keys one event carries.
 const LOST_TOGETHER: usize = 1024;
@@ -57,12 +56,18 @@ pub struct KeyManager {
     /// Collections by the first of their keys that is not known.
     pub(super) awaited: BTreeMap<KeyId, BTreeSet<u64>>,
     pub(super) answering: usize,
+    pub(super) streams: BTreeMap<KeyStreamId, KeyStream>,
+    /// Streams that stock did not have enough for.
+    pub(super) short_streams: BTreeSet<KeyStreamId>,
+    /// Calls about streams that wait, and which wait for what stream.
+    pub(super) calling: BTreeMap<u64, Call>,
+    pub(super) awaited_streams: BTreeMap<KeyStreamId, BTreeSet<u64>>,
     pub(super) rates: Rates,
     pub(super) requests: BTreeMap<RequestId, (NodeId, u32, Time)>,
     pub(super) serial: u64,
     pub(super) timers: Timers<Timer>,
     journal: Journal,
-    restored: Option<Restored>,
+    pub(super) restored: Option<Restored>,
 }
 
 /// What a key manager waits for.
@@ -92,6 +97,12 @@ pub(super) enum Timer {
     Expire,
     /// Notes for the store have waited long enough.
     Notes,
+    /// Something of a stream ends.
+    Stream(KeyStreamId),
+    /// A stream may be given more.
+    Feed(KeyStreamId),
+    /// The patience of a call about a stream ends.
+    Calling(u64),
 }
 
 /// What follows when a record is durable.
@@ -103,13 +114,19 @@ pub(super) enum Then {
     Stocked(NodeId, Box<Block>),
     Holding(NodeId, KeyId),
     Hello(NodeId),
+    StreamDone(Ticket, StreamReply),
+    /// A chunk leaves: for whom, its number, and the rest as of an answer.
+    Chunk(Ticket, u32, Box<ApplicationKey>, u64, Audit),
+    /// So many chunks of a stream, from this one on, are here.
+    ChunksHere(KeyStreamId, u32, u32),
+    StreamHeard(KeyStreamId),
 }
 
 /// What a restored machine looks at before anything else.
-struct Restored {
-    memory: Memory,
+pub(super) struct Restored {
+    pub(super) memory: Memory,
     /// Keys whose answer may not have left, by the number of the answer.
-    doubts: Vec<(u64, Vec<KeyId>)>,
+    pub(super) doubts: Vec<(u64, Vec<KeyId>)>,
 }
 
 #[derive(Default)]
@@ -152,6 +169,10 @@ impl KeyManager {
             collecting: BTreeMap::new(),
             awaited: BTreeMap::new(),
             answering: 0,
+            streams: BTreeMap::new(),
+            short_streams: BTreeSet::new(),
+            calling: BTreeMap::new(),
+            awaited_streams: BTreeMap::new(),
             rates: Rates::default(),
             requests: BTreeMap::new(),
             serial: 0,
@@ -161,80 +182,6 @@ impl KeyManager {
         };
         this.find_peers(rng);
         this
-    }
-
-    /// A key manager that starts again after a stop or a crash, from the entries of its store in any order. Its
-    /// [`deadline`](Protocol::deadline) is the start of time, so that it speaks first.
-    ///
-    /// # Errors
-    /// If an entry is not one of a key manager.
-    pub fn restore(
-        node: NodeId,
-        directory: Arc<Directory>,
-        settings: Settings,
-        entries: impl IntoIterator<Item = (Vec<u8>, Zeroizing<Vec<u8>>)>,
-        memory: Memory,
-        rng: &mut dyn Rng,
-    ) -> Result<Self, DecodeError> {
-        let mut this = Self::new(node, directory, settings, rng);
-        let (mut owned, mut used, mut doubts) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        for (name, value) in entries {
-            let entry = Entry::decode(&name)?;
-            let mut r = Reader(&value);
-            match entry {
-                Entry::Peer(node) => {
-                    let peer = this.peer_state(node);
-                    peer.said = r.u64()?;
-                    peer.durable = peer.said;
-                    peer.heard = r.u64()?;
-                    peer.applied = peer.heard;
-                    peer.doubtful = r.flag()?;
-                    r.end()?;
-                }
-                Entry::Owned(node, id) => {
-                    let (serial, block) = read_block(id, &value)?;
-                    owned.insert((node, serial, id), block);
-                }
-                Entry::Held(node, id) => {
-                    let (_, block) = read_block(id, &value)?;
-                    let held = HeldBlock { block, durable: true, confirmed: true, accept: None, repeats: 0 };
-                    this.peer_state(node).held.blocks.insert(id, held);
-                }
-                Entry::OwnedUse(..) | Entry::HeldUse(..) => drop(used.insert(name, r.u32()?)),
-                Entry::Word(node, number) => {
-                    let word = read_word(&value)?;
-                    this.peer_state(node).words.insert(number, word);
-                }
-                Entry::Missing(node, number) => {
-                    let ids = read_ids(&value)?;
-                    this.peer_state(node).missing.insert(number, ids);
-                }
-                Entry::Pending(id) => {
-                    let pending = Pending::read(&value)?;
-                    *this.pending_of.entry(pending.origin).or_default() += 1;
-                    this.expiry.push_back((Time::ZERO + this.settings.lifetime, id));
-                    this.pending.insert(id, pending);
-                }
-                Entry::Doubt(serial) => {
-                    doubts.push((serial, read_ids(&value)?));
-                    this.serial = this.serial.max(serial + 1);
-                }
-            }
-        }
-        let use_of = |entry: Entry| used.get(&entry.encode()).copied().unwrap_or(0);
-        for ((node, serial, id), mut block) in owned {
-            block.spend_to(use_of(Entry::OwnedUse(node, id)));
-            this.serial = this.serial.max(serial + 1);
-            this.peer_state(node).owned.insert(block);
-        }
-        for (node, peer) in &mut this.peers {
-            for (id, held) in &mut peer.held.blocks {
-                held.block.spend_to(use_of(Entry::HeldUse(*node, *id)));
-            }
-        }
-        this.set_expiry();
-        this.restored = Some(Restored { memory, doubts });
-        Ok(this)
     }
 
     /// Which node this is.
@@ -255,7 +202,7 @@ impl KeyManager {
     }
     /// How many questions wait or are being written.
     pub fn open_questions(&self) -> usize {
-        self.asking.len() + self.collecting.len() + self.answering
+        self.asking.len() + self.collecting.len() + self.calling.len() + self.answering
     }
 
     /// What `caller` may ask for with `slave`.
@@ -285,7 +232,7 @@ impl KeyManager {
         })
     }
 
-    fn peer_state(&mut self, node: NodeId) -> &mut Peer {
+    pub(super) fn peer_state(&mut self, node: NodeId) -> &mut Peer {
         let block_bits = self.settings.min_block_bits.max(4096).min(self.settings.max_block_bits);
         self.peers.entry(node).or_insert_with(|| Peer { block_bits, ..Peer::default() })
     }
@@ -341,9 +288,10 @@ impl KeyManager {
             peer.offers.clear();
             peer.accepting.clear();
         }
-        let lost: Vec<_> = core::mem::take(&mut self.pending).into_keys().collect();
+        let mut lost: Vec<_> = core::mem::take(&mut self.pending).into_keys().collect();
         self.pending_of.clear();
         changes.extend(lost.iter().map(|id| Entry::Pending(*id).delete()));
+        lost.extend(self.forget_streams(turn, &mut changes));
         self.report_lost(turn, &lost, LostCause::RolledBack);
         self.life = Life(turn.rng.next_u64() | 1);
         let nodes: Vec<_> = self.peers.keys().copied().collect();
@@ -418,6 +366,12 @@ impl KeyManager {
             Then::Stocked(peer, block) => self.stocked(turn, peer, *block),
             Then::Holding(peer, block) => self.holding(turn, peer, block),
             Then::Hello(peer) => self.send_hello(turn, peer),
+            Then::StreamDone(ticket, reply) => self.stream_done(turn, ticket, reply),
+            Then::Chunk(ticket, index, key, doubt, audit) => {
+                self.chunk_out(turn, (ticket, index), *key, doubt, audit);
+            }
+            Then::ChunksHere(stream, first, count) => self.chunks_here(turn, stream, first, count),
+            Then::StreamHeard(stream) => self.stream_heard(turn, stream),
         }
     }
 
@@ -432,9 +386,13 @@ impl KeyManager {
                 for node in self.peers.keys().copied().collect::<Vec<_>>() {
                     self.restock(turn, node);
                 }
+                self.check_streams(turn);
             }
             Command::EncKeys(ask) => self.enc_keys(turn, ask),
             Command::DecKeys(ask) => self.dec_keys(turn, ask),
+            Command::OpenStream(ask) => self.open_stream(turn, ask),
+            Command::GetChunk(ask) => self.get_chunk(turn, ask),
+            Command::CloseStream(ask) => self.close_stream(turn, &ask),
             Command::QuantumKey(key) => self.quantum_key(turn, *key),
             Command::QuantumRefused { request, reason } => self.quantum_refused(turn, request, reason),
             Command::QuantumLost { key } => self.quantum_lost(turn, key),
@@ -489,6 +447,9 @@ impl KeyManager {
             Timer::Collecting(serial) => self.collecting_due(turn, serial),
             Timer::Expire => self.expire(turn),
             Timer::Notes => self.persist(turn, Vec::new(), Vec::new()),
+            Timer::Stream(stream) => self.stream_due(turn, stream),
+            Timer::Feed(stream) => self.go_on_feeding(turn, stream, u64::MAX),
+            Timer::Calling(serial) => self.calling_due(turn, serial),
         }
     }
 }

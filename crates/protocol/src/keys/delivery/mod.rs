@@ -16,6 +16,9 @@
 //! 5. A slave collects ([`Command::DecKeys`]): that becomes durable, then the answer leaves. Who has collected a key
 //!    never gets it again; when all have, it is erased.
 //!
+//! A continuous stream of key between two applications (ETSI GS QKD 004) is made of the same stock in the same way:
+//! see [`OpenStream`], [`GetChunk`] and [`CloseStream`].
+//!
 //! A key for applications at several nodes comes from the stock of the first, and goes to each other under a pad
 //! from that node's stock. Keys for applications of one node are made there from the generator.
 //!
@@ -48,8 +51,10 @@ mod peer;
 mod rate;
 mod record;
 mod restock;
+mod restore;
 mod settings;
 mod stock;
+mod streams;
 mod wire;
 
 pub use api::{
@@ -62,4 +67,7 @@ pub use manager::{KeyManager, Memory};
 pub use name::{MAX_SAE_NAME, NameError, SaeName};
 pub use record::{Change, Record};
 pub use settings::Settings;
+pub use streams::{
+    CloseStream, GetChunk, KeyStreamId, MAX_CHUNKS_AHEAD, OpenStream, StreamError, StreamQos, StreamReply,
+};
 pub use wire::check_frame;

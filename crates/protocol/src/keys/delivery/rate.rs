@@ -15,16 +15,16 @@ const DAY: Duration = Duration::from_whole_seconds(24 * 3600);
 
 /// When the bucket is full again.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bucket(Time);
+pub(super) struct Bucket(Time);
 
 impl Bucket {
     /// How long until there is anything in it.
-    fn wait(self, now: Time, span: Duration) -> Option<Duration> {
+    pub(super) fn wait(self, now: Time, span: Duration) -> Option<Duration> {
         let owed = self.0.since(now);
         (owed >= span && owed > Duration::default())
             .then(|| owed.saturating_sub(span) + Duration::from_picoseconds(1))
     }
-    fn take(&mut self, now: Time, amount: u64, per_span: u64, span: Duration) {
+    pub(super) fn take(&mut self, now: Time, amount: u64, per_span: u64, span: Duration) {
         let cost = u128::from(amount) * u128::from(span.picoseconds()) / u128::from(per_span.max(1));
         let cost = Duration::from_picoseconds(cost.min(u128::from(u64::MAX / 4)) as u64);
         self.0 = self.0.max(now).saturating_add(cost);

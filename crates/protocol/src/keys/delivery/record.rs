@@ -4,6 +4,7 @@ use super::api::Protection;
 use super::codec::{DecodeError, Reader, Writer};
 use super::name::SaeName;
 use super::stock::{Block, Provenance};
+use super::streams::KeyStreamId;
 use super::wire::{MAX_ENTRIES, Word, read_protection, write_protection};
 use crate::keys::KeyId;
 use bellwether_units::NodeId;
@@ -64,6 +65,10 @@ pub(super) enum Entry {
     Pending(KeyId),
     /// Keys whose answer may not have left.
     Doubt(u64),
+    /// A key stream.
+    Stream(KeyStreamId),
+    /// A chunk of one, that waits to be taken here.
+    Chunk(KeyStreamId, u32),
 }
 
 impl Entry {
@@ -79,6 +84,8 @@ impl Entry {
             Self::Missing(node, number) => w.u8(b'M').node(node).u64(number),
             Self::Pending(id) => w.u8(b'K').id(id),
             Self::Doubt(serial) => w.u8(b'D').u64(serial),
+            Self::Stream(id) => w.u8(b'S').stream(id),
+            Self::Chunk(id, index) => w.u8(b'C').stream(id).u32(index),
         };
         w.0
     }
@@ -94,6 +101,8 @@ impl Entry {
             b'M' => Self::Missing(r.node()?, r.u64()?),
             b'K' => Self::Pending(r.id()?),
             b'D' => Self::Doubt(r.u64()?),
+            b'S' => Self::Stream(r.stream()?),
+            b'C' => Self::Chunk(r.stream()?, r.u32()?),
             _ => return Err(DecodeError::Value("the kind of an entry")),
         };
         r.end()?;
@@ -120,12 +129,12 @@ impl Entry {
     }
 }
 
-fn write_provenance(w: &mut Writer, provenance: &Provenance) {
+pub(super) fn write_provenance(w: &mut Writer, provenance: &Provenance) {
     w.list(&provenance.routes, |w, route| w.list(route, |w, link| w.u32(link.0)));
     w.list(&provenance.nodes, |w, node| w.node(*node));
 }
 
-fn read_provenance(r: &mut Reader<'_>) -> Result<Arc<Provenance>, DecodeError> {
+pub(super) fn read_provenance(r: &mut Reader<'_>) -> Result<Arc<Provenance>, DecodeError> {
     let routes = r.list(MAX_ENTRIES, |r| r.list(MAX_ENTRIES, Reader::link))?;
     let nodes = r.list(MAX_ENTRIES, Reader::node)?;
     Ok(Arc::new(Provenance { routes, nodes }))

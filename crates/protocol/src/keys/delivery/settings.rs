@@ -27,6 +27,12 @@ pub struct Settings {
     pub lifetime: Duration,
     /// How many keys of one peer, and of this node's own masters, may wait to be collected.
     pub pending_limit: usize,
+    /// How many key streams an application may have at a time.
+    pub streams_per_application: usize,
+    /// After how long without a call a stream is closed at an application's end.
+    pub stream_idle: Duration,
+    /// The longest time that an application may let a call about a stream wait.
+    pub longest_call: Duration,
     /// How much stock is kept for a peer that nobody asks keys for, in bits.
     pub idle_stock_bits: u64,
     /// The most stock for one peer, in bits.
@@ -77,6 +83,8 @@ impl Settings {
             &mut self.resend,
             &mut self.batch,
             &mut self.note_interval,
+            &mut self.stream_idle,
+            &mut self.longest_call,
         ] {
             *wait = (*wait).max(least);
         }
@@ -117,6 +125,9 @@ impl Default for Settings {
             waiting_limit: 4096,
             lifetime: Duration::from_whole_seconds(3600),
             pending_limit: 1 << 20,
+            streams_per_application: 64,
+            stream_idle: Duration::from_whole_seconds(3600),
+            longest_call: Duration::from_whole_seconds(60),
             idle_stock_bits: 64 * 256,
             max_stock_bits: 1 << 24,
             min_block_bits: 1 << 10,

@@ -7,6 +7,7 @@
 use super::api::Protection;
 use super::codec::{DecodeError, Reader, Writer};
 use super::name::SaeName;
+use super::streams::{KeyStreamId, StreamWord};
 use crate::keys::KeyId;
 use bellwether_units::NodeId;
 
@@ -73,6 +74,8 @@ pub(super) struct AnnouncedKey {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Announcement {
     pub(super) number: u64,
+    /// The keys are chunks of this stream, of this number and the following.
+    pub(super) stream: Option<(KeyStreamId, u32)>,
     pub(super) master: SaeName,
     pub(super) slaves: Vec<SaeName>,
     pub(super) bits: u32,
@@ -91,6 +94,8 @@ pub(super) enum Word {
     Keys(Announcement),
     /// The owner will take nothing more from these blocks.
     Released(u64, Vec<KeyId>),
+    /// Something of a key stream.
+    Stream(u64, KeyStreamId, StreamWord),
 }
 
 impl Word {
@@ -98,6 +103,7 @@ impl Word {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Released(_, blocks) => 16 + 16 * blocks.len(),
+            Self::Stream(..) => 192,
             Self::Keys(a) => {
                 let keys = a.keys.iter().map(|key| 24 + 24 * key.pieces.len() + key.padded.len());
                 256 + 64 * a.slaves.len() + 4 * a.nodes.len() + keys.sum::<usize>()
@@ -107,7 +113,7 @@ impl Word {
     pub(super) fn number(&self) -> u64 {
         match self {
             Self::Keys(announcement) => announcement.number,
-            Self::Released(number, _) => *number,
+            Self::Released(number, _) | Self::Stream(number, ..) => *number,
         }
     }
 }
@@ -182,8 +188,16 @@ impl Word {
             Self::Released(number, blocks) => {
                 w.u8(1).u64(*number).list(blocks, |w, b| w.id(*b));
             }
+            Self::Stream(number, id, word) => {
+                w.u8(2).u64(*number).stream(*id);
+                word.write(w);
+            }
             Self::Keys(a) => {
-                w.u8(0).u64(a.number).name(&a.master).list(&a.slaves, |w, n| w.name(n)).u32(a.bits);
+                match a.stream {
+                    None => w.u8(0),
+                    Some((id, first)) => w.u8(3).stream(id).u32(first),
+                };
+                w.u64(a.number).name(&a.master).list(&a.slaves, |w, n| w.name(n)).u32(a.bits);
                 write_protection(w, a.combined);
                 write_protection(w, a.protection);
                 w.list(&a.nodes, |w, n| w.node(*n));
@@ -197,9 +211,13 @@ impl Word {
     }
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if r.flag()? {
-            return Ok(Self::Released(r.u64()?, r.list(MAX_BLOCKS, Reader::id)?));
-        }
+        let stream = match r.u8()? {
+            0 => None,
+            1 => return Ok(Self::Released(r.u64()?, r.list(MAX_BLOCKS, Reader::id)?)),
+            2 => return Ok(Self::Stream(r.u64()?, r.stream()?, StreamWord::read(r)?)),
+            3 => Some((r.stream()?, r.u32()?)),
+            _ => return Err(DecodeError::Value("the kind of an announcement")),
+        };
         let (number, master) = (r.u64()?, r.name()?);
         let slaves = r.list(MAX_NAMES, Reader::name)?;
         let bits = r.u32()?;
@@ -218,7 +236,17 @@ impl Word {
             }
             Ok(AnnouncedKey { id, pieces, padded })
         })?;
-        Ok(Self::Keys(Announcement { number, master, slaves, bits, combined, protection, nodes, keys }))
+        Ok(Self::Keys(Announcement {
+            number,
+            stream,
+            master,
+            slaves,
+            bits,
+            combined,
+            protection,
+            nodes,
+            keys,
+        }))
     }
 }
 

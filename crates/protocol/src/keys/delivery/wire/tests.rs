@@ -1,6 +1,20 @@
 use super::*;
+use crate::keys::delivery::streams::StreamQos;
 use bellwether_units::{EntityId, Purpose, Stream};
 use proptest::prelude::*;
+
+fn stream_word(s: &mut Stream) -> Word {
+    let word = match s.below(3) {
+        0 => StreamWord::Opened {
+            master: "sae-0".parse().unwrap(),
+            slave: "sae-1".parse().unwrap(),
+            qos: StreamQos { chunk_bytes: 1 + s.below(100) as u32, priority: 7, ..StreamQos::default() },
+        },
+        1 => StreamWord::Window(s.bits()),
+        _ => StreamWord::Closed { owner: s.chance(0.5) },
+    };
+    Word::Stream(s.bits(), KeyStreamId(s.bits().into()), word)
+}
 
 fn any_frame(kind: u8, seed: u64) -> Frame {
     let mut s = Stream::new(seed, EntityId(0), Purpose::named("frame"));
@@ -41,6 +55,9 @@ fn any_frame(kind: u8, seed: u64) -> Frame {
                     if i == 3 {
                         return Word::Released(s.bits(), ids(&mut s, count));
                     }
+                    if i == 4 {
+                        return stream_word(&mut s);
+                    }
                     let keys = (0..i)
                         .map(|k| AnnouncedKey {
                             id: id(&mut s),
@@ -53,6 +70,7 @@ fn any_frame(kind: u8, seed: u64) -> Frame {
                         .collect();
                     Word::Keys(Announcement {
                         number: s.bits(),
+                        stream: s.chance(0.5).then(|| (KeyStreamId(s.bits().into()), s.bits() as u32)),
                         master: name(0),
                         slaves: (0..i).map(name).collect(),
                         bits: 64,
@@ -114,6 +132,7 @@ fn frames_have_the_bytes_they_always_had() {
                 Word::Released(3, vec![KeyId(5)]),
                 Word::Keys(Announcement {
                     number: 4,
+                    stream: None,
                     master: "a".parse().unwrap(),
                     slaves: vec!["b".parse().unwrap()],
                     bits: 64,
