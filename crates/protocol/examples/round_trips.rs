@@ -12,7 +12,7 @@
 
 use bellwether_bits::{BitString, SecretBits};
 use bellwether_protocol::qkd::reconcile::{
-    CascadeSettings, CascadeVariant, Corrector, ParityServer, ReconcileError, Step,
+    CascadeSettings, CascadeVariant, Corrector, ParityServer, ReconcileError, Step, least_one_way_disclosure,
 };
 use bellwether_units::{EntityId, Purpose, Stream, binary_entropy};
 
@@ -51,6 +51,13 @@ fn main() -> Result<(), ReconcileError> {
         }
         println!();
     }
+    print!("One message at least, one block in a thousand failing:");
+    for rate in [0.01, 0.02, 0.05] {
+        let least =
+            least_one_way_disclosure(BLOCK as f64, rate, 1e-3) / (BLOCK as f64 * binary_entropy(rate));
+        print!("  {:.0} %: f = {least:.3}", rate * 100.0);
+    }
+    println!();
     Ok(())
 }
 

@@ -28,5 +28,8 @@ pub use quantity::{
     Rate, UnitName, Wavelength,
 };
 pub use random::{Purpose, Stream};
-pub use special::{binary_entropy, binomial_tail_above, binomial_tail_below, ln_gamma, poisson_tail_below};
+pub use special::{
+    binary_entropy, binomial_tail_above, binomial_tail_below, ln_gamma, normal_upper_quantile,
+    poisson_tail_below,
+};
 pub use time::{Duration, Time, TimeError};

@@ -1,4 +1,5 @@
-//! Functions that several rooms need: binary entropy and the tails of counting distributions.
+//! Functions that several rooms need: binary entropy, the tails of counting distributions and the quantiles of
+//! the normal one.
 //!
 //! All arithmetic goes through the pure-Rust `libm`, so that results agree on every machine.
 
@@ -49,6 +50,28 @@ pub fn poisson_tail_below(mean: f64, k: u64) -> f64 {
         return 1.0;
     }
     1.0 - regularised_gamma_below(k as f64 + 1.0, mean)
+}
+
+/// What a standard normal variate exceeds with the probability `above`: 3.0902 for 0.001, 0 for 0.5. Infinite for
+/// 0 and less, minus infinity for 1 and more.
+pub fn normal_upper_quantile(above: f64) -> f64 {
+    if above.is_nan() || above <= 0.0 {
+        return f64::INFINITY;
+    }
+    if above >= 1.0 {
+        return f64::NEG_INFINITY;
+    }
+    // Beyond 38 standard deviations no positive f64 is left.
+    let (mut low, mut high) = (-39.0, 39.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if 0.5 * libm::erfc(middle * core::f64::consts::FRAC_1_SQRT_2) > above {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low + high) / 2.0
 }
 
 /// I_x(a, b) by the continued fraction of Lentz (Press et al., Numerical Recipes, section 6.4).
@@ -151,6 +174,17 @@ mod tests {
             close(poisson_tail_below(3.5, k), below, 1e-12);
             term *= 3.5 / (k + 1) as f64;
         }
+    }
+
+    /// Abramowitz & Stegun, tables 26.5 and 26.6.
+    #[test]
+    fn quantiles_of_the_normal_distribution_agree_with_the_tables() {
+        for (above, x) in [(0.5, 0.0), (0.025, 1.959_963_985), (1e-3, 3.090_232_306), (1e-9, 5.997_807_015)] {
+            assert!((normal_upper_quantile(above) - x).abs() < 1e-9, "{above}");
+            assert!((normal_upper_quantile(1.0 - above) + x).abs() < 1e-7, "1 - {above}");
+        }
+        assert_eq!(normal_upper_quantile(0.0), f64::INFINITY);
+        assert_eq!(normal_upper_quantile(1.0), f64::NEG_INFINITY);
     }
 
     #[test]

@@ -48,6 +48,7 @@
 mod corrector;
 mod efficiency;
 mod frame;
+mod one_way;
 mod plan;
 mod schedule;
 mod server;
@@ -59,6 +60,7 @@ mod tests;
 
 pub use corrector::Corrector;
 pub use efficiency::{EfficiencyEstimate, efficiency_estimate, expected_disclosure};
+pub use one_way::least_one_way_disclosure;
 pub use schedule::Pace;
 pub use server::ParityServer;
 
