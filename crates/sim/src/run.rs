@@ -185,8 +185,10 @@ fn means(summaries: &[Summary]) -> Replications {
             .map(|i| {
                 let qbers: Vec<f64> = summaries.iter().filter_map(|s| s.links[i].qber_key).collect();
                 let name = first.links[i].name.clone();
+                // Counted in integers: the empty sum of floats is -0.
                 let alarms = |s: &Summary| {
-                    s.alarms.iter().filter(|alarm| alarm.link == name).map(|alarm| alarm.count as f64).sum()
+                    let of_link = s.alarms.iter().filter(|alarm| alarm.link == name);
+                    of_link.map(|alarm| alarm.count).sum::<u64>() as f64
                 };
                 LinkReplication {
                     sifted_rate_per_s: over(&|s| s.links[i].sifted_rate_per_s),
@@ -201,7 +203,7 @@ fn means(summaries: &[Summary]) -> Replications {
             .map(|i| DemandReplication {
                 name: first.demands[i].name.clone(),
                 delivered: over(&|s| s.demands[i].delivered as f64),
-                refused: over(&|s| s.demands[i].refused.iter().map(|count| count.count as f64).sum()),
+                refused: over(&|s| s.demands[i].refused.iter().map(|count| count.count).sum::<u64>() as f64),
             })
             .collect(),
     }

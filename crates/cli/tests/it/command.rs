@@ -162,19 +162,72 @@ fn json_is_one_value_on_standard_output() {
     }
 }
 
+/// The 97.5 % point of Student's t with two degrees of freedom (any table).
+const STUDENT_T_OF_THREE_RUNS: f64 = 4.302_653;
+
+/// The mean of three values and its 95 % interval, as they must be told: (low, mean, high).
+fn interval_of(values: [f64; 3]) -> [f64; 3] {
+    let mean = values.iter().sum::<f64>() / 3.0;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 2.0;
+    let half = STUDENT_T_OF_THREE_RUNS * (variance / 3.0).sqrt();
+    [mean - half, mean, mean + half]
+}
+
 #[test]
-fn runs_give_means_and_every_runs_summary() {
+fn runs_give_the_means_and_intervals_of_the_same_runs_alone() {
     let place = workplace();
-    let output = bellwether(place.path(), "simulate network.toml --for 1min --runs 3 --seed 5 --out many");
+    let here = place.path();
+    let output = bellwether(here, "simulate network.toml --for 1min --runs 3 --seed 5 --out many");
     assert!(output.status.success());
-    let means = json(&place.path().join("many/summary.json"));
+    let means = json(&here.join("many/summary.json"));
     assert_eq!((&means["runs"], &means["run"]["seed"]), (&3.into(), &5.into()));
-    let lines = fs::read_to_string(place.path().join("many/runs.jsonl")).expect("the runs were written");
-    let seeds: Vec<_> = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["run"]["seed"].as_u64())
-        .collect();
-    assert_eq!(seeds, [Some(5), Some(6), Some(7)]);
+    let lines = fs::read_to_string(here.join("many/runs.jsonl")).expect("the runs were written");
+    let runs: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let alone = [5, 6, 7].map(|seed| {
+        let output = bellwether(here, &format!("simulate network.toml --for 1min --seed {seed} --json"));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    });
+    assert_eq!(runs, alone, "runs.jsonl holds other runs than those with the seeds 5, 6 and 7");
+
+    let count = |counts: &Value| -> f64 {
+        let counts = counts.as_array().expect("a list").iter();
+        counts.map(|count| count["count"].as_f64().expect("a number")).sum()
+    };
+    let mut compared = 0;
+    let mut compare = |told: &Value, figure: &dyn Fn(&Value) -> f64| {
+        let expected = interval_of([0, 1, 2].map(|run| figure(&alone[run])));
+        for (end, expected) in ["low", "mean", "high"].into_iter().zip(expected) {
+            let told = told[end].as_f64().expect("a number");
+            assert!((told - expected).abs() <= 1e-6 * expected.abs(), "{end}: {told}, not {expected}");
+        }
+        compared += usize::from(expected[0] < expected[2]);
+    };
+    for link in 0..2 {
+        let told = &means["links"][link];
+        for figure in ["sifted_rate_per_s", "qber_key", "secret_rate_per_s"] {
+            compare(&told[figure], &|run| run["links"][link][figure].as_f64().expect("a number"));
+        }
+        compare(&told["alarms"], &|run| {
+            let alarms = run["alarms"].as_array().expect("a list").iter();
+            let of_link = alarms.filter(|alarm| alarm["link"] == told["name"]);
+            of_link.map(|alarm| alarm["count"].as_f64().expect("a number")).sum::<f64>() + 0.0
+        });
+    }
+    let told = &means["demands"][0];
+    compare(&told["delivered"], &|run| run["demands"][0]["delivered"].as_f64().expect("a number"));
+    compare(&told["refused"], &|run| count(&run["demands"][0]["refused"]) + 0.0);
+    assert!(compared >= 6, "only {compared} intervals have a width, so the runs do not differ");
+}
+
+#[test]
+fn no_result_is_a_negative_zero() {
+    let place = workplace();
+    // Without alarms and refusals, and without any key at all.
+    for line in ["--for 1min", "--for 1min --runs 3", "--for 1min --set link.*.fibre.length=400km --runs 2"] {
+        let output = bellwether(place.path(), &format!("simulate network.toml --json {line}"));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && !told.contains("-0.0"), "{line}: {told}");
+    }
 }
 
 #[test]
