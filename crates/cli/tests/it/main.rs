@@ -2,6 +2,7 @@
 
 mod command;
 mod live;
+mod refusals;
 mod report;
 mod sample;
 mod text;
