@@ -138,6 +138,13 @@ fn run(file: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Run> {
     let detail = run.choice("detail", sink);
     let seed = run.integer("seed", sink);
     let window = run.positive_duration("window", sink);
+    if let (Some(window), Some(value)) = (window, run.value("window"))
+        && window < Run::SHORTEST_WINDOW
+    {
+        let condition = format!("must be {} or more", Run::SHORTEST_WINDOW);
+        let problem = Problem::Condition { what: "`window`".to_owned(), condition };
+        run.tell(sink, value.span(), "window", problem);
+    }
     let report_interval = run.positive_duration("report_interval", sink);
     Some(Run { duration: duration?, detail: detail?, seed: seed?, window: window?, report_interval })
 }

@@ -102,10 +102,16 @@ pub struct Run {
     /// What every random stream is keyed by.
     pub seed: u64,
     /// How often a receiver hands its clicks over, and the simulator looks at a link, at detail
-    /// [`Bits`](Detail::Bits). Above zero.
+    /// [`Bits`](Detail::Bits). At least [`SHORTEST_WINDOW`](Self::SHORTEST_WINDOW).
     pub window: Duration,
     /// The time between points of the report's curves. `None`: a two-hundredth of the duration.
     pub report_interval: Option<Duration>,
+}
+
+impl Run {
+    /// The shortest window. Cost goes by windows once these hold hardly a click, and shorter ones would seem to stop
+    /// a run for ever.
+    pub const SHORTEST_WINDOW: Duration = Duration::from_microseconds(10);
 }
 
 /// How closely a link is simulated. Both agree in distribution.

@@ -99,7 +99,7 @@ static RUN: Record = Record {
             "window",
             Kind::Quantity(&DURATION),
             "100 ms",
-            "How often a receiver hands its clicks over at detail `bits`.",
+            "How often a receiver hands its clicks over at detail `bits`: 10 us or more.",
         ),
         Field::optional(
             "report_interval",

@@ -140,6 +140,19 @@ fn a_count_out_of_range_is_told_with_one_that_would_do() {
     parse(&text(2)).unwrap_or_else(|errors| panic!("{errors}"));
 }
 
+/// A window of a picosecond made a run of a second take a quarter of an hour.
+#[test]
+fn a_window_too_short_to_get_on_with_is_refused() {
+    let window =
+        |time: &str| parse(&SMALL.replace("[node.A]", &format!("[run]\nwindow = \"{time}\"\n[node.A]")));
+    for short in ["1 ps", "9.999999 us", "0 s"] {
+        let told = window(short).unwrap_err().to_string();
+        assert!(told.contains("`window` must be") && told.contains("net.toml:6:10"), "{told}");
+    }
+    assert!(window("1 us").unwrap_err().to_string().contains("must be 10 us or more"));
+    assert_eq!(window("10 us").unwrap().run.window, bellwether_units::Duration::from_microseconds(10));
+}
+
 #[test]
 fn a_missing_file_and_a_folder_are_told() {
     for path in ["/nonexistent/net.toml", "/"] {
