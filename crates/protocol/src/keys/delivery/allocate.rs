@@ -270,6 +270,7 @@ impl KeyManager {
         if !plan.here.is_empty() {
             for (id, bytes, provenance) in &keys {
                 let pending = Pending {
+                    serial: self.next_serial(),
                     key: bytes.clone(),
                     master: ask.caller.clone(),
                     waiting: plan.here.clone(),

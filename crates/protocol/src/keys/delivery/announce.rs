@@ -200,6 +200,7 @@ impl KeyManager {
                 continue;
             };
             let pending = Pending {
+                serial: self.next_serial(),
                 key: bytes,
                 master: said.master.clone(),
                 waiting: here.clone(),
@@ -307,9 +308,9 @@ impl KeyManager {
             && lost.len() < 4096
         {
             self.expiry.pop_front();
-            if self.forget_pending(id) {
+            if let Some(erased) = self.forget_pending(id) {
                 lost.push(id);
-                changes.push(Entry::Pending(id).delete());
+                changes.push(erased);
             }
         }
         if !changes.is_empty() {
@@ -325,13 +326,13 @@ impl KeyManager {
         }
     }
 
-    /// Erases a key that waits to be collected; whether there was one.
-    pub(super) fn forget_pending(&mut self, id: KeyId) -> bool {
-        let Some(pending) = self.pending.remove(&id) else { return false };
+    /// Erases a key that waits to be collected, if there is one; gives what is to be done to the store.
+    pub(super) fn forget_pending(&mut self, id: KeyId) -> Option<Change> {
+        let pending = self.pending.remove(&id)?;
         if let Some(count) = self.pending_of.get_mut(&pending.origin) {
             *count = count.saturating_sub(1);
         }
-        true
+        Some(pending.delete())
     }
 
     /// Whether too much waits to be acknowledged by a peer.

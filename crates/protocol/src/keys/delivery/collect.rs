@@ -117,8 +117,7 @@ impl KeyManager {
                 nodes: pending.provenance.nodes.clone(),
             });
             if pending.waiting.is_empty() {
-                changes.push(Entry::Pending(*id).delete());
-                self.forget_pending(*id);
+                changes.extend(self.forget_pending(*id));
             } else {
                 changes.push(pending.put(*id));
             }

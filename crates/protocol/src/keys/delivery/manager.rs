@@ -288,9 +288,10 @@ impl KeyManager {
             peer.offers.clear();
             peer.accepting.clear();
         }
-        let mut lost: Vec<_> = core::mem::take(&mut self.pending).into_keys().collect();
+        let pending = core::mem::take(&mut self.pending);
         self.pending_of.clear();
-        changes.extend(lost.iter().map(|id| Entry::Pending(*id).delete()));
+        changes.extend(pending.values().map(Pending::delete));
+        let mut lost: Vec<_> = pending.into_keys().collect();
         lost.extend(self.forget_streams(turn, &mut changes));
         self.report_lost(turn, &lost, LostCause::RolledBack);
         self.life = Life(turn.rng.next_u64() | 1);

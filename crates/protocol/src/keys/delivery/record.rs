@@ -61,8 +61,9 @@ pub(super) enum Entry {
     Word(NodeId, u64),
     /// Keys of the peer's announcement that could not be made here.
     Missing(NodeId, u64),
-    /// A key that waits to be collected here.
-    Pending(KeyId),
+    /// A key that waits to be collected here. Numbered as they came, so that a store keeps together what is written
+    /// together: their identifiers are random, and would touch a page of a tree each.
+    Pending(u64),
     /// Keys whose answer may not have left.
     Doubt(u64),
     /// A key stream.
@@ -82,7 +83,7 @@ impl Entry {
             Self::HeldUse(node, id) => w.u8(b'h').node(node).id(id),
             Self::Word(node, number) => w.u8(b'W').node(node).u64(number),
             Self::Missing(node, number) => w.u8(b'M').node(node).u64(number),
-            Self::Pending(id) => w.u8(b'K').id(id),
+            Self::Pending(serial) => w.u8(b'K').u64(serial),
             Self::Doubt(serial) => w.u8(b'D').u64(serial),
             Self::Stream(id) => w.u8(b'S').stream(id),
             Self::Chunk(id, index) => w.u8(b'C').stream(id).u32(index),
@@ -99,7 +100,7 @@ impl Entry {
             b'h' => Self::HeldUse(r.node()?, r.id()?),
             b'W' => Self::Word(r.node()?, r.u64()?),
             b'M' => Self::Missing(r.node()?, r.u64()?),
-            b'K' => Self::Pending(r.id()?),
+            b'K' => Self::Pending(r.u64()?),
             b'D' => Self::Doubt(r.u64()?),
             b'S' => Self::Stream(r.stream()?),
             b'C' => Self::Chunk(r.stream()?, r.u32()?),
@@ -153,6 +154,8 @@ pub(super) fn read_block(id: KeyId, value: &[u8]) -> Result<(u64, Block), Decode
 
 /// A key that waits to be collected.
 pub(super) struct Pending {
+    /// Its number in the store.
+    pub(super) serial: u64,
     pub(super) key: Zeroizing<Vec<u8>>,
     pub(super) master: SaeName,
     /// Who may still collect it.
@@ -172,22 +175,27 @@ impl Pending {
         let mut w = Writer(Vec::with_capacity(
             256 + self.key.len() + 66 * (1 + self.waiting.len() + self.collected.len()),
         ));
-        w.bytes(&self.key).name(&self.master).list(&self.waiting, |w, n| w.name(n));
+        w.id(id).bytes(&self.key).name(&self.master).list(&self.waiting, |w, n| w.name(n));
         w.list(&self.collected, |w, n| w.name(n));
         write_protection(&mut w, self.protection);
         w.node(self.origin);
         write_provenance(&mut w, &self.provenance);
-        Change::Put { key: Entry::Pending(id).encode(), value: Zeroizing::new(w.0) }
+        Change::Put { key: Entry::Pending(self.serial).encode(), value: Zeroizing::new(w.0) }
     }
-    pub(super) fn read(value: &[u8]) -> Result<Self, DecodeError> {
+    pub(super) fn delete(&self) -> Change {
+        Entry::Pending(self.serial).delete()
+    }
+    pub(super) fn read(serial: u64, value: &[u8]) -> Result<(KeyId, Self), DecodeError> {
         let mut r = Reader(value);
+        let id = r.id()?;
         let key = Zeroizing::new(r.bytes(1 << 17)?.to_vec());
         let (master, waiting) = (r.name()?, r.list(MAX_ENTRIES, Reader::name)?);
         let collected = r.list(MAX_ENTRIES, Reader::name)?;
         let (protection, origin) = (read_protection(&mut r)?, r.node()?);
         let provenance = read_provenance(&mut r)?;
         r.end()?;
-        Ok(Self { key, master, waiting, collected, protection, provenance, origin, ready: true })
+        let ready = true;
+        Ok((id, Self { serial, key, master, waiting, collected, protection, provenance, origin, ready }))
     }
 }
 

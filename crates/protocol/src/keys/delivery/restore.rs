@@ -61,8 +61,9 @@ impl KeyManager {
                     let ids = read_ids(&value)?;
                     this.peer_state(node).missing.insert(number, ids);
                 }
-                Entry::Pending(id) => {
-                    let pending = Pending::read(&value)?;
+                Entry::Pending(serial) => {
+                    let (id, pending) = Pending::read(serial, &value)?;
+                    this.serial = this.serial.max(serial.saturating_add(1));
                     *this.pending_of.entry(pending.origin).or_default() += 1;
                     this.expiry.push_back((Time::ZERO + this.settings.lifetime, id));
                     this.pending.insert(id, pending);

@@ -142,7 +142,7 @@ impl Default for Settings {
             resend: Duration::from_milliseconds(200),
             offers: 8,
             batch: Duration::from_milliseconds(2),
-            announcement_limit: 4096,
+            announcement_limit: 1 << 16,
             block_limit: 4096,
             note_interval: Duration::from_whole_seconds(1),
         }
