@@ -4,14 +4,20 @@ use super::KeysError;
 use crate::store::{Change, Commit, Records, Space, Store, StoreError};
 use bellwether_protocol::keys::delivery;
 use bellwether_protocol::keys::{Compaction, KeyNode, Record};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::mem::take;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use zeroize::Zeroizing;
 
 /// Commits under way at a time: while the store writes one, the next waits for it, and what comes then is gathered.
 const UNDER_WAY: usize = 2;
+
+/// A record of the journal that is longer, in bytes, is kept in parts. A snapshot of large pools is.
+const PART: usize = 16 << 20;
+/// Behind the number of a part that another follows.
+const MORE: u8 = b'+';
 
 /// A record that became durable, and whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub(super) struct Journal {
     /// Numbers of the relay's journal in the store: the first that is there, and the next.
     first: u64,
     next: u64,
+    /// Those of parts that another follows.
+    continued: BTreeSet<u64>,
     compaction: Compaction,
     due: bool,
     /// Gathered for the next commit.
@@ -45,6 +53,7 @@ impl Journal {
             store,
             first: 0,
             next: 0,
+            continued: BTreeSet::new(),
             compaction: Compaction::default(),
             due: false,
             changes: Vec::new(),
@@ -53,22 +62,43 @@ impl Journal {
             committed: 0,
         };
         let mut read = Vec::with_capacity(records.len());
-        for (key, value) in records {
-            let number = <[u8; 8]>::try_from(&key[..]).map(u64::from_be_bytes);
+        let mut parts = Vec::new();
+        for (place, (key, value)) in records.iter().enumerate() {
+            let (digits, more) = match key.split_last() {
+                Some((&MORE, digits)) if key.len() == 9 => (digits, true),
+                _ => (&key[..], false),
+            };
+            let number = <[u8; 8]>::try_from(digits).map(u64::from_be_bytes);
             let number = number.map_err(|_| KeysError::Journal {
                 number: format!("{key:02x?}"),
                 why: "a number has eight bytes".to_owned(),
             })?;
             let why = |why: String| KeysError::Journal { number: number.to_string(), why };
-            if read.is_empty() {
+            if place == 0 {
                 this.first = number;
             } else if number != this.next {
                 return Err(why(format!("record {} before it is missing", this.next)));
             }
             this.next = number.checked_add(1).ok_or_else(|| why("there is no number after it".to_owned()))?;
-            let record = Record::decode(value).map_err(|error| why(error.to_string()))?;
+            parts.push(&value[..]);
+            if more {
+                this.continued.insert(number);
+                continue;
+            }
+            let record = match take(&mut parts)[..] {
+                [whole] => Record::decode(whole),
+                ref parts => Record::decode(&Zeroizing::new(parts.concat())),
+            };
+            let record = record.map_err(|error| why(error.to_string()))?;
             this.due |= this.compaction.added(&record);
             read.push(record);
+        }
+        if !parts.is_empty() {
+            let number = this.next.to_string();
+            return Err(KeysError::Journal {
+                number,
+                why: "the last part of a record is missing".to_owned(),
+            });
         }
         Ok((this, read))
     }
@@ -101,19 +131,35 @@ impl Journal {
     /// Puts a snapshot in place of all before.
     pub(super) fn replace(&mut self, node: &KeyNode) {
         let snapshot = node.snapshot();
+        let continued = take(&mut self.continued);
         let before = self.first..self.next;
         self.first = self.next;
         self.append(&snapshot);
-        self.changes.extend(
-            before.map(|number| Change::Delete { space: Space::Relay, key: number.to_be_bytes().to_vec() }),
-        );
+        self.changes.extend(before.map(|number| {
+            let key = name(number, continued.contains(&number));
+            Change::Delete { space: Space::Relay, key }
+        }));
         self.compaction.compacted(&snapshot);
         self.numbers.push(Kept::Snapshot);
     }
 
     fn append(&mut self, record: &Record) {
-        let key = self.next.to_be_bytes().to_vec();
-        self.changes.push(Change::Put { space: Space::Relay, key, value: record.encode() });
+        let encoded = record.encode();
+        let mut rest = &encoded[..];
+        while rest.len() > PART {
+            let (part, after) = rest.split_at(PART);
+            self.continued.insert(self.next);
+            self.put(true, Zeroizing::new(part.to_vec()));
+            rest = after;
+        }
+        match rest.len() == encoded.len() {
+            true => self.put(false, encoded),
+            false => self.put(false, Zeroizing::new(rest.to_vec())),
+        }
+    }
+
+    fn put(&mut self, more: bool, value: Zeroizing<Vec<u8>>) {
+        self.changes.push(Change::Put { space: Space::Relay, key: name(self.next, more), value });
         self.next += 1;
     }
 
@@ -150,4 +196,11 @@ impl Journal {
             done.map(|()| numbers)
         })
     }
+}
+
+/// What an entry of the journal is called in the store: in the order of the numbers.
+fn name(number: u64, more: bool) -> Vec<u8> {
+    let mut name = number.to_be_bytes().to_vec();
+    name.extend(more.then_some(MORE));
+    name
 }
