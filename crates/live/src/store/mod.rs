@@ -111,6 +111,17 @@ pub enum StoreError {
         /// Its key, hexadecimal.
         key: String,
     },
+    /// A row of the store's file, which holds the changes of one transaction, is not what was written there.
+    #[error(
+        "row {row} of the store at {} was changed, put back or taken away outside this program",
+        path.display()
+    )]
+    RowTampered {
+        /// Where the store is.
+        path: PathBuf,
+        /// The row's number.
+        row: u64,
+    },
     /// The store is older than what its witness has seen: an old copy was put back.
     #[error(
         "the store at {} was put back to an older state (commit {store}, its witness saw {witness}): \

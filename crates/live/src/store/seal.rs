@@ -25,9 +25,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const RUN_LABEL: &[u8] = b"bellwether store run 1";
-const COUNTER_LABEL: &[u8] = b"bellwether store counter 1";
+const ROW_LABEL: &[u8] = b"bellwether store row 1";
 const WITNESS_LABEL: &[u8] = b"bellwether store witness 1";
 const WRAP_LABEL: &[u8] = b"bellwether store header 1";
 const HEAD: usize = 1 + 16 + 8;
@@ -109,13 +109,6 @@ impl MasterKey {
 pub(super) struct Header(pub(super) Vec<u8>);
 
 const HEADER_LEN: usize = 1 + 16 + 12 + 32 + TAG;
-
-/// Where the number of a commit stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
-    InStore,
-    InWitness,
-}
 
 /// Seals and opens the records of one store.
 pub(super) struct Seal {
@@ -220,17 +213,21 @@ impl Seal {
         &self.store
     }
 
-    /// What proves the number of a commit, in the store or in its witness: nobody without the master key can make
-    /// one, and the one does not serve for the other.
-    pub(super) fn proof(&self, of: Counted, commit: u64) -> [u8; 32] {
+    /// What proves the number of a commit in the witness: nobody without the master key can make one.
+    pub(super) fn witness_proof(&self, commits: u64) -> [u8; 32] {
+        self.prove(&[WITNESS_LABEL, &commits.to_be_bytes()])
+    }
+
+    /// What proves a row of the store: its number, what it tells of the store, and its changes.
+    pub(super) fn row_proof(&self, number: u64, told: &[u8], changes: &[u8]) -> [u8; 32] {
+        let length = (told.len() as u64).to_be_bytes();
+        self.prove(&[ROW_LABEL, &number.to_be_bytes(), &length, told, changes])
+    }
+
+    fn prove(&self, what: &[&[u8]]) -> [u8; 32] {
         let mut tag = [0; 32];
-        let label = match of {
-            Counted::InStore => COUNTER_LABEL,
-            Counted::InWitness => WITNESS_LABEL,
-        };
-        let info = [label, &commit.to_be_bytes()].concat();
         Hkdf::<Sha256>::new(Some(&self.store), &*self.data_key)
-            .expand(&info, &mut tag)
+            .expand_multi_info(what, &mut tag)
             .expect("32 bytes are one block of HKDF-SHA-256");
         tag
     }

@@ -7,7 +7,7 @@
 //! together with the store: give it a place that is not part of the same snapshot.
 
 use super::StoreError;
-use super::seal::{Counted, Seal, failed};
+use super::seal::{Seal, failed};
 use crate::hex;
 use std::fs;
 use std::io;
@@ -52,7 +52,7 @@ pub(super) fn ask(path: &Path, seal: &Seal) -> Result<Testimony, StoreError> {
     let Some(commits) = lines.next().and_then(|line| line.parse().ok()) else {
         return Ok(Testimony::Unbelievable("no witness' file"));
     };
-    let proof = hex::encode(&seal.proof(Counted::InWitness, commits));
+    let proof = hex::encode(&seal.witness_proof(commits));
     if !bool::from(lines.next().unwrap_or_default().as_bytes().ct_eq(proof.as_bytes())) {
         return Ok(Testimony::Unbelievable("changed outside this program"));
     }
@@ -61,7 +61,7 @@ pub(super) fn ask(path: &Path, seal: &Seal) -> Result<Testimony, StoreError> {
 
 /// Writes the witness, durably.
 pub(super) fn tell(path: &Path, seal: &Seal, commits: u64) -> Result<(), StoreError> {
-    let proof = hex::encode(&seal.proof(Counted::InWitness, commits));
+    let proof = hex::encode(&seal.witness_proof(commits));
     let text = format!("{TITLE}\n{}\n{commits}\n{proof}\n", hex::encode(seal.store()));
     crate::identity::files::write_private(path, text.as_bytes()).map_err(|error| failed(path, error))
 }

@@ -99,32 +99,76 @@ async fn another_master_key_opens_nothing() {
     assert!(matches!(error, StoreError::WrongMasterKey { .. }), "{error}");
 }
 
+/// Changes the rows of a closed store behind its back.
+fn tamper(place: &Place, change: impl FnOnce(&mut redb::Table<'_, u64, &'static [u8]>)) {
+    const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
+    let database = Database::open(place.file()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    change(&mut transaction.open_table(ROWS).unwrap());
+    transaction.commit().unwrap();
+}
+
 #[tokio::test]
-async fn a_record_moved_under_another_key_is_refused() {
+async fn rows_that_are_changed_put_back_or_taken_away_are_noticed() {
+    let rows = || async {
+        let place = Place::new();
+        let store = place.reopen();
+        for value in [b"1", b"2", b"3"] {
+            store.commit(vec![put(Space::Relay, b"one", value)]).await.unwrap();
+        }
+        drop(store);
+        place
+    };
+    let refused = |place: &Place| place.open(Rollback::Refuse).err().unwrap();
+
+    let place = rows().await;
+    tamper(&place, |table| {
+        let mut row = table.get(1).unwrap().unwrap().value().to_vec();
+        *row.last_mut().unwrap() ^= 1;
+        table.insert(1, row.as_slice()).unwrap();
+    });
+    assert!(matches!(refused(&place), StoreError::RowTampered { row: 1, .. }));
+
+    let place = rows().await;
+    tamper(&place, |table| {
+        let older = table.get(1).unwrap().unwrap().value().to_vec();
+        table.insert(2, older.as_slice()).unwrap();
+    });
+    assert!(matches!(refused(&place), StoreError::RowTampered { row: 2, .. }));
+
+    for (taken, told) in [(0, 0), (1, 2)] {
+        let place = rows().await;
+        tamper(&place, |table| drop(table.remove(taken).unwrap()));
+        let error = refused(&place);
+        assert!(matches!(error, StoreError::RowTampered { row, .. } if row == told), "{error}");
+    }
+
+    let place = rows().await;
+    tamper(&place, |table| drop(table.remove(2).unwrap()));
+    assert!(matches!(refused(&place), StoreError::RolledBack { store: 2, witness: 3, .. }));
+}
+
+#[tokio::test]
+async fn a_store_stays_small_however_often_records_change() {
     let place = Place::new();
     let store = place.reopen();
-    store.commit(vec![put(Space::Relay, b"one", b"1"), put(Space::Relay, b"two", b"2")]).await.unwrap();
-    store.commit(vec![put(Space::Delivery, b"one", b"3")]).await.unwrap();
-    drop(store);
-    const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
-    {
-        let database = Database::open(place.file()).unwrap();
-        let transaction = database.begin_write().unwrap();
-        {
-            let mut table = transaction.open_table(RECORDS).unwrap();
-            let one = b"\x02\0\0\0\0one";
-            let value = table.get(one.as_slice()).unwrap().unwrap().value().to_vec();
-            table.insert(b"\x02\0\0\0\0two".as_slice(), value.as_slice()).unwrap();
-        }
-        transaction.commit().unwrap();
+    store.commit(vec![put(Space::Relay, b"kept", &[7; 3000])]).await.unwrap();
+    for round in 0..400u32 {
+        let changes = (0..8u32).map(|key| put(Space::Meta, &key.to_be_bytes(), &vec![round as u8; 2000]));
+        let gone = delete(Space::Delivery, &(round.wrapping_sub(1)).to_be_bytes());
+        let new = put(Space::Delivery, &round.to_be_bytes(), &[1; 500]);
+        store.commit(changes.chain([new, gone]).collect()).await.unwrap();
     }
+    drop(store);
+    let length = std::fs::metadata(place.file()).unwrap().len();
+    assert!(length < 6 << 20, "6.5 MB were written, 20 kB are left, and the file has {length} bytes");
     let store = place.reopen();
-    let error = store.load(Space::Relay).await.unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Tampered { space: Space::Relay, key } if key == "74776f"),
-        "{error}"
-    );
-    assert_eq!(store.load(Space::Delivery).await.unwrap().len(), 1, "other spaces are whole");
+    let meta = store.load(Space::Meta).await.unwrap();
+    assert_eq!(meta.len(), 8);
+    assert!(meta.iter().all(|(_, value)| value.to_vec() == vec![399u32 as u8; 2000]));
+    assert_eq!(plain(store.load(Space::Relay).await.unwrap()), [(b"kept".to_vec(), vec![7; 3000])]);
+    let last = 399u32.to_be_bytes().to_vec();
+    assert_eq!(plain(store.load(Space::Delivery).await.unwrap()), [(last, vec![1; 500])]);
 }
 
 #[tokio::test]
@@ -315,8 +359,8 @@ async fn a_commit_costs_one_synchronisation_and_many_that_wait_share_one() {
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Some changes, and the model with them applied.
-fn some_changes(random: &mut Stream, model: &Model) -> (Vec<Change>, Model) {
+/// Some changes with values of up to `size` bytes, and the model with them applied.
+fn some_changes(random: &mut Stream, model: &Model, size: u64) -> (Vec<Change>, Model) {
     let (mut changes, mut after) = (Vec::new(), model.clone());
     for _ in 0..1 + random.next_u64() % 40 {
         let key = (random.next_u64() % 200).to_be_bytes().to_vec();
@@ -324,7 +368,7 @@ fn some_changes(random: &mut Stream, model: &Model) -> (Vec<Change>, Model) {
             changes.push(delete(Space::Relay, &key));
             after.remove(&key);
         } else {
-            let value = vec![random.next_u64() as u8; (random.next_u64() % 300) as usize];
+            let value = vec![random.next_u64() as u8; (random.next_u64() % size) as usize];
             changes.push(put(Space::Relay, &key, &value));
             after.insert(key, value);
         }
@@ -337,6 +381,8 @@ async fn after_a_power_failure_the_store_holds_a_prefix_of_the_commits_with_all_
     let master = MasterKey::random().unwrap();
     for seed in 0..60 {
         let mut random = Stream::new(seed, EntityId(0), Purpose::named("store crashes"));
+        // With large values old rows are cleaned between.
+        let size = if seed % 2 == 0 { 300 } else { 12_000 };
         let disk = Disk::default();
         let store = EmbeddedStore::on_storage(disk.clone(), &master).unwrap();
         let started = disk.0.lock().unwrap().synchronisations;
@@ -347,7 +393,7 @@ async fn after_a_power_failure_the_store_holds_a_prefix_of_the_commits_with_all_
         'commits: for _ in 0..20 {
             let mut waiting = Vec::new();
             for _ in 0..1 + random.next_u64() % 4 {
-                let (changes, after) = some_changes(&mut random, states.last().unwrap());
+                let (changes, after) = some_changes(&mut random, states.last().unwrap(), size);
                 states.push(after);
                 waiting.push(store.commit(changes));
             }
