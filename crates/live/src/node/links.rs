@@ -153,6 +153,7 @@ async fn listen(shared: &Shared, id: LinkId, mut notices: mpsc::Receiver<Notice>
                 continue;
             }
             Notice::Block(block) => {
+                tracing::debug!(link, block = %block.block, round_trips = block.round_trips, key_bits = block.key_bits, "a block ended");
                 view.trust.block(block.ended, block.key_bits > 0);
                 LinkNews::Block(block)
             }

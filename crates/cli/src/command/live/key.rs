@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Key) -> Result<(), Failure> {
 
 fn status(args: &Status) -> Result<(), Failure> {
     let client = client(&args.server)?;
-    let told = block_on(async { client.status(&args.slave).await.map_err(failure) })?;
+    let told = block_on(async { client.status(&args.slave).await.map_err(|error| failure(error, false)) })?;
     if args.json {
         return output::print_json(&told);
     }
@@ -44,7 +44,7 @@ fn get(args: &Get) -> Result<(), Failure> {
                 patiently(wait, || client.get_by_id(master, &args.id)).await
             }
         };
-        keys.map_err(failure)
+        keys.map_err(|error| failure(error, args.master.is_some()))
     })?;
     if args.json {
         return output::print(&printed::container(&keys));
@@ -72,7 +72,7 @@ fn client(server: &Server) -> Result<Client, Failure> {
     };
     let identity = files::load_identity(certificate, key).map_err(Failure::input)?;
     let roots = files::load_roots(authority).map_err(Failure::input)?;
-    Client::new(kme, &identity, roots, None).map_err(failure)
+    Client::new(kme, &identity, roots, None).map_err(|error| failure(error, false))
 }
 
 /// The client of an application, as network file and state directory have it.
@@ -88,11 +88,11 @@ fn client_by_network(server: &Server, file: &std::path::Path, asking: &str) -> R
     let roots = layout.roots(Role::KeyManager).map_err(Failure::input)?;
     let address = node_addresses(&network, node).map_err(Failure::input)?.reached_key_manager();
     Client::new(&format!("https://{address}"), &identity, roots, Some(&network.node(node).name))
-        .map_err(failure)
+        .map_err(|error| failure(error, false))
 }
 
-/// What was refused, and what may help.
-fn failure(error: ClientError) -> Failure {
+/// What was refused, and what may help; `collecting` keys by their names goes wrong in ways of its own.
+fn failure(error: ClientError, collecting: bool) -> Failure {
     let hint = match &error {
         ClientError::Address(_) | ClientError::Tls(_) => return Failure::input(error),
         ClientError::Connect { .. } => {
@@ -104,7 +104,9 @@ fn failure(error: ClientError) -> Failure {
                 return Failure::Later(format!("{error}\n  {text}"));
             }
             401 => "\n  this application may not have these keys: see [[pair]] in the network file",
-            400 => "\n  a key is handed out once to each side, and only under the name that it was given",
+            400 if collecting => {
+                "\n  a key is handed out once to each side: nobody gets it by its name again"
+            }
             _ => "",
         },
         _ => "",
