@@ -3,7 +3,8 @@
 //! Each link has a task that owns its [`LinkEmulator`]. A window of light is due when the wall clock has reached
 //! its end, counted from the start of the layer less the head start, and it is made when the receiver takes it.
 //! A receiver that takes nothing finds at most [`Options::buffer`] of light behind the clock: what is older was
-//! lost, as in a detector's full buffer, and is counted.
+//! lost, as in a detector's full buffer, and is counted. Within the head start, where nobody waits for a click,
+//! windows are larger: to hand a window over costs more than to make a small one.
 //!
 //! A stream is served for a peer whose name was verified before (by TLS). Only the node at an end of a link is
 //! given that end's devices, and only an identity named for it may make things happen to the light.
@@ -26,6 +27,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 const MOST_CREDIT: u32 = 64;
 /// Frames that wait for one peer: more than its credit and the recalls that a node keeps in flight.
 const OUTGOING: usize = 512;
+/// How long windows are within the head start, if they hold few clicks.
+const HEAD_START_WINDOW: Duration = Duration::from_whole_seconds(1);
 /// How long a peer may take for its first frame, and to take a frame off us.
 const PATIENCE: Span = Span::from_secs(10);
 
@@ -137,7 +140,9 @@ impl PhysicalLayer {
                 welcome,
             };
             links.insert(link.name.clone(), entry);
-            tokio::spawn(Light::new(link.name.clone(), emulator, options).run(inbox));
+            // A block ends with a window, so a window is to be a small part of it.
+            let most_clicks = link.protocol.block_size.bits() / 16;
+            tokio::spawn(Light::new(link.name.clone(), emulator, options, most_clicks).run(inbox));
         }
         Ok(Self { links: Arc::new(links), controllers: Arc::new(options.controllers.clone()) })
     }
@@ -276,6 +281,8 @@ struct Light {
     name: String,
     /// Taken out while a window is made on another thread.
     emulator: Option<LinkEmulator>,
+    /// Pulses of a window, usually and within the head start.
+    windows: [u64; 2],
     started: Instant,
     head_start: Time,
     buffer: Span,
@@ -287,11 +294,14 @@ struct Light {
 }
 
 impl Light {
-    fn new(name: String, emulator: LinkEmulator, options: &Options) -> Self {
+    fn new(name: String, emulator: LinkEmulator, options: &Options, most_clicks: u64) -> Self {
         let seen = emulator.light();
+        let usual = emulator.window_pulses();
+        let larger = emulator.pulses_of_window(HEAD_START_WINDOW, most_clicks).max(usual);
         Self {
             name,
             emulator: Some(emulator),
+            windows: [usual, larger],
             started: Instant::now(),
             head_start: Time::ZERO.saturating_add(options.head_start),
             buffer: span(options.buffer),
@@ -306,6 +316,7 @@ impl Light {
     /// Until nobody can give orders any more.
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         loop {
+            self.size_window();
             let due = self.due();
             let asked =
                 self.emulator.is_some() && self.receiver.as_ref().is_some_and(|receiver| receiver.credit > 0);
@@ -321,6 +332,15 @@ impl Light {
                 }
             }
             self.tell_light();
+        }
+    }
+
+    /// Makes the next window a larger one if that ends within the head start.
+    fn size_window(&mut self) {
+        let Some(emulator) = &mut self.emulator else { return };
+        emulator.set_window_pulses(self.windows[1]);
+        if emulator.next_window_ends() > self.head_start {
+            emulator.set_window_pulses(self.windows[0]);
         }
     }
 

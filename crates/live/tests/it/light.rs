@@ -6,7 +6,7 @@ use bellwether_live::hardware::client::{ClientError, Control, devices};
 use bellwether_live::hardware::server::{Options, PhysicalLayer, ServeError};
 use bellwether_live::hardware::wire::{Ask, Role, Tell, read_frame, write_frame};
 use bellwether_live::hardware::{LinkHardware, Recall, Signal};
-use bellwether_network::{Attack, LinkEvent};
+use bellwether_network::{Attack, LinkEvent, Size};
 use bellwether_units::Duration;
 use std::time::Duration as Span;
 use tokio::io::AsyncWriteExt;
@@ -48,6 +48,31 @@ async fn each_end_is_given_its_own_devices_and_each_pulse_once() {
     assert!(matches!(signal(&mut again).await, Signal::Started { run: 0xfeed }));
     assert_eq!(prepared(&mut again, 3, &pulses).await, 0);
     assert_eq!(prepared(&mut again, 4, &second.detections.pulses).await, second.detections.pulses.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_are_larger_within_the_head_start() {
+    // 10 MHz, windows of 10 ms with some 9 000 clicks; the head start is half a second.
+    let mut network = network();
+    network.links[0].protocol.block_size = Size::from_bits(800_000);
+    let layer = layer(&network, 8, Duration::from_milliseconds(500));
+    let mut receiver = hardware(&layer, Receiver);
+    let mut next = 0;
+    let mut larger = 0;
+    while next < 5_500_000 {
+        let window = receiver.windows.recv().await.unwrap().detections;
+        assert_eq!(window.first_pulse, next);
+        next += window.pulse_count;
+        if window.pulse_count == 100_000 {
+            assert!(next > 4_000_000, "small at {next}");
+        } else {
+            // A sixteenth of a block.
+            assert!((45_000..55_000).contains(&window.pulses.len()), "{} clicks", window.pulses.len());
+            assert!(next <= 5_000_000, "large at {next}");
+            larger += 1;
+        }
+    }
+    assert!(larger >= 5, "{larger}");
 }
 
 /// What the layer says to somebody who wants this.

@@ -34,7 +34,7 @@ pub use settings::{link_settings, provisioned, provisioned_bits};
 
 use crate::conditions::{Conditions, Timeline};
 use crate::expect::classes_of;
-use crate::link::{Tally, stream, window_pulses};
+use crate::link::{MOST_CLICKS, Tally, pulses_of_window, stream, window_pulses};
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_network::{Event, Network};
@@ -59,6 +59,7 @@ pub struct LinkEmulator {
     sampler: ClickSampler,
     stream: Stream,
     pulse_rate: f64,
+    clicks_per_pulse: f64,
     window_pulses: u64,
     next_pulse: PulseNumber,
     delay: Duration,
@@ -117,6 +118,7 @@ impl LinkEmulator {
             sampler: ClickSampler::new(&model),
             stream: stream(network, id, seed, "clicks"),
             pulse_rate: crate::optics::pulse_rate(link),
+            clicks_per_pulse,
             window_pulses: window_pulses(network, link, clicks_per_pulse),
             next_pulse: 0,
             delay: link.fibre.delay(),
@@ -141,6 +143,21 @@ impl LinkEmulator {
     /// The first pulse that was not sent yet.
     pub fn next_pulse(&self) -> PulseNumber {
         self.next_pulse
+    }
+
+    /// How many pulses a window of this length spans, or fewer where an honest line would give more than
+    /// `most_clicks`, or more than can be kept at hand.
+    pub fn pulses_of_window(&self, window: Duration, most_clicks: u64) -> u64 {
+        pulses_of_window(
+            window.seconds() * self.pulse_rate,
+            most_clicks.min(MOST_CLICKS),
+            self.clicks_per_pulse,
+        )
+    }
+
+    /// Lets windows from the next one on span so many pulses, at least one.
+    pub fn set_window_pulses(&mut self, pulses: u64) {
+        self.window_pulses = pulses.max(1);
     }
 
     /// When the receiver has seen the whole of the next window, in the network's time.

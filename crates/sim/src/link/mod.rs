@@ -129,8 +129,15 @@ pub(crate) fn stream(network: &Network, link: LinkId, seed: u64, purpose: &str) 
 /// How many pulses pass between two looks of the receiver: the window of the network file, or less where that
 /// would hold too many clicks to be kept at hand.
 pub(crate) fn window_pulses(network: &Network, link: &Link, clicks_per_pulse: f64) -> u64 {
-    const MOST_CLICKS: f64 = 131_072.0;
     let wanted = network.run.window.seconds() * crate::optics::pulse_rate(link);
-    let most = MOST_CLICKS / clicks_per_pulse.max(1e-12);
+    pulses_of_window(wanted, MOST_CLICKS, clicks_per_pulse)
+}
+
+/// How many clicks of one window can be kept at hand.
+pub(crate) const MOST_CLICKS: u64 = 131_072;
+
+/// As many pulses as wanted, or less where that would hold more clicks than these.
+pub(crate) fn pulses_of_window(wanted: f64, most_clicks: u64, clicks_per_pulse: f64) -> u64 {
+    let most = most_clicks as f64 / clicks_per_pulse.max(1e-12);
     libm::floor(wanted.min(most)).max(1.0) as u64
 }
