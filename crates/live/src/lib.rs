@@ -20,3 +20,4 @@ pub mod store;
 pub mod transport;
 pub mod up;
 mod wall_clock;
+pub mod webhook;

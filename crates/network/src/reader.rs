@@ -293,6 +293,29 @@ impl<'a, 'i, 'p> Reader<'a, 'i, 'p> {
         }
     }
 
+    /// Several of a few words; none if the key is left out.
+    pub(crate) fn choices<T: Choice>(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<Vec<T>> {
+        let Found::Value(value) = self.found(key, sink) else { return Some(Vec::new()) };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_type(sink, key, value);
+            return None;
+        };
+        let mut picked = Some(Vec::with_capacity(items.len()));
+        for item in items.iter() {
+            let word = self.text_of(key, item, sink);
+            let at = word.and_then(|word| T::WORDS.iter().position(|w| w.word == word));
+            if let (Some(word), None) = (word, at) {
+                let problem = unknown_word(key, word, T::WORDS.iter().map(|w| w.word).collect());
+                self.tell(sink, item.span(), key, problem);
+            }
+            picked = picked.zip(at).map(|(mut picked, at)| {
+                picked.push(T::VALUES[at]);
+                picked
+            });
+        }
+        picked
+    }
+
     /// True or false.
     pub(crate) fn flag(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<bool> {
         match self.found(key, sink) {
@@ -483,6 +506,7 @@ pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
         Kind::Number(range) => range.what.to_owned(),
         Kind::Quantity(kind) => format!("{}, written as a text with its unit", kind.kind),
         Kind::Choice(_) => "a word in quotes".to_owned(),
+        Kind::Choices(_) => "a list of words in quotes".to_owned(),
         Kind::Table(_) => "a table".to_owned(),
         Kind::TableOrProfile(_) => "a table or the name of a profile".to_owned(),
         Kind::Named(_) | Kind::NamedSaes(_) => "a table of tables by name".to_owned(),
@@ -525,6 +549,10 @@ pub(crate) fn example(field: &Field) -> String {
         Kind::Choice(words) => {
             let words: Vec<_> = words.iter().map(|w| format!("\"{}\"", w.word)).collect();
             format!("{key} = {}", words.join(" or "))
+        }
+        Kind::Choices(words) => {
+            let words: Vec<_> = words.iter().map(|w| format!("\"{}\"", w.word)).collect();
+            format!("{key} = [{}]", words.join(", "))
         }
         Kind::Table(inner) => match inner.fields.iter().find(|f| f.presence == Presence::Required) {
             Some(field) => format!("{key} = {{ {}, .. }}", example(field)),

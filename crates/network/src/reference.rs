@@ -92,7 +92,7 @@ fn keys(record: &Record, chapter: &mut String) {
             let words: Vec<_> = only.values.iter().map(|word| format!("`{word}`")).collect();
             meaning.push_str(&format!(" Only with `{}` {}.", only.key, words.join(", ")));
         }
-        if let Kind::Choice(words) = field.kind {
+        if let Kind::Choice(words) | Kind::Choices(words) = field.kind {
             for word in words {
                 meaning.push_str(&format!("<br>`\"{}\"`: {}", word.word, word.doc));
             }
@@ -122,6 +122,7 @@ fn value(field: &Field) -> String {
         Kind::Number(range) => format!("{}, {}", range.what, range.words()),
         Kind::Quantity(kind) => kind.kind.to_owned(),
         Kind::Choice(_) => "word".to_owned(),
+        Kind::Choices(_) => "list of words".to_owned(),
         Kind::Table(inner) => format!("table ({})", inner.name),
         Kind::TableOrProfile(inner) => format!("table ({}) or the name of a profile", inner.name),
         Kind::Named(inner) | Kind::NamedSaes(inner) => format!("tables by name ({})", inner.name),

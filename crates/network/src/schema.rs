@@ -128,6 +128,9 @@ fn property(field: &'static Field) -> Value {
         Kind::Number(range) => number(range),
         Kind::Quantity(kind) => quantity(kind),
         Kind::Choice(words) => choice(words),
+        Kind::Choices(words) => {
+            json!({ "type": "array", "items": choice(words), "minItems": 1, "uniqueItems": true })
+        }
         Kind::Table(inner) => reference(inner),
         Kind::TableOrProfile(inner) => json!({ "anyOf": [reference(inner), name()] }),
         Kind::Named(inner) => json!({

@@ -171,6 +171,27 @@ pub fn application_client(
     Ok(config)
 }
 
+/// For a node that calls a web server anywhere, which the system's certificate authorities vouch for (those that
+/// `SSL_CERT_FILE` names, if it is set).
+///
+/// # Errors
+/// See [`TlsError`]; also if the system has no authorities.
+pub fn web_client() -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    // What cannot be read is passed over; with nothing left, the verifier cannot be built.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = application_provider();
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(TLS13_AND_12)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![HTTP_PROTOCOL.to_vec()];
+    Ok(config)
+}
+
 /// Which node shows these certificates, whose chain the handshake verified.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::keys::{Keys, KeysError, KeysSettings};
 use super::link::Clock;
 use super::links::{self, LinkError, LinkNews, Shared};
+use super::policy::{self, ReloadError};
 use crate::audit::{self, AuditError, AuditLog, Found};
 use crate::directory::{self, LiveNetworkError, NodeAddresses};
 use crate::emulation::Dialler;
@@ -15,6 +16,7 @@ use crate::random::SystemRandom;
 use crate::state::{OPERATOR, State, StateError};
 use crate::store::{EmbeddedStore, MasterKey, Rollback, Store, StoreError};
 use crate::transport::{self, Channel, Transport, TransportError};
+use crate::webhook::{WebhookError, Webhooks};
 use bellwether_network::Network;
 use bellwether_protocol::keys;
 use bellwether_protocol::keys::delivery::{Directory, Memory, SaeName};
@@ -26,9 +28,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Mutex, broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
+
+/// How long a node that stops waits for webhooks to take what happened last.
+const LAST_POSTS: Duration = Duration::from_secs(2);
 
 /// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +69,9 @@ pub enum NodeError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A webhook.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// A socket.
     #[error("node `{node}` cannot listen at {address}: {source}")]
     Listen {
@@ -137,6 +146,9 @@ pub struct Node {
     transport: Arc<Transport>,
     news: broadcast::Sender<(LinkId, LinkNews)>,
     observer: Arc<Observer>,
+    webhooks: Arc<Webhooks>,
+    /// The network as its file was last read.
+    network: Mutex<Arc<Network>>,
     stop: watch::Sender<bool>,
     /// Turns true when all else has stopped.
     last: watch::Sender<bool>,
@@ -255,6 +267,8 @@ impl Node {
         let server = tls::key_manager_server(&server, layout.roots(Role::Application)?, older_tls)?;
         let rule = NameRule::applications();
         let (stop, stopped) = watch::channel(false);
+        let webhooks = Arc::new(Webhooks::new(Arc::clone(&observer), state.clone()));
+        webhooks.set(&network.live.webhooks)?;
         let measures = Measures::default();
         let service =
             Measured { service: keys.clone(), measures: measures.clone(), observer: Arc::clone(&observer) };
@@ -277,6 +291,7 @@ impl Node {
             transport: Arc::clone(&transport),
             store,
             observer: Arc::clone(&observer),
+            webhooks: Arc::clone(&webhooks),
             measures,
             listeners: vec![("key-manager", listener.counters())],
             key_manager,
@@ -300,6 +315,8 @@ impl Node {
             transport,
             news,
             observer,
+            webhooks,
+            network: Mutex::new(Arc::clone(network)),
             stop,
             last,
             listeners,
@@ -333,6 +350,26 @@ impl Node {
         self.news.subscribe()
     }
 
+    /// Applications, pairs and webhooks are from now on as in `network`, which may differ in nothing else. Gives what
+    /// changed, in words.
+    ///
+    /// # Errors
+    /// See [`ReloadError`]; then all stays as it was.
+    pub async fn reload(&self, network: Arc<Network>) -> Result<Vec<String>, ReloadError> {
+        let mut current = self.network.lock().await;
+        let policy::Difference { directory, changes } = policy::difference(&current, &network)?;
+        self.webhooks.set(&network.live.webhooks)?;
+        if let Some(directory) = directory {
+            self.keys.set_directory(directory).await;
+        }
+        if !changes.is_empty() {
+            tracing::info!(node = self.name, changes = changes.join("; "), "the policy was read anew");
+            self.observer.tell(News::Policy { changes: changes.clone() });
+        }
+        *current = network;
+        Ok(changes)
+    }
+
     /// Waits until a part of the node fails, and says why; a node all of whose parts run waits for ever.
     pub async fn failed(&mut self) -> NodeError {
         match self.parts.join_next().await {
@@ -351,6 +388,7 @@ impl Node {
         let _ = self.last.send(true);
         let _ = (&mut self.observing).await;
         self.observer.tell(News::Stopped);
+        self.webhooks.finish(LAST_POSTS).await;
         self.observer.audit().flush().await;
         tracing::info!(node = self.name, "stopped");
     }

@@ -5,6 +5,8 @@
 //! | `pki/` | authorities, certificates and private keys ([`identity`](crate::identity)) | everybody; a separate host its own certificate, its private key and the authorities' certificates |
 //! | `links/LINK.secret` | the secret that authenticates a link's first messages | the link's two nodes |
 //! | `names` | the nodes and links that the directory was used for: stores know them by their places | all |
+//! | `webhooks/NAME.secret` | the text that signs what nodes post to a webhook | the nodes, and whoever is told |
+//! | `nodes/NAME/audit.jsonl` | the node's audit log ([`audit`](crate::audit)) | the node, and auditors |
 //! | `nodes/NAME/store.redb` | the node's sealed records ([`store`](crate::store)) | the node |
 //! | `nodes/NAME/witness` | the counter that tells a store put back from a current one; better on another disk | the node |
 //! | `nodes/NAME/master.key` | the key that opens the store | the node |
@@ -25,6 +27,7 @@ use bellwether_network::{Listener, Network};
 use bellwether_protocol::qkd::session::Durable;
 use bellwether_sim::emulator::provisioned_bits;
 use bellwether_units::NodeId;
+use rand_core::Rng;
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io;
@@ -83,6 +86,14 @@ pub enum StateError {
         node: String,
         /// The certificate.
         path: PathBuf,
+    },
+    /// A webhook's secret is too short.
+    #[error("{} holds {found} characters, too few to sign with: write 16 or more, better 64 random digits", path.display())]
+    WebhookSecret {
+        /// The file.
+        path: PathBuf,
+        /// How many characters it has.
+        found: usize,
     },
     /// A link's secret is not what it should be.
     #[error("{} holds {found} bits of secret where the link wants {wanted}: copy it from the other node", path.display())]
@@ -196,7 +207,34 @@ impl State {
                 files::write_private(&path, &bytes)?;
             }
         }
+        for webhook in &network.live.webhooks {
+            let path = self.webhook_secret_file(&webhook.name);
+            if !path.exists() {
+                let mut secret = Zeroizing::new([0; 32]);
+                SystemRandom::new().fill_bytes(&mut *secret);
+                let digits: Zeroizing<String> =
+                    Zeroizing::new(secret.iter().map(|byte| format!("{byte:02x}")).collect());
+                files::write_private(&path, digits.as_bytes())?;
+            }
+        }
         Ok(made)
+    }
+
+    /// The text that signs what is posted to a webhook, without white space around it.
+    ///
+    /// # Errors
+    /// If the file is not there, others may read it, or the text is shorter than 16 characters.
+    pub fn webhook_secret(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, StateError> {
+        let path = self.webhook_secret_file(name);
+        let secret = Zeroizing::new(files::read_private(&path)?.trim_ascii().to_vec());
+        match secret.len() {
+            0..16 => Err(StateError::WebhookSecret { path, found: secret.len() }),
+            _ => Ok(secret),
+        }
+    }
+
+    fn webhook_secret_file(&self, name: &str) -> PathBuf {
+        self.root.join("webhooks").join(format!("{name}.secret"))
     }
 
     /// The state of an end of a link that has never run, from the secret that both ends were given.

@@ -2,10 +2,10 @@
 
 use super::Names;
 use crate::reader::{Layer, Layers, Path, Reader};
-use crate::record::live::{LEAST_FIRST_PORT, LIVE, LIVE_NODE};
+use crate::record::live::{LEAST_FIRST_PORT, LIVE, LIVE_NODE, WEBHOOK};
 use crate::sink::Sink;
 use crate::text::clip;
-use crate::{Listener, Listeners, Live, Node, Problem, Size, nearest_of_all};
+use crate::{Listener, Listeners, Live, Node, Problem, Size, Webhook, WebhookEvent, nearest_of_all};
 use bellwether_units::{Duration, NodeId};
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -47,12 +47,14 @@ pub(super) fn live(
     let mut written = Vec::new();
     let physical_layer = address(&reader, "physical_layer", None, &mut written, sink);
     let listeners = listeners(&reader, names, &mut written, sink);
+    let webhooks = webhooks(&reader, sink);
     let live = Live {
         first_port: first_port?,
         physical_layer,
         head_start: head_start?,
         key_size: key_size?,
         listeners,
+        webhooks,
     };
     written.sort_by_key(|written| written.span.start);
     clashes(&live, nodes, &written, sink);
@@ -110,6 +112,60 @@ fn listeners(
         listeners.insert(node, Listeners { node_to_node, key_manager, operations });
     }
     listeners
+}
+
+fn webhooks(live: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Vec<Webhook> {
+    let mut webhooks = Vec::new();
+    for table in live.named("webhook", sink) {
+        let within = live.path.below("webhook");
+        let path = within.below(table.name);
+        let reader = Reader::new(Layers::one(Some(table.layer)), &WEBHOOK, path, table.span.clone());
+        reader.check(sink);
+        let url = reader.text("url", sink);
+        if let (Some(url), Some(value)) = (&url, reader.value("url"))
+            && let Err(must) = is_webhook(url)
+        {
+            let problem = Problem::Condition { what: "`url`".to_owned(), condition: must.to_owned() };
+            reader.tell(sink, value.span(), "url", problem);
+        }
+        let events: Option<Vec<WebhookEvent>> = reader.choices("events", sink);
+        if let (Some(url), Some(mut events)) = (url, events) {
+            if events.is_empty() {
+                events.push(WebhookEvent::Alarm);
+            }
+            webhooks.push(Webhook { name: table.name.to_owned(), url, events });
+        }
+    }
+    webhooks
+}
+
+/// Whether nodes may post to a URL, or what must hold of it.
+fn is_webhook(url: &str) -> Result<(), &'static str> {
+    let (scheme, rest) = url.split_once("://").ok_or("must begin with `https://`")?;
+    if url.chars().any(|c| c.is_whitespace() || c.is_control()) || !url.is_ascii() || url.contains('#') {
+        return Err("must have neither spaces nor a fragment, and characters of a URL alone");
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("must have no name or password in it: posts are signed");
+    }
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    if host.is_empty()
+        || port.is_some_and(|port| port.parse::<u16>().is_ok_and(|p| p == 0) || port.parse::<u16>().is_err())
+    {
+        return Err("must name a host, and a port from 1 to 65535 if any");
+    }
+    let address = host.parse::<std::net::IpAddr>();
+    let is_here = host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback());
+    match scheme {
+        "https" => Ok(()),
+        "http" if is_here => Ok(()),
+        "http" => Err("must begin with `https://`: without TLS only this machine may be told"),
+        _ => Err("must begin with `https://`"),
+    }
 }
 
 /// The address at a key, if it is given.
@@ -210,6 +266,36 @@ fn enough_ports(reader: &Reader<'_, '_, '_>, live: &Live, nodes: usize, sink: &m
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nodes_post_over_tls_or_to_this_machine() {
+        for good in [
+            "https://example.org",
+            "https://example.org:8443/hook?x=1",
+            "https://[2001:db8::7]/x",
+            "http://127.0.0.1:9/x",
+            "http://localhost",
+            "http://[::1]:80",
+        ] {
+            assert_eq!(is_webhook(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "example.org",
+            "http://example.org",
+            "http://127.0.0.1.example.org/",
+            "http://localhost@example.org/",
+            "ftp://localhost",
+            "https://",
+            "https:///x",
+            "https://a b",
+            "https://a/#x",
+            "https://a:0",
+            "https://a:65536",
+            "https://a:",
+        ] {
+            assert!(is_webhook(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn addresses_are_of_one_machine_and_have_a_port() {

@@ -18,6 +18,36 @@ pub struct Live {
     pub key_size: Size,
     /// The addresses that are written in the file; [`Network::listener`] tells all.
     pub listeners: BTreeMap<NodeId, Listeners>,
+    /// Whom the nodes tell what happens, by name.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// Somebody who is told what happens to the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its name in the file.
+    pub name: String,
+    /// Where to: an `https` URL, or an `http` URL of this machine.
+    pub url: String,
+    /// Of what; at least one.
+    pub events: Vec<WebhookEvent>,
+}
+
+/// What a webhook may be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is documented at its word in network files")]
+pub enum WebhookEvent {
+    Alarm,
+    Condition,
+    Block,
+    Lost,
+    Burned,
+    Downgraded,
+    Denied,
+    Refused,
+    Policy,
+    Started,
+    Stopped,
 }
 
 /// The written addresses of a node.

@@ -2,8 +2,8 @@
 
 use super::quantities::{DURATION, SIZE};
 use super::{Field, Kind, Record, words};
-use crate::Requirement;
 use crate::record::Choice;
+use crate::{Requirement, WebhookEvent};
 
 words! { pub Requirement {
     "both" => Both: "quantum key and a post-quantum secret, combined: whoever wants the key must break both",
@@ -100,6 +100,45 @@ pub(crate) static LIVE: Record = Record {
             "How long a key is if an application does not say: 64 to 65 536 bits, a multiple of 8.",
         ),
         Field::optional("node", Kind::Named(&LIVE_NODE), "Where nodes listen, by their names."),
+        Field::optional(
+            "webhook",
+            Kind::Named(&WEBHOOK),
+            "Whom the nodes tell what happens, by names of your choice.",
+        ),
+    ],
+};
+
+words! { pub WebhookEvent {
+    "alarm" => Alarm: "something needs attention",
+    "condition" => Condition: "whether a link's key may be used has changed",
+    "block" => Block: "a block of a link ended",
+    "lost" => Lost: "keys must not be used",
+    "burned" => Burned: "key in stock was erased",
+    "downgraded" => Downgraded: "keys with a node have no quantum part, or have one again",
+    "denied" => Denied: "questions of applications were denied",
+    "refused" => Refused: "callers were not let in",
+    "policy" => Policy: "a node read its policy anew",
+    "started" => Started: "a node runs",
+    "stopped" => Stopped: "a node stops",
+} }
+
+/// Somebody who is told what happens.
+pub(crate) static WEBHOOK: Record = Record {
+    name: "live.webhook",
+    doc: "An address to which every node posts what happens to it, as JSON, signed with the secret in \
+          `STATE/webhooks/NAME.secret`.",
+    layered: false,
+    fields: &[
+        Field::required(
+            "url",
+            Kind::Text,
+            "Where to: `https://HOST/PATH`; `http://` only on this machine (`127.0.0.1`, `[::1]`, `localhost`).",
+        ),
+        Field::optional(
+            "events",
+            Kind::Choices(WebhookEvent::WORDS),
+            "Of what. Without it, of alarms alone.",
+        ),
     ],
 };
 

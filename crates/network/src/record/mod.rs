@@ -86,6 +86,8 @@ pub(crate) enum Kind {
     Quantity(&'static QuantityKind),
     /// One of a few words.
     Choice(&'static [Word]),
+    /// Several of a few words.
+    Choices(&'static [Word]),
     /// A table.
     Table(&'static Record),
     /// A table, or the name of a profile.

@@ -126,6 +126,9 @@ fn applications(network: &Network) {
     assert_eq!(at(2, Listener::KeyManager), "0.0.0.0:443", "on another machine, perhaps");
     assert_eq!(at(2, Listener::Operations), "127.0.0.1:5008");
     assert_eq!(network.physical_layer().unwrap().to_string(), "[::1]:6000");
+    let webhook = |name: &str| live.webhooks.iter().find(|webhook| webhook.name == name).unwrap();
+    assert_eq!(webhook("pager").events, [WebhookEvent::Alarm, WebhookEvent::Downgraded]);
+    assert_eq!((webhook("here").url.as_str(), &webhook("here").events[..]), ("http://[::1]:9000", &[WebhookEvent::Alarm][..]));
 }
 
 fn link_event(network: &Network, place: usize) -> &LinkEvent {

@@ -121,6 +121,9 @@ told_live! {
     a_listener_at_the_port_of_the_light: "[live.node.A]\nkey_manager = \"127.0.0.1:4436\"\n";
     two_listeners_of_a_node_on_one_port:
         "[live.node.A]\nnode_to_node = \"192.0.2.7:443\"\nkey_manager = \"0.0.0.0:443\"\n";
+    a_webhook_without_tls: "[live.webhook.pager]\nurl = \"http://example.org/told\"\n";
+    a_webhook_of_unknown_events:
+        "[live.webhook.pager]\nurl = \"https://example.org\"\nevents = [\"alarms\"]\n";
     too_low_a_first_port: "[live]\nfirst_port = 443\n";
     too_long_a_head_start: "[live]\nhead_start = \"31 d\"\n";
     keys_of_no_whole_bytes: "[live]\nkey_size = \"100 bit\"\n";

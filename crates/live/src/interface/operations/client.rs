@@ -2,7 +2,7 @@
 
 use super::status::Status;
 use crate::identity::tls::{self, TlsError};
-use crate::identity::{IdentityFileError, Role};
+use crate::identity::{Identity, IdentityFileError, Role};
 use crate::state::{OPERATOR, State};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
@@ -95,7 +96,20 @@ impl OperationsClient {
         }
         let layout = state.identities();
         let identity = layout.load(Role::Node, OPERATOR)?;
-        let config = tls::operations_client(&identity, layout.roots(Role::Node)?, node)?;
+        Self::with_identity(address, &identity, layout.roots(Role::Node)?, node)
+    }
+
+    /// The interface of the node that the certificate there must name, asked over TLS with this identity.
+    ///
+    /// # Errors
+    /// If the identity cannot be used.
+    pub fn with_identity(
+        address: SocketAddr,
+        identity: &Identity,
+        nodes: RootCertStore,
+        node: &str,
+    ) -> Result<Self, OperationsError> {
+        let config = tls::operations_client(identity, nodes, node)?;
         Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
     }
 

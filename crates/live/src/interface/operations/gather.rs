@@ -192,6 +192,7 @@ impl Operations {
         let listeners: Vec<_> =
             parts.listeners.iter().map(|(name, counters)| (*name, counters.as_ref())).collect();
         let made = &state.requests;
+        let webhooks = parts.webhooks.posts();
         let besides = Besides {
             measures: &parts.measures,
             listeners: &listeners,
@@ -202,6 +203,7 @@ impl Operations {
             quantum_pending: state.requests_pending,
             audit_failures: parts.observer.audit().failures(),
             missed: parts.observer.seen().missed,
+            webhooks: &webhooks,
             subscribers: SUBSCRIBERS - self.subscribers.available_permits(),
         };
         metrics::text(&status, &besides)

@@ -6,11 +6,13 @@
 use super::measured::Measures;
 use super::status::Status;
 use crate::interface::listener;
+use crate::webhook::Posts;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The media type of what [`text`] gives.
@@ -33,6 +35,8 @@ pub(super) struct Besides<'a> {
     pub(super) audit_failures: u64,
     /// Entries that events and audit log missed.
     pub(super) missed: u64,
+    /// What was posted to webhooks, by name.
+    pub(super) webhooks: &'a [(String, Arc<Posts>)],
     /// Subscribers of the event stream.
     pub(super) subscribers: usize,
 }
@@ -101,6 +105,13 @@ fn node(sheet: &mut Sheet, status: &Status, besides: &Besides<'_>) {
     let failures = [(none(), besides.audit_failures)];
     sheet.counter("audit_write_failures", "Attempts to write the audit log that failed", failures);
     sheet.counter("events_missed", "Events missing from stream and audit log", [(none(), besides.missed)]);
+    let posts = besides.webhooks.iter().flat_map(|(name, posts)| {
+        let of = |result: &str, count: &AtomicU64| {
+            (labels([("webhook", name), ("result", result)]), count.load(Ordering::Relaxed))
+        };
+        [of("delivered", &posts.delivered), of("failed", &posts.failed), of("lost", &posts.lost)]
+    });
+    sheet.counter("webhook_posts", "Events taken by webhooks, attempts that failed, events lost", posts);
     let subscribers = [(none(), besides.subscribers as f64)];
     sheet.gauge("event_subscribers", "Readers of the event stream", subscribers);
 }

@@ -32,6 +32,7 @@ use super::listener;
 use crate::node::keys::Keys;
 use crate::store::Store;
 use crate::transport::Transport;
+use crate::webhook::Webhooks;
 use bellwether_network::Network;
 use bellwether_protocol::keys::delivery::SaeName;
 use bellwether_units::NodeId;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// What was seen.
     pub observer: Arc<Observer>,
+    /// Who else is told.
+    pub webhooks: Arc<Webhooks>,
     /// What applications were answered.
     pub measures: Measures,
     /// What the sockets of its interfaces counted, by name.
