@@ -25,6 +25,13 @@ pub(crate) fn print_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Resul
     Ok(out.write_all(b"\n").and_then(|()| out.flush())?)
 }
 
+/// Prints `text` as it is, at once, without a line's end.
+pub(crate) fn print_part(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
 /// Prints `value` as indented JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&json(value)?)

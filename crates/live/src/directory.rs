@@ -84,13 +84,23 @@ impl NodeAddresses {
     /// Where an application on the node's own machine reaches the key manager: a listener on all addresses is
     /// reached at the loopback one.
     pub fn reached_key_manager(&self) -> SocketAddr {
-        let ip = match self.key_manager.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        SocketAddr::new(ip, self.key_manager.port())
+        reached(self.key_manager)
     }
+
+    /// Where an operator reaches the node, likewise.
+    pub fn reached_operations(&self) -> SocketAddr {
+        reached(self.operations)
+    }
+}
+
+/// Where a listener is reached on its own machine.
+fn reached(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
 }
 
 /// The applications that the file names, or those given by default if it names none.

@@ -3,12 +3,14 @@
 mod inject;
 mod key;
 mod live;
+mod operations;
 mod rate;
 mod simulate;
 
 pub use inject::{Basis, Inject, Links, What};
 pub use key::{Format, Get, Key, Server, Status};
 pub use live::{Described, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, Pki, Up};
+pub use operations::{Audit, NodeStatus, Search, Verify};
 pub use rate::{Rate, Sweep};
 pub use simulate::{Detail, Simulate};
 
@@ -51,6 +53,12 @@ pub enum Command {
     /// Ask a key manager for keys, or for their number
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(Key),
+    /// Show how the nodes of a network that runs live do
+    #[command(after_help = operations::STATUS_EXAMPLES)]
+    Status(NodeStatus),
+    /// Check and search the audit logs of nodes
+    #[command(subcommand, after_help = operations::AUDIT_EXAMPLES)]
+    Audit(Audit),
     /// Make things happen to the emulated light of a network that runs live
     #[command(after_help = inject::EXAMPLES)]
     Inject(Inject),

@@ -24,6 +24,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::PhysicalLayer(args) => live::part::physical_layer(&args),
         Command::Pki(args) => live::pki::run(&args),
         Command::Key(args) => live::key::run(&args),
+        Command::Status(args) => live::status::run(&args),
+        Command::Audit(args) => live::audit::run(&args),
         Command::Inject(args) => live::inject::run(&args),
         Command::Profiles(args) => profiles::run(&args),
         Command::Schema => output::print_json(&bellwether_network::schema()),

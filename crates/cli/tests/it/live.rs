@@ -113,6 +113,51 @@ impl Place {
         assert_eq!(code, Some(1), "{told}");
     }
 
+    /// What operators see of a network in which a key was just collected, and a policy that changes meanwhile.
+    fn operators_see(&self, options: &str, state: &Path) {
+        let told: Value =
+            serde_json::from_str(&self.done(&format!("status {options} --json"))).expect("JSON");
+        for node in ["A", "B"] {
+            let status = &told["nodes"][node];
+            assert_eq!(
+                (&status["node"], &status["links"][0]["condition"]),
+                (&node.into(), &"up".into()),
+                "{told}"
+            );
+        }
+        assert_eq!(told["nodes"]["A"]["requests"]["issued"]["hybrid"], 1, "{told}");
+        let table = self.done(&format!("status {options}"));
+        assert!(table.contains("A-B") && table.contains("ready"), "{table}");
+        let at = self.done(&format!("status --at 127.0.0.1:{} --once", self.first_port + 2));
+        assert!(at.contains("A-B"), "{at}");
+
+        // A node that is told so takes its policy anew; what else differs is refused.
+        let copy = state.join("network.toml");
+        let text = fs::read_to_string(&copy).expect("a copy");
+        let node = self.processes().into_iter().find(|(_, arguments)| arguments.contains("--name=A"));
+        let pid = node.expect("node A has a process").0;
+        let log = state.join("nodes/A/log");
+        let logged = |what: &str| fs::read_to_string(&log).is_ok_and(|log| log.contains(what));
+        fs::write(&copy, text.replace("[sae.stranger]", "[sae.guest]")).expect("it can be written");
+        signal(pid, "HUP");
+        self.until("another policy", || logged("sae guest is new"));
+        fs::write(&copy, text.replace("\"10 km\"", "\"20 km\"")).expect("it can be written");
+        signal(pid, "HUP");
+        self.until("a refusal", || logged("[link] of the network file cannot change"));
+        fs::write(&copy, text).expect("it can be written");
+
+        let audit = state.join("nodes/A/audit.jsonl").display().to_string();
+        let told = self.done(&format!("audit verify {audit}"));
+        let head = told.trim_end().rsplit(' ').next().expect("a hash").to_owned();
+        assert!(self.done(&format!("audit verify {audit} --head {head}")).contains("the chain holds"));
+        let (code, told) = self.refused(&format!("audit verify {audit} --head {}", "0".repeat(64)));
+        assert!(code == Some(1) && told.contains("not in it"), "{told}");
+        let found = self.done(&format!("audit search {audit} --node B --from 2020-01-01"));
+        assert!(found.contains("\"event\":\"issued\"") && found.contains("bank-b"), "{found}");
+        let (code, told) = self.refused(&format!("audit search {audit} --from yesterday"));
+        assert!(code == Some(2) && told.contains("2026-11-21"), "{told}");
+    }
+
     /// The processes whose arguments name this folder's state.
     fn processes(&self) -> Vec<(u32, String)> {
         let mark = self.path().display().to_string();
@@ -218,6 +263,8 @@ fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
     assert_eq!((&status["source_KME_ID"], &status["target_KME_ID"]), (&"A".into(), &"B".into()));
     let (code, told) = place.refused(&format!("key get {options} --as stranger --slave bank-a"));
     assert!(code == Some(1) && told.contains("401") && told.contains("[[pair]]"), "{told}");
+
+    place.operators_see(&options, &state);
 
     let node = place.processes().into_iter().find(|(_, arguments)| arguments.contains("--name=B"));
     signal(node.expect("node B has a process").0, "KILL");

@@ -12,10 +12,8 @@ pub mod chain;
 pub mod check;
 mod writer;
 
-use crate::interface::operations::News;
-use crate::wall_clock;
+use crate::interface::operations::events::Event;
 use chain::{BrokenChain, Head};
-use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -62,7 +60,7 @@ pub enum Found {
 }
 
 enum Order {
-    Append(String, Value),
+    Append(Arc<Event>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -88,8 +86,8 @@ impl AuditLog {
     ///
     /// # Errors
     /// If the file cannot be read or written.
-    pub fn open(folder: &Path, node: &str, limit: u64) -> Result<(Self, Found), AuditError> {
-        let (writer, found) = Writer::open(folder, node, limit)?;
+    pub fn open(folder: &Path, limit: u64) -> Result<(Self, Found), AuditError> {
+        let (writer, found) = Writer::open(folder, limit)?;
         let shared = Arc::new(Shared { head: Mutex::new(writer.head()), ..Shared::default() });
         let (orders, to_do) = mpsc::channel();
         let to_tell = Arc::clone(&shared);
@@ -102,13 +100,11 @@ impl AuditLog {
         Ok((Self { orders, shared }, found))
     }
 
-    /// An entry, with the time of now. It is written soon.
-    pub fn append(&self, news: &News) {
-        // News are plain data, which always can be written as JSON.
-        let entry = serde_json::to_value(news).unwrap_or_default();
+    /// An entry. It is written soon.
+    pub fn append(&self, event: Arc<Event>) {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         // The thread ends with the last handle only.
-        let _ = self.orders.send(Order::Append(wall_clock::now(), entry));
+        let _ = self.orders.send(Order::Append(event));
     }
 
     /// Ready once all that was appended before is on the disk.

@@ -23,7 +23,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The file, open, and where its chain stands.
 pub(super) struct Writer {
     folder: PathBuf,
-    node: String,
     limit: u64,
     file: File,
     /// How long the file is, in whole entries.
@@ -34,7 +33,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(folder: &Path, node: &str, limit: u64) -> Result<(Self, Found), AuditError> {
+    pub(super) fn open(folder: &Path, limit: u64) -> Result<(Self, Found), AuditError> {
         let path = folder.join(FILE);
         let fail = |doing| {
             let path = path.clone();
@@ -49,15 +48,8 @@ impl Writer {
             length -= cut;
             file.set_len(length).map_err(fail("repair"))?;
         }
-        let mut this = Self {
-            folder: folder.to_owned(),
-            node: node.to_owned(),
-            limit,
-            file,
-            length,
-            first: 0,
-            head: Head::default(),
-        };
+        let mut this =
+            Self { folder: folder.to_owned(), limit, file, length, first: 0, head: Head::default() };
         if length == 0 {
             // A file put aside may have had no successor yet.
             this.head = this.newest_aside().map_err(fail("read"))?.unwrap_or_default();
@@ -93,9 +85,9 @@ impl Writer {
             let (mut text, mut head, mut count, mut flushed) = (String::new(), self.head, 0, Vec::new());
             for order in core::iter::once(first).chain(orders.try_iter()).take(BATCH) {
                 match order {
-                    Order::Append(time, entry) => {
+                    Order::Append(event) => {
                         let first_of_file = self.length == 0 && count == 0;
-                        text.push_str(&head.line(&time, &self.node, first_of_file, &entry));
+                        text.push_str(&head.line(first_of_file, &event.json));
                         text.push('\n');
                         count += 1;
                     }

@@ -32,9 +32,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
-/// How long a node that stops waits for webhooks to take what happened last.
-const LAST_POSTS: Duration = Duration::from_secs(2);
+/// How long a node that stops waits until what happened last is written down and posted.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -386,10 +387,11 @@ impl Node {
         }
         self.parts.shutdown().await;
         let _ = self.last.send(true);
-        let _ = (&mut self.observing).await;
+        // A disk that takes no more must not keep the node from stopping.
+        let _ = timeout(LAST_WORDS, &mut self.observing).await;
         self.observer.tell(News::Stopped);
-        self.webhooks.finish(LAST_POSTS).await;
-        self.observer.audit().flush().await;
+        let written = self.observer.audit().flush();
+        let _ = tokio::join!(self.webhooks.finish(LAST_WORDS), timeout(LAST_WORDS, written));
         tracing::info!(node = self.name, "stopped");
     }
 }
@@ -420,8 +422,7 @@ async fn open_store(
 
 /// Opens the audit log and begins to gather what happens.
 async fn observe(network: &Network, name: &str, folder: PathBuf) -> Result<Arc<Observer>, NodeError> {
-    let node = name.to_owned();
-    let opened = tokio::task::spawn_blocking(move || AuditLog::open(&folder, &node, audit::FILE_LIMIT));
+    let opened = tokio::task::spawn_blocking(move || AuditLog::open(&folder, audit::FILE_LIMIT));
     let (log, found) = opened.await.map_err(|_| NodeError::Stopped(name.to_owned()))??;
     let observer = Observer::new(network, name, SystemRandom::new().next_u64(), log);
     let (kind, text) = match found {

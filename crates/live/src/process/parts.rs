@@ -1,12 +1,14 @@
 //! What the process of a part of a network does: it starts the part, says so, and stops it when it is asked to.
 
-use super::stop::{Cause, Stop};
+use super::stop::{Cause, Reload, Stop};
 use crate::directory::{self, LiveNetworkError};
 use crate::emulation::{self, EmulationError};
 use crate::node::daemon::{Node, NodeError, NodeSettings};
 use crate::state::State;
 use bellwether_network::Network;
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -24,13 +26,16 @@ pub enum LayerError {
     Emulation(#[from] EmulationError),
 }
 
-/// Runs a node until `stop` is asked for, and tells `ready` when it listens.
+/// Runs a node until `stop` is asked for, and tells `ready` when it listens. When `reload` is asked for, the node takes
+/// what of the network that `read` gives may change while it runs.
 ///
 /// # Errors
 /// If it cannot start, or a part of it fails later.
-pub async fn node(
+pub async fn node<E: fmt::Display>(
     settings: NodeSettings,
     stop: &mut Stop,
+    reload: &mut Reload,
+    read: impl Fn() -> Result<Network, E>,
     ready: impl FnOnce(&Node),
 ) -> Result<(), NodeError> {
     let mut node = tokio::select! {
@@ -38,9 +43,30 @@ pub async fn node(
         cause = stop.asked() => return told(cause),
     };
     ready(&node);
-    let ended = tokio::select! {
-        cause = stop.asked() => told(cause),
-        error = node.failed() => Err(error),
+    let ended = loop {
+        tokio::select! {
+            cause = stop.asked() => break told(cause),
+            error = node.failed() => break Err(error),
+            () = reload.asked() => {}
+        }
+        let refused = match read() {
+            Ok(network) => match node.reload(Arc::new(network)).await {
+                Ok(changes) if changes.is_empty() => {
+                    tracing::info!("the network file was read anew: nothing has changed");
+                    None
+                }
+                // The node tells what changed.
+                Ok(_) => None,
+                Err(error) => Some(error.to_string()),
+            },
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = refused {
+            tracing::error!(
+                error,
+                "the network file was read anew, and is not followed: all stays as it was"
+            );
+        }
     };
     let _ = timeout(LONGEST, node.stop()).await;
     ended

@@ -22,6 +22,27 @@ pub enum Cause {
     Parent,
 }
 
+/// Takes the wishes that a process reads its network file anew: SIGHUP. From its making on, the signal no longer ends
+/// the process.
+pub struct Reload(Signal);
+
+impl Reload {
+    /// Listens for the signal.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits until somebody asks. Nothing is lost if the wait is given up.
+    pub async fn asked(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// Takes the wishes to stop of a process. From its making on, the signals no longer end the process by themselves.
 pub struct Stop {
     interrupt: Signal,

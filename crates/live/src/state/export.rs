@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Who gets a state directory of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder<'a> {
-    /// A node: its names as node and as key manager, and the secrets of its links.
+    /// A node: its names as node and as key manager, and the secrets of its links and of webhooks.
     Node(&'a str),
     /// The emulated physical layer.
     PhysicalLayer,
@@ -21,7 +21,7 @@ pub enum Holder<'a> {
 
 impl State {
     /// Copies what `holder` needs into the state directory `to`, and nothing else: certificates and private keys of
-    /// its own, the certificates of the authorities that it verifies others by, the secrets of its links; no
+    /// its own, the certificates of the authorities that it verifies others by, the secrets that it shares; no
     /// authority's private key. Gives the files in `to`, in the order of their names.
     ///
     /// # Errors
@@ -51,6 +51,11 @@ impl State {
             copy_public(&from.authority(role), into.authority(role), &mut copied)?;
         }
         if let Holder::Node(name) = holder {
+            for webhook in &network.live.webhooks {
+                let name = &webhook.name;
+                let (secret, place) = (self.webhook_secret_file(name), to.webhook_secret_file(name));
+                copy_private(&secret, place, &mut copied)?;
+            }
             let node = network.nodes.iter().position(|node| node.name == name);
             for link in &network.links {
                 let ends = [link.transmitter_at, link.receiver_at];

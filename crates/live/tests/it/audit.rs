@@ -4,6 +4,7 @@ use bellwether_live::audit::chain::BrokenChain;
 use bellwether_live::audit::check::{CheckError, Search, search, verify};
 use bellwether_live::audit::{AuditLog, FILE, FILE_LIMIT, Found};
 use bellwether_live::interface::operations::News;
+use bellwether_live::interface::operations::events::Events;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,10 @@ fn lost(key: usize) -> News {
 }
 
 async fn write(folder: &Path, limit: u64, keys: core::ops::Range<usize>) -> Found {
-    let (log, found) = AuditLog::open(folder, "A", limit).unwrap();
+    let (log, found) = AuditLog::open(folder, limit).unwrap();
+    let events = Events::new("A".to_owned(), 7);
     for key in keys {
-        log.append(&lost(key));
+        log.append(events.add(&lost(key)));
         if limit < FILE_LIMIT {
             log.flush().await;
         }

@@ -14,3 +14,4 @@ mod store;
 mod transport;
 mod two_ends;
 mod up;
+mod webhook;

@@ -128,7 +128,10 @@ fn applications(network: &Network) {
     assert_eq!(network.physical_layer().unwrap().to_string(), "[::1]:6000");
     let webhook = |name: &str| live.webhooks.iter().find(|webhook| webhook.name == name).unwrap();
     assert_eq!(webhook("pager").events, [WebhookEvent::Alarm, WebhookEvent::Downgraded]);
-    assert_eq!((webhook("here").url.as_str(), &webhook("here").events[..]), ("http://[::1]:9000", &[WebhookEvent::Alarm][..]));
+    assert_eq!(
+        (webhook("here").url.as_str(), &webhook("here").events[..]),
+        ("http://[::1]:9000", &[WebhookEvent::Alarm][..])
+    );
 }
 
 fn link_event(network: &Network, place: usize) -> &LinkEvent {

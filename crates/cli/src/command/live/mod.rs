@@ -1,9 +1,11 @@
 //! Commands that run a network live, or speak to one that runs.
 
+pub(super) mod audit;
 pub(super) mod inject;
 pub(super) mod key;
 pub(super) mod part;
 pub(super) mod pki;
+pub(super) mod status;
 pub(super) mod up;
 
 use crate::Failure;

@@ -7,7 +7,8 @@ use crate::command::load;
 use bellwether_live::identity::Role;
 use bellwether_live::node::daemon::NodeSettings;
 use bellwether_live::process::crew::READY;
-use bellwether_live::process::{parts, stop::Stop};
+use bellwether_live::process::parts;
+use bellwether_live::process::stop::{Reload, Stop};
 use bellwether_live::state::PHYSICAL_LAYER;
 use std::io::Write;
 use std::sync::Arc;
@@ -30,7 +31,9 @@ pub(crate) fn node(args: &Node) -> Result<(), Failure> {
         let ready = |node: &bellwether_live::node::daemon::Node| {
             ready(&format!("node {}; its key manager at https://{}", node.name(), node.key_manager()));
         };
-        parts::node(settings, &mut stop, ready).await.map_err(Failure::live)
+        let mut reload = Reload::listen().map_err(Failure::live)?;
+        let read = || load(&args.network.input(), &[]);
+        parts::node(settings, &mut stop, &mut reload, read, ready).await.map_err(Failure::live)
     })
 }
 

@@ -1,6 +1,7 @@
 //! A client of a node's operations interface.
 
 use super::status::Status;
+use crate::directory::NodeAddresses;
 use crate::identity::tls::{self, TlsError};
 use crate::identity::{Identity, IdentityFileError, Role};
 use crate::state::{OPERATOR, State};
@@ -79,19 +80,39 @@ pub struct OperationsClient {
     tls: Option<TlsConnector>,
 }
 
+/// Asks all of them at once how they do, and gives the answers in their order.
+pub async fn ask_all(
+    clients: &[(String, OperationsClient)],
+) -> Vec<(String, Result<Status, OperationsError>)> {
+    let asked: Vec<_> = clients
+        .iter()
+        .map(|(name, client)| {
+            let client = client.clone();
+            (name.clone(), client.address, tokio::spawn(async move { client.status().await }))
+        })
+        .collect();
+    let mut answers = Vec::with_capacity(asked.len());
+    for (name, address, answer) in asked {
+        // A task that is never aborted ends with its answer.
+        answers.push((name, answer.await.unwrap_or(Err(OperationsError::Silent(address)))));
+    }
+    answers
+}
+
 impl OperationsClient {
     /// The interface at an address of this machine, which goes without TLS.
     pub fn plain(address: SocketAddr) -> Self {
         Self { address, tls: None }
     }
 
-    /// The interface of a node: without TLS on a loopback address, else as the operator whose certificate is in the
-    /// state directory.
+    /// The interface of a node as its addresses say: without TLS if it listens on a loopback address, else as the
+    /// operator whose certificate is in the state directory.
     ///
     /// # Errors
     /// If that certificate cannot be used.
-    pub fn new(address: SocketAddr, node: &str, state: &State) -> Result<Self, OperationsError> {
-        if address.ip().is_loopback() {
+    pub fn new(addresses: &NodeAddresses, node: &str, state: &State) -> Result<Self, OperationsError> {
+        let address = addresses.reached_operations();
+        if addresses.operations.ip().is_loopback() {
             return Ok(Self::plain(address));
         }
         let layout = state.identities();

@@ -174,7 +174,7 @@ impl Observer {
     pub fn tell(&self, news: News) {
         let event = self.events.add(&news);
         if event.kind.is_audited() {
-            self.audit.append(&news);
+            self.audit.append(Arc::clone(&event));
         }
         if matches!(news, News::Alarm { .. }) {
             let mut seen = self.seen();
