@@ -46,7 +46,7 @@ fn search(args: &Search) -> Result<(), Failure> {
         from: args.from.clone(),
         to: args.to.clone(),
     };
-    let found = check::search(&args.files, &wanted, |line| output::print(line))?;
+    let found = check::search(&args.files, &wanted, output::print)?;
     output::tell(&format!("{found} entries; whether the log is whole, `bellwether audit verify` tells"));
     Ok(())
 }

@@ -60,7 +60,7 @@ fn result_of<T>(answer: &Result<T, DeliveryError>) -> usize {
 /// Histograms by method.
 pub(super) type Latencies = Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>;
 
-/// Counts and times of a key service, by [`Method`].
+/// Counts and times of a key service, by method.
 #[derive(Clone, Debug)]
 pub struct Measures {
     /// Answers, by [`RESULTS`].
@@ -96,7 +96,7 @@ impl Measures {
     }
 }
 
-/// See the [module](self).
+/// A key service whose answers are counted and timed, and which gives no key that could not be written down.
 #[derive(Clone)]
 pub struct Measured<S> {
     /// What is measured.
