@@ -13,12 +13,13 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 /// What to do.
@@ -69,10 +70,10 @@ pub(crate) async fn run(
         connections
             .push(tokio::spawn(async move { ask(&master, &slave, &load, &given, [begin, end]).await }));
     }
-    tokio::time::sleep_until(begin.into()).await;
+    tokio::time::sleep_until(begin).await;
     let processes = [0, sites[0], sites[1]];
     let before = processes.map(processor::seconds);
-    tokio::time::sleep_until(end.into()).await;
+    tokio::time::sleep_until(end).await;
     let after = processes.map(processor::seconds);
 
     let mut seen = Seen::default();
@@ -90,7 +91,7 @@ pub(crate) async fn run(
         let place = ((asked as f64 * part) as usize).min(asked.saturating_sub(1));
         seen.latencies.get(place).copied().unwrap_or_default().as_secs_f64() * 1e3
     };
-    let distinct: HashSet<&String> = seen.names.iter().collect();
+    let distinct: BTreeSet<&String> = seen.names.iter().collect();
     println!("connections        {:>10}", load.connections);
     println!("requests a second  {:>10.0}", asked as f64 / load.measured.as_secs_f64());
     println!("keys a second      {:>10.0}", seen.names.len() as f64 / load.measured.as_secs_f64());

@@ -16,7 +16,7 @@
 //! put an older one in its place, or take one away that is not the newest; the witness tells of those.
 
 use super::super::seal::Seal;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use subtle::ConstantTimeEq;
 
 /// Dead weight that is always borne, in bytes.
@@ -102,7 +102,7 @@ fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
 /// Which record of which row stands.
 #[derive(Default)]
 pub(super) struct Index {
-    places: HashMap<Vec<u8>, At>,
+    places: BTreeMap<Vec<u8>, At>,
     /// The bytes of each row, from the oldest on.
     rows: VecDeque<usize>,
     first: u64,
