@@ -78,6 +78,8 @@ pub struct NodeAddresses {
     pub key_manager: SocketAddr,
     /// For operators: metrics, health, events and status.
     pub operations: SocketAddr,
+    /// For applications that take key streams.
+    pub key_streams: SocketAddr,
 }
 
 impl NodeAddresses {
@@ -194,6 +196,7 @@ pub fn node_addresses(network: &Network, node: NodeId) -> Result<NodeAddresses, 
         node_to_node: address(Listener::NodeToNode)?,
         key_manager: address(Listener::KeyManager)?,
         operations: address(Listener::Operations)?,
+        key_streams: address(Listener::KeyStreams)?,
     })
 }
 

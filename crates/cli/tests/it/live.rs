@@ -64,9 +64,9 @@ impl Place {
         // The system gives another number each time; what connects outward takes none below 32768.
         let any = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
         let first_port = (0..2000)
-            .map(|step| 10_000 + (any % 2500 + step) % 2500 * 8)
-            .find(|first| (0..8).all(|place| TcpListener::bind(("127.0.0.1", first + place)).is_ok()))
-            .expect("eight free ports");
+            .map(|step| 10_000 + (any % 2500 + step) % 2500 * 9)
+            .find(|first| (0..9).all(|place| TcpListener::bind(("127.0.0.1", first + place)).is_ok()))
+            .expect("nine free ports");
         fs::write(folder.path().join("network.toml"), network(first_port))
             .expect("the folder can be written");
         Self { folder, first_port }

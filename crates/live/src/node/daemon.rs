@@ -8,6 +8,7 @@ use crate::audit::{self, AuditError, AuditLog, Found};
 use crate::directory::{self, LiveNetworkError, NodeAddresses};
 use crate::emulation::Dialler;
 use crate::identity::{Identity, IdentityFileError, NameRule, OlderTls, Role, TlsError, name_in_role, tls};
+use crate::interface::etsi004::{Etsi004, KeyStreams, StreamCompatibility};
 use crate::interface::etsi014::{Compatibility, Etsi014};
 use crate::interface::http::Http;
 use crate::interface::listener::{Bounds, Identify, Listener, Security};
@@ -142,6 +143,7 @@ impl NodeSettings {
 pub struct Node {
     name: String,
     key_manager: SocketAddr,
+    key_streams: SocketAddr,
     operations: SocketAddr,
     keys: Keys,
     transport: Arc<Transport>,
@@ -190,6 +192,8 @@ impl Node {
         let nodes_socket = listen(addresses.node_to_node).await?;
         let applications_socket = listen(addresses.key_manager).await?;
         let key_manager = applications_socket.local_addr().unwrap_or(addresses.key_manager);
+        let streams_socket = listen(addresses.key_streams).await?;
+        let key_streams = streams_socket.local_addr().unwrap_or(addresses.key_streams);
         let operations_socket = listen(addresses.operations).await?;
         let operations = operations_socket.local_addr().unwrap_or(addresses.operations);
 
@@ -273,6 +277,7 @@ impl Node {
         let measures = Measures::default();
         let service =
             Measured { service: keys.clone(), measures: measures.clone(), observer: Arc::clone(&observer) };
+        let absent_peer_is_success = compatibility.absent_peer_is_success;
         let interface = Etsi014::new(Arc::new(service), compatibility);
         let security = Security::Tls {
             config: Arc::new(server),
@@ -282,6 +287,10 @@ impl Node {
             let observer = Arc::clone(&observer);
             Arc::new(move |address, why| observer.refused(interface, address, why))
         };
+        let compatibility = StreamCompatibility { absent_peer_is_success, ..StreamCompatibility::default() };
+        let streams = KeyStreams(Arc::new(Etsi004::new(Arc::new(keys.clone()), compatibility)));
+        let streams =
+            Listener::new(security.clone(), streams, Bounds::default()).on_refusal(refused("key-streams"));
         let listener = Listener::new(security, Http(Arc::new(interface)), Bounds::default())
             .on_refusal(refused("key-manager"));
         let local_only = matches!(operations_security, Security::Plain(_));
@@ -294,7 +303,7 @@ impl Node {
             observer: Arc::clone(&observer),
             webhooks: Arc::clone(&webhooks),
             measures,
-            listeners: vec![("key-manager", listener.counters())],
+            listeners: vec![("key-manager", listener.counters()), ("key-streams", streams.counters())],
             key_manager,
             stop: stopped.clone(),
             local_only,
@@ -304,6 +313,7 @@ impl Node {
             .on_refusal(refused("operations"));
         let listeners = vec![
             tokio::spawn(Arc::new(listener).serve(applications_socket, stopped.clone())),
+            tokio::spawn(Arc::new(streams).serve(streams_socket, stopped.clone())),
             tokio::spawn(Arc::new(operators).serve(operations_socket, stopped)),
         ];
         observer.tell(News::Started { software: env!("CARGO_PKG_VERSION") });
@@ -311,6 +321,7 @@ impl Node {
         Ok(Self {
             name,
             key_manager,
+            key_streams,
             operations,
             keys,
             transport,
@@ -333,6 +344,10 @@ impl Node {
     /// Where applications ask for keys.
     pub fn key_manager(&self) -> SocketAddr {
         self.key_manager
+    }
+    /// Where applications take key streams.
+    pub fn key_streams(&self) -> SocketAddr {
+        self.key_streams
     }
     /// Where operators see how it does.
     pub fn operations(&self) -> SocketAddr {

@@ -11,6 +11,7 @@ mod link;
 mod operations;
 mod recording;
 mod store;
+mod streams;
 mod transport;
 mod two_ends;
 mod up;

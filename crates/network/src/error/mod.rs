@@ -357,7 +357,7 @@ impl Problem {
                 "write an IP address and a port, no name: \"127.0.0.1:4430\" or \"[2001:db8::7]:4430\"".to_owned()
             }
             Self::SamePort { .. } => {
-                "give one of them another port; without an address, nodes listen at three ports each from \
+                "give one of them another port; without an address, nodes listen at ports from \
                  `first_port` on, in their order"
                     .to_owned()
             }

@@ -109,7 +109,8 @@ fn listeners(
         let node_to_node = read(Listener::NodeToNode);
         let key_manager = read(Listener::KeyManager);
         let operations = read(Listener::Operations);
-        listeners.insert(node, Listeners { node_to_node, key_manager, operations });
+        let key_streams = read(Listener::KeyStreams);
+        listeners.insert(node, Listeners { node_to_node, key_manager, operations, key_streams });
     }
     listeners
 }
@@ -179,7 +180,7 @@ fn address(
     let value = reader.value(key)?;
     let text = reader.text_of(key, value, sink)?;
     // Others connect to where the nodes and the light are; to an address that means any they cannot.
-    let is_connected_to = !matches!(owner, Some((_, Listener::KeyManager | Listener::Operations)));
+    let is_connected_to = matches!(owner, None | Some((_, Listener::NodeToNode)));
     match listen_address(text, is_connected_to) {
         Ok(address) => {
             written.push(Written { address, owner, span: value.span(), path: reader.path.of(key) });
@@ -223,7 +224,7 @@ fn clashes(live: &Live, nodes: &[Node], written: &[Written], sink: &mut Sink<'_>
             let other = Listener::ALL.into_iter().filter(|&other| other != listener).find(|&other| {
                 // Of two that are written, the later in the order of ports is told.
                 (other < listener || live.written(node, other).is_none())
-                    && live.address(node, other).is_some_and(|other| {
+                    && live.address(node, other, nodes.len()).is_some_and(|other| {
                         other.port() == address.port()
                             && (other.ip().is_unspecified() || address.ip().is_unspecified())
                     })
@@ -247,10 +248,9 @@ fn enough_ports(reader: &Reader<'_, '_, '_>, live: &Live, nodes: usize, sink: &m
     let Some(value) = reader.value("first_port") else { return };
     let wanted = nodes * Listener::ALL.len();
     let has_port = |node: usize| {
-        Listener::ALL.into_iter().all(|listener| live.address(NodeId(node as u32), listener).is_some())
+        Listener::ALL.into_iter().all(|listener| live.address(NodeId(node as u32), listener, nodes).is_some())
     };
-    let within = usize::from(u16::MAX - live.first_port) / Listener::ALL.len();
-    if live.physical_layer_of(nodes).is_some() && (within.min(nodes)..nodes).all(has_port) {
+    if live.physical_layer_of(nodes).is_some() && (0..nodes).all(has_port) {
         return;
     }
     let condition = match usize::from(u16::MAX).checked_sub(wanted) {

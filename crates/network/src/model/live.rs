@@ -59,6 +59,8 @@ pub struct Listeners {
     pub key_manager: Option<SocketAddr>,
     /// For metrics, health, events and status.
     pub operations: Option<SocketAddr>,
+    /// For applications that take key streams.
+    pub key_streams: Option<SocketAddr>,
 }
 
 /// What a node listens for.
@@ -70,11 +72,15 @@ pub enum Listener {
     KeyManager,
     /// Operators: metrics, health, events and status.
     Operations,
+    /// Applications that take key streams.
+    KeyStreams,
 }
 
 impl Listener {
-    /// All of them, in the order of their ports.
-    pub const ALL: [Self; 3] = [Self::NodeToNode, Self::KeyManager, Self::Operations];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NodeToNode, Self::KeyManager, Self::Operations, Self::KeyStreams];
+    /// Those whose ports stand together, in their order; those for key streams come behind all of these.
+    const TOGETHER: [Self; 3] = [Self::NodeToNode, Self::KeyManager, Self::Operations];
 
     /// As it stands in network files.
     pub const fn name(self) -> &'static str {
@@ -82,6 +88,7 @@ impl Listener {
             Self::NodeToNode => "node_to_node",
             Self::KeyManager => "key_manager",
             Self::Operations => "operations",
+            Self::KeyStreams => "key_streams",
         }
     }
 }
@@ -93,6 +100,7 @@ impl Listeners {
             Listener::NodeToNode => self.node_to_node,
             Listener::KeyManager => self.key_manager,
             Listener::Operations => self.operations,
+            Listener::KeyStreams => self.key_streams,
         }
     }
 }
@@ -109,25 +117,34 @@ impl Live {
         Some((Ipv4Addr::LOCALHOST, port).into())
     }
 
-    /// Where one of a node's listeners is: as written, or else as `first_port` says.
-    pub(crate) fn address(&self, node: NodeId, listener: Listener) -> Option<SocketAddr> {
-        let place = node.index() * Listener::ALL.len() + listener as usize;
+    /// Where one of a node's listeners is in a network of so many nodes: as written, or else as `first_port` says.
+    pub(crate) fn address(&self, node: NodeId, listener: Listener, nodes: usize) -> Option<SocketAddr> {
+        let together = Listener::TOGETHER.len();
+        let place = match listener {
+            Listener::KeyStreams => together * nodes + 1 + node.index(),
+            _ => node.index() * together + listener as usize,
+        };
         self.written(node, listener).or_else(|| self.allotted(place))
     }
 
     /// Where the emulated light of a network of so many nodes is served.
     pub(crate) fn physical_layer_of(&self, nodes: usize) -> Option<SocketAddr> {
-        self.physical_layer.or_else(|| self.allotted(nodes * Listener::ALL.len()))
+        self.physical_layer.or_else(|| self.allotted(nodes * Listener::TOGETHER.len()))
     }
 
     /// Which listener has this address by default, if one has: of a node, or (`None`) of the physical layer.
     pub(crate) fn holder(&self, address: SocketAddr, nodes: usize) -> Option<Option<(NodeId, Listener)>> {
         let place = usize::from(address.port().checked_sub(self.first_port)?);
-        let (node, which) = (place / Listener::ALL.len(), place % Listener::ALL.len());
-        let (here, holder) = if place == nodes * Listener::ALL.len() {
+        let together = Listener::TOGETHER.len();
+        let light = nodes * together;
+        let (here, holder) = if place == light {
             (self.physical_layer.is_none(), None)
-        } else if node < nodes {
-            let (node, listener) = (NodeId(node as u32), Listener::ALL[which]);
+        } else if place <= light + nodes {
+            let (node, listener) = match place.checked_sub(light + 1) {
+                Some(node) => (node, Listener::KeyStreams),
+                None => (place / together, Listener::TOGETHER[place % together]),
+            };
+            let node = NodeId(node as u32);
             (self.written(node, listener).is_none(), Some((node, listener)))
         } else {
             return None;
@@ -137,10 +154,11 @@ impl Live {
 }
 
 impl Network {
-    /// Where a node of this network listens: as the file says, or else on 127.0.0.1 at one of three ports that the
-    /// node has from [`Live::first_port`] on, in the order of the nodes. `None` if there are not so many ports.
+    /// Where a node of this network listens: as the file says, or else on 127.0.0.1 at a port behind
+    /// [`Live::first_port`]: three for each node, in the order of the nodes, one for the emulated light, and then one for
+    /// the key streams of each node. `None` if there are not so many ports.
     pub fn listener(&self, node: NodeId, listener: Listener) -> Option<SocketAddr> {
-        self.live.address(node, listener)
+        self.live.address(node, listener, self.nodes.len())
     }
 
     /// Where the emulated light is served: as the file says, or else on 127.0.0.1 at the port behind those of the

@@ -80,7 +80,8 @@ pub(crate) static LIVE: Record = Record {
             Kind::Integer { least: LEAST_FIRST_PORT as u64, most: 65_000 },
             "4430",
             "Where listeners without an address are found: on 127.0.0.1, three ports for each node from this one on, in \
-             the order of the nodes (to other nodes, key manager, operations), then one for the emulated light.",
+             the order of the nodes (to other nodes, key manager, operations), then one for the emulated light, then \
+             one for the key streams of each node.",
         ),
         Field::optional(
             "physical_layer",
@@ -165,6 +166,11 @@ pub(crate) static LIVE_NODE: Record = Record {
             "operations",
             Kind::Address,
             "For metrics, health, events and status. Without it, as `first_port` says.",
+        ),
+        Field::optional(
+            "key_streams",
+            Kind::Address,
+            "For applications, which take key streams (ETSI GS QKD 004) here. Without it, as `first_port` says.",
         ),
     ],
 };

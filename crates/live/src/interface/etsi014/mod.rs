@@ -43,11 +43,18 @@ pub struct Compatibility {
     pub body_limit: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// Of key streams: see [`StreamCompatibility`](super::etsi004::StreamCompatibility::absent_peer_is_success).
+    pub absent_peer_is_success: bool,
 }
 
 impl Default for Compatibility {
     fn default() -> Self {
-        Self { unknown_key_is_404: false, body_limit: 64 << 10, body_timeout: Duration::from_secs(5) }
+        Self {
+            unknown_key_is_404: false,
+            body_limit: 64 << 10,
+            body_timeout: Duration::from_secs(5),
+            absent_peer_is_success: false,
+        }
     }
 }
 
@@ -209,7 +216,8 @@ impl<S: KeyService> Etsi014<S> {
     }
 }
 
-fn respond(status: StatusCode, body: Zeroizing<Vec<u8>>) -> Response<Full<Bytes>> {
+/// An answer in JSON, whose body is wiped when it has left.
+pub(super) fn respond(status: StatusCode, body: Zeroizing<Vec<u8>>) -> Response<Full<Bytes>> {
     // The bytes own the wiping buffer, so that key is wiped when the answer has left.
     let mut response = Response::new(Full::new(Bytes::from_owner(Wiped(body))));
     *response.status_mut() = status;

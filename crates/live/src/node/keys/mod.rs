@@ -167,6 +167,8 @@ pub struct Keys {
 
 /// The answer that an application waits for.
 type Reply = oneshot::Sender<Result<Vec<ApplicationKey>, DeliveryError>>;
+/// The answer to a call about a stream.
+type CallReply = oneshot::Sender<Result<delivery::StreamReply, delivery::StreamError>>;
 type StatusReply = oneshot::Sender<Result<PairStatus, DeliveryError>>;
 
 impl Keys {

@@ -2,8 +2,11 @@
 
 use super::task::Order;
 use super::{BACKLOG_LIMIT, Keys};
-use crate::interface::service::{DecKeysWanted, EncKeysWanted, KeyService};
-use bellwether_protocol::keys::delivery::{ApplicationKey, DeliveryError, PairStatus, SaeName};
+use crate::interface::service::{DecKeysWanted, EncKeysWanted, KeyService, OpenStreamWanted, StreamService};
+use bellwether_protocol::keys::delivery::{
+    ApplicationKey, CloseStream, Command, DeliveryError, GetChunk, KeyStreamId, OpenStream, PairStatus,
+    SaeName, StreamError, StreamReply, Ticket,
+};
 use bellwether_units::NodeId;
 use tokio::sync::oneshot;
 
@@ -40,5 +43,52 @@ impl KeyService for Keys {
 
     fn node_name(&self, node: NodeId) -> String {
         self.names.get(node.index()).cloned().unwrap_or_else(|| node.to_string())
+    }
+}
+
+impl Keys {
+    /// As [`ask`](Self::ask), about a stream.
+    async fn call(
+        &self,
+        call: impl FnOnce(Ticket) -> Command + Send + 'static,
+    ) -> Result<StreamReply, StreamError> {
+        if self.store.backlog() > BACKLOG_LIMIT {
+            return Err(StreamError::Busy);
+        }
+        let (reply, answer) = oneshot::channel();
+        let order = Order::Stream { call: Box::new(call), reply };
+        self.orders.try_send(order).map_err(|_| StreamError::Busy)?;
+        answer.await.unwrap_or(Err(StreamError::Busy))
+    }
+}
+
+impl StreamService for Keys {
+    async fn open_stream(&self, wanted: OpenStreamWanted) -> Result<StreamReply, StreamError> {
+        let OpenStreamWanted { caller, source, destination, stream, qos, waits_for_peer } = wanted;
+        self.call(move |ticket| {
+            Command::OpenStream(OpenStream {
+                ticket,
+                caller,
+                source,
+                destination,
+                stream,
+                qos,
+                waits_for_peer,
+            })
+        })
+        .await
+    }
+
+    async fn get_chunk(
+        &self,
+        caller: SaeName,
+        stream: KeyStreamId,
+        index: u32,
+    ) -> Result<StreamReply, StreamError> {
+        self.call(move |ticket| Command::GetChunk(GetChunk { ticket, caller, stream, index })).await
+    }
+
+    async fn close_stream(&self, caller: SaeName, stream: KeyStreamId) -> Result<StreamReply, StreamError> {
+        self.call(move |ticket| Command::CloseStream(CloseStream { ticket, caller, stream })).await
     }
 }

@@ -1,7 +1,9 @@
 //! The task that owns both machines.
 
 use super::journal::{Journal, Kept};
-use super::{KeysError, KeysEvent, KeysSettings, KeysState, LinkKeys, PeerStock, Reply, StatusReply};
+use super::{
+    CallReply, KeysError, KeysEvent, KeysSettings, KeysState, LinkKeys, PeerStock, Reply, StatusReply,
+};
 use crate::interface::service::{DecKeysWanted, EncKeysWanted};
 use crate::node::link::Clock;
 use crate::store::Space;
@@ -34,6 +36,7 @@ pub(super) enum Order {
     Enc { wanted: EncKeysWanted, bits: u32, reply: Reply },
     Dec { wanted: DecKeysWanted, reply: Reply },
     Status { caller: SaeName, slave: SaeName, reply: StatusReply },
+    Stream { call: Box<dyn FnOnce(Ticket) -> delivery::Command + Send>, reply: CallReply },
 }
 
 /// What a machine is told next.
@@ -55,6 +58,7 @@ pub(super) struct Task {
     events: broadcast::Sender<Arc<KeysEvent>>,
     /// Who waits for the answer to which question.
     waiting: BTreeMap<Ticket, Reply>,
+    calling: BTreeMap<Ticket, CallReply>,
     next_ticket: u64,
     told: VecDeque<Told>,
     relay_out: Vec<Output<NodeId, keys::Event, keys::Record, Infallible>>,
@@ -103,6 +107,7 @@ impl Task {
             journal,
             events,
             waiting: BTreeMap::new(),
+            calling: BTreeMap::new(),
             next_ticket: 0,
             told: VecDeque::new(),
             relay_out: Vec::new(),
@@ -202,6 +207,14 @@ impl Task {
                 let ask = EncKeys { ticket, caller, slave, additional, number, bits };
                 self.tell_delivery(Input::Command(delivery::Command::EncKeys(ask)));
             }
+            Order::Stream { call, reply } => {
+                if reply.is_closed() {
+                    return;
+                }
+                let ticket = self.next_ticket();
+                self.calling.insert(ticket, reply);
+                self.tell_delivery(Input::Command(call(ticket)));
+            }
             Order::Dec { wanted, reply } => {
                 if reply.is_closed() {
                     return;
@@ -218,9 +231,14 @@ impl Task {
         }
     }
 
-    fn ticket(&mut self, reply: Reply) -> Ticket {
+    fn next_ticket(&mut self) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
+        ticket
+    }
+
+    fn ticket(&mut self, reply: Reply) -> Ticket {
+        let ticket = self.next_ticket();
         self.waiting.insert(ticket, reply);
         ticket
     }
@@ -327,6 +345,12 @@ impl Task {
             delivery::Event::Answer { ticket, result } => {
                 if let Some(reply) = self.waiting.remove(&ticket) {
                     // Keys that nobody waits for any more are spent all the same.
+                    let _ = reply.send(result);
+                }
+            }
+            delivery::Event::StreamAnswer { ticket, result } => {
+                if let Some(reply) = self.calling.remove(&ticket) {
+                    // As above.
                     let _ = reply.send(result);
                 }
             }
