@@ -277,7 +277,9 @@ async fn operators_see_keys_alarms_and_figures_but_no_key() {
     assert!(value("bellwether_link_secret_bits_total", "A-B") > 0.0);
     assert!(value("bellwether_link_blocks_total", "key") > 0.0);
     assert!(value("bellwether_transport_frames_total", "sent") > 0.0);
-    assert!(value("bellwether_listener_connections_total", "accepted") >= 1.0);
+    assert!(
+        value("bellwether_listener_connections_total", r#"interface="key-manager",event="accepted""#) >= 1.0
+    );
     assert!((0.0..0.11).contains(&value("bellwether_link_qber_ratio", "key")));
 
     let status = a.status().await.unwrap();

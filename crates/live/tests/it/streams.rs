@@ -158,13 +158,16 @@ async fn both_ends_of_a_link_take_the_same_chunks_in_either_way_to_talk() {
     assert_eq!((status, STANDARD.encode(chunk)), (0, answer["key_buffer"].as_str().unwrap().to_owned()));
     let (code, answer) = http(&running, ("bank-a", 0), "GET", "get-key", &get).await;
     assert_eq!((code, answer), (500, json!({ "status": 2 })));
-    let open = json!({ "source": "bank-b", "destination": "bank-a", "qos": { "key_chunk_size": 16, "ttl": null } });
+    let open =
+        json!({ "source": "bank-b", "destination": "bank-a", "qos": { "key_chunk_size": 16, "ttl": null } });
     let (code, answer) = http(&running, ("bank-b", 1), "POST", "open-connect", &open).await;
     assert_eq!((code, &answer["status"], &answer["qos"]["key_chunk_size"]), (200, &json!(1), &json!(16)));
     let close = json!({ "key_stream_id": answer["key_stream_id"] });
     let (code, answer) = http(&running, ("bank-b", 1), "PUT", "close", &close).await;
     assert_eq!((code, answer), (200, json!({ "status": 0 })));
-    for (method, path, code) in [("PUT", "open-connect", 405), ("POST", "nothing", 404), ("POST", "close", 400)] {
+    for (method, path, code) in
+        [("PUT", "open-connect", 405), ("POST", "nothing", 404), ("POST", "close", 400)]
+    {
         assert_eq!(http(&running, ("bank-b", 1), method, path, &json!({})).await.0, code, "{path}");
     }
 
