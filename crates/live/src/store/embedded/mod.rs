@@ -1,7 +1,7 @@
 //! The embedded store: one file (redb), one writing thread, one synchronisation for many commits.
 //!
 //! Callers seal their values and queue them; the thread takes everything that waits (bounded), writes it as one
-//! [row](rows), synchronises the file once, then answers all. So the cost of a synchronisation is shared by whoever
+//! row, synchronises the file once, then answers all. So the cost of a synchronisation is shared by whoever
 //! came meanwhile. Nothing is read but at the start: which row holds which record is remembered.
 //!
 //! Deleting a record makes it dead weight; its sealed bytes stay in the file until the row is taken away and its
