@@ -126,6 +126,7 @@ impl NodeSettings {
     ) -> Result<Self, LiveNetworkError> {
         Ok(Self {
             addresses: directory::node_addresses(&network, node)?,
+            compatibility: Compatibility::of(&network),
             physical_layer: directory::physical_layer_address(&network)?,
             network,
             node,
@@ -133,7 +134,6 @@ impl NodeSettings {
             state,
             master: None,
             rollback: Rollback::Refuse,
-            compatibility: Compatibility::default(),
             older_tls: OlderTls::default(),
         })
     }

@@ -100,6 +100,13 @@ pub(crate) static LIVE: Record = Record {
             "256 bit",
             "How long a key is if an application does not say: 64 to 65 536 bits, a multiple of 8.",
         ),
+        Field::default(
+            "unknown_key_is_404",
+            Kind::Flag,
+            "false",
+            "Whether applications are answered 404 for a `key_ID` that is not there, as some clients expect, and not \
+             400 as ETSI GS QKD 014 says.",
+        ),
         Field::optional("node", Kind::Named(&LIVE_NODE), "Where nodes listen, by their names."),
         Field::optional(
             "webhook",

@@ -116,7 +116,7 @@ fn applications(network: &Network) {
     );
     let live = &network.live;
     assert_eq!((live.first_port, live.head_start), (5000, Duration::from_whole_seconds(0)));
-    assert_eq!(live.key_size, Size::from_bits(128));
+    assert_eq!((live.key_size, live.unknown_key_is_404), (Size::from_bits(128), true));
     let at = |node, listener| network.listener(NodeId(node), listener).unwrap().to_string();
     assert_eq!(at(0, Listener::NodeToNode), "192.0.2.7:4430");
     assert_eq!(at(0, Listener::KeyManager), "0.0.0.0:443");

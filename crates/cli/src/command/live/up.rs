@@ -51,7 +51,7 @@ fn in_process(args: &Up, network: Network, state: State, started: &str) -> Resul
         let mut stop = Stop::listen(false).map_err(Failure::live)?;
         let mut printed = Ok(());
         let ready = || printed = output::print(started);
-        let compatibility = Compatibility::default();
+        let compatibility = Compatibility::of(&network);
         let ended = whole::in_process(Arc::new(network), state, compatibility, &mut stop, ready).await;
         ended.map_err(Failure::live)?;
         printed

@@ -21,6 +21,7 @@ mod refusal;
 mod tests;
 
 use super::service::{DecKeysWanted, EncKeysWanted, KeyService};
+use bellwether_network::Network;
 use bellwether_protocol::keys::delivery::SaeName;
 use body::{KeyIds, KeyRequest};
 use core::time::Duration;
@@ -55,6 +56,13 @@ impl Default for Compatibility {
             body_timeout: Duration::from_secs(5),
             absent_peer_is_success: false,
         }
+    }
+}
+
+impl Compatibility {
+    /// What the file of a network says, and the usual for all else.
+    pub fn of(network: &Network) -> Self {
+        Self { unknown_key_is_404: network.live.unknown_key_is_404, ..Self::default() }
     }
 }
 
