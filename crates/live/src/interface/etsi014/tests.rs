@@ -3,7 +3,7 @@
 use super::*;
 use bellwether_bits::SecretBits;
 use bellwether_protocol::keys::KeyId;
-use bellwether_protocol::keys::delivery::{ApplicationKey, DeliveryError, PairStatus, Protection};
+use bellwether_protocol::keys::delivery::{ApplicationKey, DeliveryError, PairStatus, Protection, Settings};
 use bellwether_units::{EntityId, NodeId, Purpose, Stream};
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -188,4 +188,23 @@ async fn the_description_names_every_path() {
     let (code, body, _) = ask(Double::default(), "GET", "/api/v1/openapi.json", "").await;
     assert_eq!(code, 200);
     assert_eq!(body["paths"].as_object().expect("paths").len(), 3);
+}
+
+#[tokio::test]
+async fn the_description_has_the_limits_of_a_key_manager() {
+    let (_, body, _) = ask(Double::default(), "GET", "/api/v1/openapi.json", "").await;
+    let limits = Settings::default();
+    let query = &body["paths"]["/api/v1/keys/{slave_SAE_ID}/enc_keys"]["get"]["parameters"];
+    let schemas = &body["components"]["schemas"];
+    let request = &schemas["KeyRequest"]["properties"];
+    for (number, size) in [(&query[0]["schema"], &query[1]["schema"]), (&request["number"], &request["size"])]
+    {
+        assert_eq!(number["maximum"], limits.max_keys_per_request);
+        assert_eq!(size["minimum"], limits.min_key_bits);
+        assert_eq!(size["maximum"], limits.max_key_bits);
+    }
+    let in_all = format!("at most {} bits", limits.max_request_bits);
+    assert!(query[0]["description"].as_str().expect("a text").contains(&in_all));
+    assert_eq!(request["additional_slave_SAE_IDs"]["maxItems"], limits.max_additional_slaves);
+    assert_eq!(schemas["KeyIDs"]["properties"]["key_IDs"]["maxItems"], limits.max_keys_per_request);
 }
