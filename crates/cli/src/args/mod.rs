@@ -6,6 +6,7 @@ mod live;
 mod operations;
 mod rate;
 mod simulate;
+mod tunnel;
 
 pub use inject::{Basis, Inject, Links, What};
 pub use key::{Format, Get, Key, Server, Status};
@@ -13,6 +14,7 @@ pub use live::{Described, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, P
 pub use operations::{Audit, NodeStatus, Search, Verify};
 pub use rate::{Rate, Sweep};
 pub use simulate::{Detail, Simulate};
+pub use tunnel::{Connect, End, Listen, Tunnel};
 
 use clap::{Args as Arguments, Parser, Subcommand};
 use std::path::PathBuf;
@@ -59,6 +61,9 @@ pub enum Command {
     /// Check and search the audit logs of nodes
     #[command(subcommand, after_help = operations::AUDIT_EXAMPLES)]
     Audit(Audit),
+    /// Forward TCP connections between two sites, under keys of their key managers
+    #[command(subcommand, after_help = tunnel::EXAMPLES)]
+    Tunnel(Tunnel),
     /// Make things happen to the emulated light of a network that runs live
     #[command(after_help = inject::EXAMPLES)]
     Inject(Inject),
@@ -191,6 +196,9 @@ mod tests {
             "bellwether key get --network a.toml --as a --slave b --master c --id d",
             "bellwether key get --network a.toml --as a --master c",
             "bellwether key get --network a.toml --as a --slave b --number 0",
+            "bellwether tunnel connect --network a.toml --as a --from 1:1 --through 2:2",
+            "bellwether tunnel connect --network a.toml --as a --peer b --from 1:1",
+            "bellwether tunnel listen --kme https://a --cert c --key d --ca e --peer b --at 1:1 --to 2:2",
             "bellwether inject --network a.toml cut",
             "bellwether inject --network a.toml loss A-B 3",
             "bellwether inject --network a.toml jam A-B",

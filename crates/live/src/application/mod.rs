@@ -5,3 +5,5 @@
 
 pub mod client;
 pub mod printed;
+pub mod supply;
+pub mod tunnel;

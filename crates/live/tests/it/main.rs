@@ -13,6 +13,7 @@ mod recording;
 mod store;
 mod streams;
 mod transport;
+mod tunnel;
 mod two_ends;
 mod up;
 mod webhook;

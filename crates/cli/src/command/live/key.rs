@@ -60,7 +60,7 @@ fn get(args: &Get) -> Result<(), Failure> {
 }
 
 /// The client that was typed.
-fn client(server: &Server) -> Result<Client, Failure> {
+pub(super) fn client(server: &Server) -> Result<Client, Failure> {
     if let (Some(file), Some(asking)) = (&server.network, &server.asking) {
         return client_by_network(server, file, asking);
     }

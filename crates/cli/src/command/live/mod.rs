@@ -6,6 +6,7 @@ pub(super) mod key;
 pub(super) mod part;
 pub(super) mod pki;
 pub(super) mod status;
+pub(super) mod tunnel;
 pub(super) mod up;
 
 use crate::Failure;

@@ -1,0 +1,47 @@
+//! `bellwether tunnel`: forwards TCP connections under keys of key managers.
+
+use super::{block_on, key};
+use crate::Failure;
+use crate::args::{End, Tunnel};
+use bellwether_live::application::supply::Supply;
+use bellwether_live::application::tunnel::run::{Site, carry_until_stopped, log};
+use bellwether_live::application::tunnel::{Limits, Role};
+use bellwether_live::process::stop::Stop;
+use std::sync::Arc;
+use std::time::Duration as Span;
+
+pub(crate) fn run(args: &Tunnel) -> Result<(), Failure> {
+    match args {
+        Tunnel::Connect(args) => carry(Role::Initiator, &args.from, &args.through, &args.end),
+        Tunnel::Listen(args) => carry(Role::Responder, &args.at, &args.to, &args.end),
+    }
+}
+
+fn carry(role: Role, at: &str, onward: &str, end: &End) -> Result<(), Failure> {
+    end.log.start();
+    let limits = Limits::new(end.key_life, end.key_volume).map_err(Failure::input)?;
+    let client = key::client(&end.server)?;
+    let Some(name) = end.server.asking.as_ref().or(end.name.as_ref()) else {
+        return Err(Failure::Input("name this application: --as with --network, or --name".to_owned()));
+    };
+    let supply = Supply {
+        client,
+        peer: end.peer.clone(),
+        post_quantum_only: end.allow_post_quantum_only,
+        patience: Span::from_secs_f64(end.wait.seconds()),
+    };
+    let site = Site {
+        role,
+        name: name.clone(),
+        supply,
+        limits,
+        connections: usize::from(end.connections),
+        tell: Box::new(log),
+    };
+    block_on(async {
+        let mut stop = Stop::listen(false).map_err(Failure::live)?;
+        let onward = onward.to_owned();
+        let carried = carry_until_stopped(at, onward, Arc::new(site), &mut stop).await;
+        carried.map_err(|error| Failure::Live(format!("cannot listen at {at}: {error}")))
+    })
+}
