@@ -53,13 +53,13 @@ key_basis_probability = 0.7
 }
 
 /// A folder with the network above, on ports of its own.
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
     first_port: u16,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         // The system gives another number each time; what connects outward takes none below 32768.
         let any = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
@@ -72,11 +72,11 @@ impl Place {
         Self { folder, first_port }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         command.current_dir(self.path()).args(line.split_whitespace());
         command
@@ -87,7 +87,7 @@ impl Place {
     }
 
     /// What a command prints, which must do as it was told.
-    fn done(&self, line: &str) -> String {
+    pub(crate) fn done(&self, line: &str) -> String {
         let output = self.run(line);
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {told}");
@@ -190,13 +190,13 @@ fn signal(pid: u32, name: &str) {
 }
 
 /// A command that runs until it is stopped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -215,7 +215,7 @@ impl Running {
     }
 
     /// What it tells up to a line with `mark`.
-    fn until(&mut self, mark: &str) -> String {
+    pub(crate) fn until(&mut self, mark: &str) -> String {
         let mut told = String::new();
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
@@ -228,7 +228,7 @@ impl Running {
         }
     }
 
-    fn stop(mut self, name: &str) -> Option<i32> {
+    pub(crate) fn stop(mut self, name: &str) -> Option<i32> {
         signal(self.child.id(), name);
         self.child.wait().expect("it ends").code()
     }

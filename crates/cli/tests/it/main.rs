@@ -1,6 +1,7 @@
 //! Tests of what the command shows, in one binary.
 
 mod command;
+mod kills;
 mod live;
 mod refusals;
 mod report;
