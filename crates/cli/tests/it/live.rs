@@ -13,7 +13,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A and B, joined by a link of 10 MHz that has made key for a minute before the start.
-fn network(first_port: u16) -> String {
+pub(crate) fn network(first_port: u16) -> String {
     format!(
         r#"
 format = 1
@@ -60,15 +60,19 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
+        Self::with(network)
+    }
+
+    /// A folder with the network that `text` gives for the first of its ports; it may take thirteen.
+    pub(crate) fn with(text: impl Fn(u16) -> String) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         // The system gives another number each time; what connects outward takes none below 32768.
         let any = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
         let first_port = (0..2000)
-            .map(|step| 10_000 + (any % 2500 + step) % 2500 * 9)
-            .find(|first| (0..9).all(|place| TcpListener::bind(("127.0.0.1", first + place)).is_ok()))
-            .expect("nine free ports");
-        fs::write(folder.path().join("network.toml"), network(first_port))
-            .expect("the folder can be written");
+            .map(|step| 10_000 + (any % 1700 + step) % 1700 * 13)
+            .find(|first| (0..13).all(|place| TcpListener::bind(("127.0.0.1", first + place)).is_ok()))
+            .expect("thirteen free ports");
+        fs::write(folder.path().join("network.toml"), text(first_port)).expect("the folder can be written");
         Self { folder, first_port }
     }
 
@@ -82,7 +86,7 @@ impl Place {
         command
     }
 
-    fn run(&self, line: &str) -> Output {
+    pub(crate) fn run(&self, line: &str) -> Output {
         self.command(line).output().expect("the command can be started")
     }
 
@@ -173,7 +177,7 @@ impl Place {
         found
     }
 
-    fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         const STEP: Duration = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
         while !holds() {

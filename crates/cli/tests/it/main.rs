@@ -1,5 +1,6 @@
 //! Tests of what the command shows, in one binary.
 
+mod attacks;
 mod command;
 mod kills;
 mod live;

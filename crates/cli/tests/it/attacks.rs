@@ -1,0 +1,190 @@
+//! A mesh that is cut, eavesdropped and jammed while an application asks for keys.
+
+use crate::live::{Place, Running, network};
+use serde_json::Value;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How soon both ends know that no light passes, after `inject` was started.
+const NOTICED: Duration = Duration::from_secs(1);
+/// More than anything else here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The two nodes A and B and a third one, each joined to both others; A and B tell alarms to `webhook`.
+fn triangle(first_port: u16, webhook: u16) -> String {
+    let text = network(first_port)
+        .replace("slave = \"bank-b\"", "slave = \"bank-b\"\nrequirement = \"post-quantum-while-down\"");
+    let (head, link) = text.split_once("[link.A-B]").expect("a link");
+    let other = |name: &str, ends: &str| {
+        format!("[link.A-B]{link}")
+            .replace("link.A-B", &format!("link.{name}"))
+            .replace("[\"A\", \"B\"]", ends)
+    };
+    let (ac, cb) = (other("A-C", "[\"A\", \"C\"]"), other("C-B", "[\"C\", \"B\"]"));
+    format!(
+        "{head}[node.C]\n[live.webhook.pager]\nurl = \"http://127.0.0.1:{webhook}/\"\nevents = [\"alarm\"]\n\
+         [link.A-B]{link}{ac}{cb}"
+    )
+}
+
+/// Takes what is posted: the bodies.
+fn receiver() -> (u16, Receiver<Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                let mut seen = Vec::new();
+                let mut part = [0; 4096];
+                while let Ok(length @ 1..) = stream.read(&mut part) {
+                    seen.extend_from_slice(&part[..length]);
+                    // A connection may be kept for more than one post.
+                    while let Some((value, rest)) = posted(&seen) {
+                        seen = rest;
+                        let answered = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+                        if answered.is_err() || tell.send(value).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (port, told)
+}
+
+/// The body of the first whole request, and what came after it.
+fn posted(seen: &[u8]) -> Option<(Value, Vec<u8>)> {
+    let end = seen.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&seen[..end]).to_lowercase();
+    let length: usize = head.split("content-length:").nth(1)?.lines().next()?.trim().parse().ok()?;
+    let body = seen.get(end..end + length)?;
+    Some((serde_json::from_slice(body).expect("JSON"), seen[end + length..].to_vec()))
+}
+
+struct Mesh<'a> {
+    place: &'a Place,
+    options: String,
+}
+
+impl Mesh<'_> {
+    /// A key that bank-a must get at once, and bank-b the same.
+    fn key(&self) {
+        let options = &self.options;
+        let issued = self.place.done(&format!("key get {options} --as bank-a --slave bank-b"));
+        let id = issued.split(' ').next().expect("a name");
+        let collected = self.place.done(&format!("key get {options} --as bank-b --master bank-a --id {id}"));
+        assert_eq!(issued, collected);
+    }
+
+    /// The entries of a node's audit log.
+    fn audit(&self, node: &str) -> Vec<Value> {
+        let file = self.place.path().join("state/nodes").join(node).join("audit.jsonl");
+        let text = fs::read_to_string(file).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What a node tells of its link with another.
+    fn link(&self, node: &str, link: &str) -> Value {
+        let told = self.place.done(&format!("status {} --json", self.options));
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        let links = told["nodes"][node]["links"].as_array().cloned().unwrap_or_default();
+        links.into_iter().find(|told| told["link"] == link).unwrap_or_default()
+    }
+
+    fn inject(&self, what: &str) {
+        self.place.done(&format!("inject {} {what}", self.options));
+    }
+
+    /// Asks for keys until something holds; every request must be served.
+    fn serve_until(&self, what: &str, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < PATIENCE, "never {what}");
+            self.key();
+        }
+    }
+
+    fn condition(&self, node: &str, link: &str, condition: &str) -> bool {
+        let is = |entry: &Value| entry["event"] == "condition" && entry["link"] == link;
+        self.audit(node).iter().rfind(|entry| is(entry)).is_some_and(|entry| entry["condition"] == condition)
+    }
+}
+
+#[test]
+fn a_mesh_serves_through_a_cut_an_eavesdropper_and_jamming() {
+    let (webhook, posts) = receiver();
+    let place = Place::with(|first_port| triangle(first_port, webhook));
+    let state = place.path().join("state");
+    let mut running = Running::start(place.command(&format!("up network.toml --state {}", state.display())));
+    running.until("--master bank-a");
+    let mesh = Mesh { place: &place, options: format!("--network network.toml --state {}", state.display()) };
+    place.done(&format!("key get {} --as bank-a --slave bank-b --wait 60s", mesh.options));
+    for link in ["A-B", "A-C", "C-B"] {
+        for end in link.split('-') {
+            place.until("three links", || mesh.link(end, link)["blocks"]["distilled"].as_u64() > Some(2));
+        }
+    }
+
+    // A cut link: both ends know within a second, and no request is lost.
+    let cut = Instant::now();
+    mesh.inject("cut A-B");
+    place.until("the cut", || ["A", "B"].iter().all(|end| mesh.condition(end, "A-B", "cut")));
+    let noticed = cut.elapsed();
+    println!("both ends knew of the cut after {:.0} ms", noticed.as_secs_f64() * 1e3);
+    assert!(noticed < NOTICED, "{noticed:?}");
+    let detours = || {
+        let after_cut = mesh.audit("A").into_iter().skip_while(|entry| entry["condition"] != "cut");
+        let keys: Vec<Value> = after_cut.filter(|entry| entry["event"] == "quantum-key").collect();
+        assert!(keys.iter().skip(1).all(|key| !key["routes"].to_string().contains("A-B")), "{keys:?}");
+        keys.len() > 1
+    };
+    mesh.serve_until("a detour", detours);
+    mesh.inject("repair A-B");
+    place.until("light", || ["A", "B"].iter().all(|end| mesh.condition(end, "A-B", "up")));
+
+    // An eavesdropper: the block is discarded, both ends alarm, the pool grows no more.
+    mesh.inject("intercept-resend A-C");
+    let alarmed = |end: &str| mesh.condition(end, "A-C", "alarmed");
+    mesh.serve_until("an alarm", || alarmed("A") && alarmed("C"));
+    let stored = |end: &str| mesh.link(end, "A-C")["pool"]["stored"].as_u64().expect("a count");
+    let before = ["A", "C"].map(stored);
+    let mut alarms = Vec::new();
+    while !["A", "C"].iter().all(|end| {
+        alarms.iter().any(|alarm: &Value| {
+            alarm["node"] == *end && alarm["link"] == "A-C" && alarm["kind"] == "qber-high"
+        })
+    }) {
+        let told = posts.recv_timeout(PATIENCE);
+        alarms.push(told.unwrap_or_else(|_| panic!("not both ends told the webhook: {alarms:?}")));
+    }
+    let discarded = |end: &str| {
+        let told = mesh.link(end, "A-C")["blocks"]["discarded"].clone();
+        told.as_object().is_some_and(|reasons| reasons.values().filter_map(Value::as_u64).sum::<u64>() > 0)
+    };
+    mesh.serve_until("a discarded block", || discarded("A") && discarded("C"));
+    assert_eq!(["A", "C"].map(stored), before, "key from an eavesdropped link");
+
+    // Nothing leads to B any more: keys by policy, and marked.
+    mesh.inject("cut A-B C-B");
+    let marked = || {
+        let told = mesh.audit("A");
+        let issued = told.iter().rfind(|entry| entry["event"] == "issued");
+        issued.is_some_and(|issued| issued["protection"] == "post-quantum-only")
+    };
+    let emptied = Instant::now();
+    while !marked() {
+        assert!(emptied.elapsed() < PATIENCE, "never a marked key");
+        // Much at once, so that what is in stock is soon used up.
+        let told = place
+            .run(&format!("key get {} --as bank-a --slave bank-b --number 128 --wait 20s", mesh.options));
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    }
+    assert!(mesh.audit("A").iter().any(|entry| entry["event"] == "downgraded" && entry["peer"] == "B"));
+    assert_eq!(running.stop("INT"), Some(0));
+}
