@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -384,4 +384,43 @@ fn what_cannot_start_is_told() {
     fs::write(place.path().join("network.toml"), other).expect("the folder can be written");
     let (code, told) = place.refused("up network.toml");
     assert!(code == Some(1) && told.contains("another network"), "{told}");
+}
+
+#[test]
+fn a_tunnel_carries_what_two_programs_say() {
+    let place = Place::new();
+    let free = || TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a free port");
+    let (at, from) = (free(), free());
+    let program = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let to = program.local_addr().expect("it listens");
+    let mut up = Running::start(place.command("up network.toml --in-process"));
+    up.until("--master bank-a");
+    let end = |line: &str| {
+        let mut running = Running::start(place.command(&format!("tunnel {line} --network network.toml")));
+        running.until("the tunnel is open");
+        running
+    };
+    let listen = end(&format!("listen --as bank-b --peer bank-a --at {at} --to {to}"));
+    let mut connect = end(&format!("connect --as bank-a --peer bank-b --from {from} --through {at}"));
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = program.accept().expect("the tunnel comes");
+        let mut asked = String::new();
+        stream.read_to_string(&mut asked).expect("it is told the end");
+        stream.write_all(asked.to_uppercase().as_bytes()).expect("it is heard");
+    });
+    let mut stream = TcpStream::connect(from).expect("the tunnel listens");
+    stream.write_all(b"transfer 12 to bob").expect("it is heard");
+    stream.shutdown(Shutdown::Write).expect("it can be told");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer and its end");
+    assert_eq!(answer, "TRANSFER 12 TO BOB");
+    answering.join().expect("the program does not fail");
+    connect.until("a connection has ended");
+    for end in [listen, connect, up] {
+        assert_eq!(end.stop("TERM"), Some(0));
+    }
+    let (code, told) = place.refused(&format!(
+        "tunnel connect --network network.toml --as bank-a --peer bank-b --from {from} --through {at} --key-volume 10"
+    ));
+    assert!(code == Some(2) && told.contains("64 KiB"), "{told}");
 }
