@@ -1,14 +1,18 @@
-"""Lets the clients of others ask a running network: `clients.py PROGRAM FOLDER`, where FOLDER is empty; see `run`."""
+"""Lets the clients of others ask a running network: `clients.py PROGRAM FOLDER [DAISYWAY]`; see `run`.
+
+FOLDER is empty; the last is the program that `run --all` builds.
+"""
 
 import sys
 from pathlib import Path
 
 import python_clients
+from daisyway import daisyway
 from network import Network
 from openapi import openapi
 
 
-def main(program, folder):
+def main(program, folder, built):
     folder = Path(folder)
     with Network(program, folder / "state") as network:
         asked = python_clients.qkdsec(network, "bank-a", "A")
@@ -19,6 +23,8 @@ def main(program, folder):
         print("qkdsec doctor: 9 of 10 probes pass; it would rather have 404 for an unknown key")
         python_clients.qkdsec_two_ends(network)
         python_clients.etsi_qkd_014_client(network)
+        for program_of_daisyway in built:
+            daisyway(network, program_of_daisyway, folder)
     with Network(program, folder / "state", ["live.unknown_key_is_404=true"]) as network:
         asked = python_clients.qkdsec(network, "bank-a", "A")
         network.wait_for_key(lambda: asked.status("bank-b").stored_key_count)
@@ -29,4 +35,4 @@ def main(program, folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
