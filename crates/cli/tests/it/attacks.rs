@@ -1,5 +1,10 @@
 //! A mesh that is cut, eavesdropped and jammed while an application asks for keys.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "processes run by the wall clock, and so does what is waited for them"
+)]
+
 use crate::live::{Place, Running, network};
 use serde_json::Value;
 use std::fs;

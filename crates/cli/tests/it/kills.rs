@@ -1,5 +1,10 @@
 //! Nodes killed with -9 again and again while applications ask and collect: what the applications see of it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "processes run by the wall clock, and so does what is waited for them"
+)]
+
 use crate::live::{Place, Running};
 use bellwether_live::application::client::{Client, ClientError, Key};
 use bellwether_live::directory::{applications, node_addresses};
@@ -132,7 +137,7 @@ impl World<'_> {
                 };
                 batches += 1;
                 // Nobody but the slave gets it, and nobody twice.
-                let probed = batches % 16 == 0;
+                let probed = batches.is_multiple_of(16);
                 if probed {
                     self.must_fail(&stranger.get_by_id(master, &ids).await, 401);
                 }
