@@ -142,7 +142,11 @@ impl Seal {
         match bytes.first() {
             Some(&VERSION) if bytes.len() == HEADER_LEN => {}
             version => {
-                let problem = format!("its header has a version that is not known ({version:?})");
+                let version = version.map_or_else(|| "none".to_owned(), u8::to_string);
+                let problem = format!(
+                    "its header has version {version} where this program writes {VERSION}: open it with the program \
+                     that made it, or move it and its witness away to begin anew without its keys"
+                );
                 return Err(StoreError::Failed { path: path.to_owned(), problem });
             }
         }
