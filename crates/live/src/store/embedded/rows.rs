@@ -16,7 +16,8 @@
 //! put an older one in its place, or take one away that is not the newest; the witness tells of those.
 
 use super::super::seal::Seal;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use subtle::ConstantTimeEq;
 
 /// Dead weight that is always borne, in bytes.
@@ -137,6 +138,12 @@ impl Index {
         self.places.get(place).is_some_and(|at| at.row == row)
     }
 
+    /// The rows in which records stand whose places begin so.
+    pub(super) fn rows_of(&self, prefix: &[u8]) -> BTreeSet<u64> {
+        let places = self.places.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+        places.take_while(|(place, _)| place.starts_with(prefix)).map(|(_, at)| at.row).collect()
+    }
+
     /// Whether there is a record at `place`.
     pub(super) fn has(&self, place: &[u8]) -> bool {
         self.places.contains_key(place)
@@ -228,6 +235,8 @@ mod tests {
         // 5 kept and 1.5 living: with one row less it is not worth it any more.
         assert_eq!((index.to_clean(usize::MAX), index.to_clean(0)), (1, 0));
         assert!(index.stands(&[0], 4) && !index.stands(&[0], 0) && !index.has(&[1]) && index.stands(&[2], 2));
+        assert_eq!(index.rows_of(&[2]), [2].into());
+        assert_eq!(index.rows_of(&[]), [2, 3, 4].into());
         index.forget_oldest();
         assert_eq!((index.first(), index.next(), index.to_clean(usize::MAX)), (1, 5, 0));
     }

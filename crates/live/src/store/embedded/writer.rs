@@ -218,9 +218,9 @@ impl Writer {
         let table = transaction.open_table(ROWS).map_err(|error| failed(&error))?;
         let prefix = space.prefix();
         let mut records = Records::new();
-        for entry in table.iter().map_err(|error| failed(&error))? {
-            let (number, row) = entry.map_err(|error| failed(&error))?;
-            let (number, row) = (number.value(), row.value());
+        for number in self.index.rows_of(&prefix) {
+            let row = table.get(number).map_err(|error| failed(&error))?;
+            let row = row.as_ref().map(redb::AccessGuard::value).unwrap_or_default();
             let tampered = || StoreError::RowTampered { path: self.shared.path.clone(), row: number };
             let (_, changes) = rows::read(&self.shared.seal, number, row).ok_or_else(tampered)?;
             for (place, record) in changes {
