@@ -8,6 +8,7 @@ pub mod application;
 pub mod audit;
 pub mod directory;
 pub mod emulation;
+pub mod frames;
 pub mod hardware;
 mod hex;
 pub mod identity;

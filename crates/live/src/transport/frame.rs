@@ -10,6 +10,7 @@
 //!
 //! This module knows no socket, so that its decoder can be tested with any bytes.
 
+use crate::frames::{self, Framing};
 use bellwether_units::LinkId;
 
 /// The version of the frames that this program speaks.
@@ -85,62 +86,21 @@ pub fn head(channel: Channel, length: usize) -> Result<[u8; HEAD], FrameError> {
 /// The frame that keeps a connection alive.
 pub const KEEP_ALIVE: [u8; HEAD] = [VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// Reads frames from bytes as they arrive. Memory grows with what has arrived, never with what a head promises.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    arrived: Vec<u8>,
-    /// What was decoded already, at the front.
-    done: usize,
-    failed: Option<FrameError>,
-}
+/// Reads frames from bytes as they arrive.
+pub type Decoder = frames::Decoder<Frame>;
 
-impl Decoder {
-    /// A decoder at the beginning of a connection.
-    pub fn new() -> Self {
-        Self::default()
-    }
+impl Framing for Frame {
+    type Error = FrameError;
 
-    /// Takes what arrived.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.tidy();
-        self.arrived.extend_from_slice(bytes);
-    }
-
-    /// The next whole frame, if it has arrived.
-    ///
-    /// # Errors
-    /// Once wrong, the connection stays wrong: the same error again.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let rest = &self.arrived[self.done..];
-        let Some(head) = rest.first_chunk::<HEAD>() else { return Ok(None) };
-        let (channel, length) = read_head(head).inspect_err(|error| self.failed = Some(*error))?;
-        let Some(payload) = rest.get(HEAD..HEAD + length) else { return Ok(None) };
+    fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
+        let Some(head) = bytes.first_chunk::<HEAD>() else { return Ok(None) };
+        let (channel, length) = read_head(head)?;
+        let Some(payload) = bytes.get(HEAD..HEAD + length) else { return Ok(None) };
         let frame = match channel {
-            None => Frame::KeepAlive,
-            Some(channel) => Frame::Message(channel, payload.to_vec()),
+            None => Self::KeepAlive,
+            Some(channel) => Self::Message(channel, payload.to_vec()),
         };
-        self.done += HEAD + length;
-        Ok(Some(frame))
-    }
-
-    /// How many bytes wait for the rest of their frame.
-    pub fn waiting(&self) -> usize {
-        self.arrived.len() - self.done
-    }
-
-    /// Forgets what was decoded, and gives back the room that a large frame took.
-    fn tidy(&mut self) {
-        if self.done == self.arrived.len() {
-            self.arrived.clear();
-            self.arrived.shrink_to(1 << 16);
-            self.done = 0;
-        } else if self.done >= 1 << 16 && self.done >= self.arrived.len() / 2 {
-            self.arrived.drain(..self.done);
-            self.done = 0;
-        }
+        Ok(Some((frame, HEAD + length)))
     }
 }
 
@@ -173,6 +133,7 @@ fn read_head(head: &[u8; HEAD]) -> Result<(Option<Channel>, usize), FrameError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frames::tests::{decode, room};
     use proptest::prelude::*;
 
     fn channels() -> impl Strategy<Value = Channel> {
@@ -196,26 +157,6 @@ mod tests {
         let message = (channels(), proptest::collection::vec(any::<u8>(), 0..200))
             .prop_map(|(channel, payload)| Frame::Message(channel, payload));
         proptest::collection::vec(prop_oneof![1 => Just(Frame::KeepAlive), 4 => message], 0..20)
-    }
-
-    /// Decodes `bytes` cut at `cuts`.
-    fn decode(bytes: &[u8], cuts: &[usize]) -> (Vec<Frame>, Option<FrameError>) {
-        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
-        ends.push(bytes.len());
-        ends.sort_unstable();
-        let (mut decoder, mut found, mut from) = (Decoder::new(), Vec::new(), 0);
-        for end in ends {
-            decoder.push(&bytes[from..end]);
-            from = end;
-            loop {
-                match decoder.next_frame() {
-                    Ok(Some(frame)) => found.push(frame),
-                    Ok(None) => break,
-                    Err(error) => return (found, Some(error)),
-                }
-            }
-        }
-        (found, None)
     }
 
     proptest! {
@@ -285,6 +226,6 @@ mod tests {
         let mut decoder = Decoder::new();
         decoder.push(&head(Channel::Relay, PAYLOAD_LIMIT).unwrap());
         assert_eq!(decoder.next_frame(), Ok(None));
-        assert!(decoder.arrived.capacity() < 100 && decoder.waiting() == HEAD);
+        assert!(room(&decoder) < 100 && decoder.waiting() == HEAD);
     }
 }

@@ -11,6 +11,7 @@
 //! A hello and a welcome come once, at the beginning. Inside a record: what it is (1 byte) and what belongs to it.
 //! A length that does not fit its kind is refused as soon as the head is read.
 
+use crate::frames::{self, Framing};
 use bellwether_protocol::keys::KeyId;
 
 /// The version of the tunnel that this program speaks.
@@ -139,45 +140,16 @@ impl Fields<'_> {
     }
 }
 
-/// Reads frames from bytes as they arrive. Holds one frame at most, besides what is pushed at once.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    arrived: Vec<u8>,
-    done: usize,
-    failed: Option<FrameError>,
-}
+/// Reads frames from bytes as they arrive.
+pub type Decoder = frames::Decoder<Frame>;
 
-impl Decoder {
-    /// A decoder at the beginning of a connection.
-    pub fn new() -> Self {
-        Self::default()
-    }
+impl Framing for Frame {
+    type Error = FrameError;
 
-    /// Takes what arrived.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.arrived.drain(..self.done);
-        self.done = 0;
-        self.arrived.extend_from_slice(bytes);
-    }
-
-    /// The next whole frame, if it has arrived.
-    ///
-    /// # Errors
-    /// Once wrong, the connection stays wrong: the same error again.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let read = self.read();
-        self.failed = read.as_ref().err().copied();
-        read
-    }
-
-    fn read(&mut self) -> Result<Option<Frame>, FrameError> {
-        let rest = &self.arrived[self.done..];
-        let Some(&[kind, high, low]) = rest.first_chunk::<HEAD>() else {
+    fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
+        let Some(&[kind, high, low]) = bytes.first_chunk::<HEAD>() else {
             // One byte is enough to tell who speaks something else.
-            return match rest.first() {
+            return match bytes.first() {
                 Some(&kind) if !(1..=3).contains(&kind) => Err(FrameError::Kind(kind)),
                 _ => Ok(None),
             };
@@ -192,20 +164,20 @@ impl Decoder {
         if !fits {
             return Err(FrameError::Length { kind, length });
         }
-        let Some(body) = rest.get(HEAD..HEAD + length) else { return Ok(None) };
+        let Some(body) = bytes.get(HEAD..HEAD + length) else { return Ok(None) };
         let frame = match kind {
-            1 => Frame::Hello(Hello::decode(body)?),
-            2 => Frame::Welcome(Welcome::decode(body)),
-            _ => Frame::Record(body.to_vec()),
+            1 => Self::Hello(Hello::decode(body)?),
+            2 => Self::Welcome(Welcome::decode(body)),
+            _ => Self::Record(body.to_vec()),
         };
-        self.done += HEAD + length;
-        Ok(Some(frame))
+        Ok(Some((frame, HEAD + length)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frames::tests::decode;
     use proptest::prelude::*;
 
     fn encode(frame: &Frame) -> Vec<u8> {
@@ -224,25 +196,6 @@ mod tests {
             .prop_map(|(random, life, volume)| Frame::Welcome(Welcome { random, life, volume }));
         let record = proptest::collection::vec(any::<u8>(), BURDEN..200).prop_map(Frame::Record);
         proptest::collection::vec(prop_oneof![1 => hello, 1 => welcome, 4 => record], 0..12)
-    }
-
-    fn decode(bytes: &[u8], cuts: &[usize]) -> (Vec<Frame>, Option<FrameError>) {
-        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
-        ends.push(bytes.len());
-        ends.sort_unstable();
-        let (mut decoder, mut found, mut from) = (Decoder::new(), Vec::new(), 0);
-        for end in ends {
-            decoder.push(&bytes[from..end]);
-            from = end;
-            loop {
-                match decoder.next_frame() {
-                    Ok(Some(frame)) => found.push(frame),
-                    Ok(None) => break,
-                    Err(error) => return (found, Some(error)),
-                }
-            }
-        }
-        (found, None)
     }
 
     proptest! {
