@@ -19,6 +19,13 @@ pub(crate) fn decode_into(digits: &[u8], out: &mut [u8]) -> Option<()> {
     Some(())
 }
 
+/// The number that a UUID (RFC 9562) writes, in either case and wherever its hyphens stand.
+pub(crate) fn uuid(text: &str) -> Option<u128> {
+    let mut number = [0; 16];
+    decode_into(text.replace('-', "").as_bytes(), &mut number)?;
+    Some(u128::from_be_bytes(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,5 +39,8 @@ mod tests {
         for wrong in ["", "0", "000", "0g", "+1"] {
             assert_eq!(decode_into(wrong.as_bytes(), &mut [0]), None, "{wrong}");
         }
+        let id = uuid("BC490419-7d60-487f-adc1-4ddcc177c139");
+        assert_eq!(id, Some(0xbc49_0419_7d60_487f_adc1_4ddc_c177_c139));
+        assert_eq!(uuid("+c490419-7d60-487f-adc1-4ddcc177c139"), None);
     }
 }

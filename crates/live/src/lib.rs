@@ -16,6 +16,7 @@ pub mod interface;
 pub mod node;
 pub mod process;
 pub mod random;
+mod request;
 pub mod state;
 pub mod store;
 pub mod transport;

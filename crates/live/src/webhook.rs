@@ -20,15 +20,14 @@ use crate::identity::tls;
 use crate::interface::operations::events::{Event, Next, Place};
 use crate::interface::operations::{Kind, Kinds, Observer};
 use crate::random::SystemRandom;
+use crate::request;
 use crate::state::{State, StateError};
 use bellwether_network::{Webhook, WebhookEvent};
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
 use rand_core::Rng;
 use rustls::pki_types::ServerName;
 use sha2::Sha256;
@@ -298,10 +297,10 @@ impl Target {
         let request = request.body(Full::new(Bytes::from(event.json.clone())));
         let request = request.map_err(|error| error.to_string())?;
         match &self.tls {
-            None => send(stream, request).await,
+            None => deliver(stream, request).await,
             Some(tls) => {
                 let name = ServerName::try_from(bare).map_err(|error| error.to_string())?;
-                send(tls.connect(name, stream).await.map_err(|error| error.to_string())?, request).await
+                deliver(tls.connect(name, stream).await.map_err(|error| error.to_string())?, request).await
             }
         }
     }
@@ -315,18 +314,14 @@ fn signature(secret: &[u8], timestamp: i64, body: &str) -> String {
     format!("sha256={}", hex::encode(&mac.finalize().into_bytes()))
 }
 
-async fn send<T>(stream: T, request: Request<Full<Bytes>>) -> Result<StatusCode, String>
+async fn deliver<T>(stream: T, request: Request<Full<Bytes>>) -> Result<StatusCode, String>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let answer = request::send(stream, request).await.map_err(|error| error.to_string())?;
     let status = answer.status();
     // Read to its end, so that the receiver is not cut off within its answer; what it says is of no use.
     let _ = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
-    connection.abort();
     Ok(status)
 }
 

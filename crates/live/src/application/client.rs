@@ -1,17 +1,17 @@
 //! A client of any ETSI GS QKD 014 V1.1.1 server.
 
+use crate::hex;
 use crate::identity::Identity;
 use crate::identity::tls::{self, TlsError};
+use crate::request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bellwether_bits::{BitString, SecretBits};
 use bellwether_protocol::keys::KeyId;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
@@ -163,8 +163,6 @@ impl Client {
             ServerName::try_from(self.host.clone()).map_err(|_| ClientError::Address(self.host.clone()))?;
         let stream = self.connector.connect(name, stream).await.map_err(connect)?;
         let http = |e: hyper::Error| ClientError::Http(e.to_string());
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
-        let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -172,11 +170,10 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
             .map_err(|e| ClientError::Http(e.to_string()))?;
-        let answer = sender.send_request(request).await.map_err(http)?;
+        let answer = request::send(stream, request).await.map_err(http)?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, ANSWER_LIMIT).collect().await;
         let body = body.map_err(|e| ClientError::Http(e.to_string()))?.to_bytes();
-        connection.abort();
         if head.status == StatusCode::OK {
             return Ok(body);
         }
@@ -248,9 +245,7 @@ fn read_keys(body: &[u8]) -> Result<Vec<Key>, ClientError> {
         serde_json::from_slice(body).map_err(|_| answer("the body is no key container"))?;
     let mut keys = Vec::with_capacity(container.keys.len());
     for mut entry in container.keys {
-        let digits = entry.id.replace('-', "");
-        let id = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
-        let id = id.map(KeyId).ok_or_else(|| answer("a key_ID is no UUID"))?;
+        let id = hex::uuid(&entry.id).map(KeyId).ok_or_else(|| answer("a key_ID is no UUID"))?;
         let raw = STANDARD.decode(entry.key.as_bytes());
         entry.key.zeroize();
         let mut raw = raw.map_err(|_| answer("a key is not base64"))?;

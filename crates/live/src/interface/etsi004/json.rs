@@ -12,6 +12,7 @@
 
 use super::status::{Call, Status};
 use super::{Etsi004, METADATA_BYTES, METADATA_TYPE, OpenAsked};
+use crate::hex;
 use crate::interface::etsi014::respond;
 use crate::interface::http::Handler;
 use crate::interface::service::StreamService;
@@ -219,7 +220,7 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NoCall> {
 }
 
 fn stream_of(text: &str) -> Result<KeyStreamId, NoCall> {
-    let digits = text.replace('-', "");
-    let id = (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok()).flatten();
-    id.map(KeyStreamId).ok_or_else(|| (StatusCode::BAD_REQUEST, "key_stream_id is no UUID".to_owned()))
+    hex::uuid(text)
+        .map(KeyStreamId)
+        .ok_or_else(|| (StatusCode::BAD_REQUEST, "key_stream_id is no UUID".to_owned()))
 }

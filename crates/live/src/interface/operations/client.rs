@@ -4,13 +4,12 @@ use super::status::Status;
 use crate::directory::NodeAddresses;
 use crate::identity::tls::{self, TlsError};
 use crate::identity::{Identity, IdentityFileError, Role};
+use crate::request;
 use crate::state::{OPERATOR, State};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -196,16 +195,12 @@ impl OperationsClient {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(error))?;
-        // It ends when the answer was read or dropped.
-        tokio::spawn(connection);
         let mut request = Request::get(path).header(HOST, self.address.to_string());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| self.broken(error))?;
-        sender.send_request(request).await.map_err(|error| self.broken(error))
+        request::send(stream, request).await.map_err(|error| self.broken(error))
     }
 
     fn broken(&self, error: impl ToString) -> OperationsError {
