@@ -10,6 +10,7 @@ use bellwether_protocol::keys::delivery::{
 };
 use bellwether_units::NodeId;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// The largest network whose applications may be left to the default: its pairs grow with the square.
 pub const MOST_NODES_BY_DEFAULT: usize = 500;
@@ -206,4 +207,8 @@ pub fn node_addresses(network: &Network, node: NodeId) -> Result<NodeAddresses, 
 /// If the file does not say it and no port is left behind those of the nodes.
 pub fn physical_layer_address(network: &Network) -> Result<SocketAddr, LiveNetworkError> {
     network.physical_layer().ok_or(LiveNetworkError::NoPortForLight)
+}
+/// From where files are found that a network file names: its own folder.
+pub fn folder(network: &Network) -> PathBuf {
+    Path::new(&network.identity.file).parent().map(Path::to_owned).unwrap_or_default()
 }

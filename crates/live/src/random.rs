@@ -1,7 +1,7 @@
 //! The operating system's generator, as the machines take it.
 
 use core::convert::Infallible;
-use rand_core::TryRng;
+use rand_core::{Rng, TryRng};
 use zeroize::{Zeroize, Zeroizing};
 
 /// How many bytes are asked of the system at a time.
@@ -31,6 +31,11 @@ impl SystemRandom {
         self.used += N;
         taken
     }
+}
+
+/// A number that nobody can foresee.
+pub fn unpredictable() -> u64 {
+    SystemRandom::new().next_u64()
 }
 
 impl Default for SystemRandom {

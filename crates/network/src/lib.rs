@@ -29,7 +29,7 @@ pub use model::device::{
 };
 pub use model::event::{Attack, EavesdropperBasis, Event, EventKind, LinkEvent, NodeEvent, Tampering};
 pub use model::fibre::{Attenuation, ClassicalChannel, Direction, Drift, Fibre};
-pub use model::link::{Evidence, Fitted, Link, Published};
+pub use model::link::{Evidence, Fitted, Link, Published, Recording};
 pub use model::live::{Listener, Listeners, Live, Webhook, WebhookEvent};
 pub use model::protocol::{Bound, CascadeVariant, ProtocolSettings, Reconciliation, TagPolicy};
 pub use model::size::Size;

@@ -1,5 +1,6 @@
 //! What can be typed to make things happen to the emulated light.
 
+use super::lasting;
 use super::live::Described;
 use bellwether_network::{Attack, EavesdropperBasis, LinkEvent};
 use bellwether_units::{Current, Duration, Loss, Quantity};
@@ -153,11 +154,6 @@ impl What {
 
 fn all(links: &Links) -> Vec<&str> {
     links.links.iter().map(String::as_str).collect()
-}
-
-fn lasting(text: &str) -> Result<Duration, String> {
-    let duration = Duration::parse(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() { Err("what happens takes some time".to_owned()) } else { Ok(duration) }
 }
 
 pub(super) const EXAMPLES: &str = "\

@@ -1,7 +1,8 @@
 //! What can be typed to run a network live.
 
-use super::{Input, assignment};
+use super::{Input, assignment, lasting};
 use bellwether_live::process::log;
+use bellwether_units::Duration;
 use clap::{Args as Arguments, ValueEnum};
 use std::path::PathBuf;
 
@@ -34,6 +35,29 @@ pub struct Node {
     /// How it runs.
     #[command(flatten)]
     pub part: Part,
+    /// From where to find files that the network file names, instead of its own folder
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub folder: Option<PathBuf>,
+}
+
+/// Record emulated links.
+#[derive(Debug, Arguments)]
+pub struct Record {
+    /// The network.
+    #[command(flatten)]
+    pub input: Input,
+    /// Which link; may be given many times [default: all]
+    #[arg(long = "link", value_name = "LINK")]
+    pub links: Vec<String>,
+    /// How much light, in the network's time
+    #[arg(long = "for", value_name = "TIME", value_parser = lasting, default_value = "1 min")]
+    pub light: Duration,
+    /// The folder of the files
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Record the light of this seed, for a test: whoever knows it knows the keys [default: unknown to anybody]
+    #[arg(long, value_name = "SEED")]
+    pub seed: Option<u64>,
 }
 
 /// Run the emulated physical layer of a network.
@@ -186,6 +210,15 @@ pub(super) const NODE_EXAMPLES: &str = "\
 Examples:
   bellwether node --network networks/secoqc-2008.toml --name SIE
   bellwether node --network secoqc.toml --name SIE --state /var/lib/bellwether --log-format json";
+
+pub(super) const RECORD_EXAMPLES: &str = "\
+Examples:
+  bellwether record networks/single-link.toml --to recording
+  bellwether record networks/secoqc-2008.toml --link ERD-SIE --for '2 min' --to recording
+
+Each link gets two files, LINK.transmitter.bin and LINK.receiver.bin, and may then be
+played from them: hardware = { replay = \"..\" } in its transmitter and its receiver. Both
+hold raw key.";
 
 pub(super) const LAYER_EXAMPLES: &str = "\
 Examples:

@@ -10,12 +10,13 @@ mod tunnel;
 
 pub use inject::{Basis, Inject, Links, What};
 pub use key::{Format, Get, Key, Server, Status};
-pub use live::{Described, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, Pki, Up};
+pub use live::{Described, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, Pki, Record, Up};
 pub use operations::{Audit, NodeStatus, Search, Verify};
 pub use rate::{Rate, Sweep};
 pub use simulate::{Detail, Simulate};
 pub use tunnel::{Connect, End, Listen, Tunnel};
 
+use bellwether_units::{Duration, Quantity};
 use clap::{Args as Arguments, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -49,6 +50,9 @@ pub enum Command {
     /// Run the emulated light of a network live
     #[command(after_help = live::LAYER_EXAMPLES)]
     PhysicalLayer(PhysicalLayer),
+    /// Record emulated links as detection files, to be played later in the place of devices
+    #[command(after_help = live::RECORD_EXAMPLES)]
+    Record(Record),
     /// Make test identities for a network that runs live, or copy those of one host
     #[command(after_help = live::PKI_EXAMPLES)]
     Pki(Pki),
@@ -115,6 +119,11 @@ fn assignment(text: &str) -> Result<String, String> {
         Some((path, _)) if !path.trim().is_empty() => Ok(text.to_owned()),
         _ => Err("write an override like link.A-B.fibre.length=\"80 km\"".to_owned()),
     }
+}
+
+fn lasting(text: &str) -> Result<Duration, String> {
+    let duration = Duration::parse(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("it must be above 0 s".to_owned()) } else { Ok(duration) }
 }
 
 const EXIT_CODES: &str = "\

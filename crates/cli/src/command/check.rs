@@ -1,6 +1,6 @@
 //! `bellwether check`: whether a network file is right, and what it describes.
 
-use super::load;
+use super::{load, recorded_links};
 use crate::args::Check;
 use crate::table::{Align, Table, wrap};
 use crate::{Failure, output, words};
@@ -72,6 +72,9 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
         found.sha256
     ));
     text.push_str(&links(&network, &rates));
+    if let Some(links) = recorded_links(&network) {
+        text.push_str(&format!("\nplayed from recordings when it runs live: {links}\n"));
+    }
     output::print(&text)
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Up(args) => live::up::run(&args),
         Command::Node(args) => live::part::node(&args),
         Command::PhysicalLayer(args) => live::part::physical_layer(&args),
+        Command::Record(args) => live::record::run(&args),
         Command::Pki(args) => live::pki::run(&args),
         Command::Key(args) => live::key::run(&args),
         Command::Status(args) => live::status::run(&args),
@@ -58,6 +59,19 @@ fn load_with_bytes(input: &Input, more: &[String]) -> Result<(Network, Vec<u8>),
     };
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     Ok((network.map_err(|errors| Failure::Input(errors.render(coloured)))?, bytes))
+}
+
+/// The links of a network for which a recording stands in when it runs live, in words; nothing if there is none.
+fn recorded_links(network: &Network) -> Option<String> {
+    const LISTED: usize = 12;
+    let mut names =
+        network.links.iter().filter(|link| link.recording.is_some()).map(|link| link.name.as_str());
+    let listed = names.by_ref().take(LISTED).collect::<Vec<_>>().join(", ");
+    match names.count() {
+        _ if listed.is_empty() => None,
+        0 => Some(listed),
+        more => Some(format!("{listed} and {more} more")),
+    }
 }
 
 /// The link called `name`, or the only one if no name is given.

@@ -1,6 +1,6 @@
 //! `bellwether simulate`: run a network in virtual time.
 
-use super::load_with_bytes;
+use super::{load_with_bytes, recorded_links};
 use crate::args::{Detail, Simulate};
 use crate::progress::{StopFlag, Stopwatch, Watch};
 use crate::{Failure, output, report, text, words};
@@ -23,6 +23,12 @@ pub(super) fn run(args: &Simulate) -> Result<(), Failure> {
         Detail::Blocks => "link.*.detail=blocks".to_owned(),
     });
     let (network, file) = load_with_bytes(&args.input, detail.as_slice())?;
+    if let Some(links) = recorded_links(&network) {
+        output::tell(&format!(
+            "note: the file names recordings (`hardware`) for {links}; a simulation takes no notice of them and makes \
+             the clicks itself"
+        ));
+    }
     if let Some(directory) = &args.out {
         fs::create_dir_all(directory).map_err(Failure::write(directory))?;
     }

@@ -29,6 +29,7 @@ pub(crate) async fn run(network: Network, node: u32, state: PathBuf) -> Result<(
         addresses: directory::node_addresses(&network, node)?,
         // Nobody is there: the link's devices are away for as long as it runs.
         physical_layer: directory::physical_layer_address(&network)?,
+        folder: Default::default(),
         compatibility: Compatibility::default(),
         older_tls: OlderTls::default(),
         network,

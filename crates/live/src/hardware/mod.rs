@@ -5,13 +5,15 @@
 //!
 //! - a physical layer that emulates all devices of a network in one process ([`server`], met through
 //!   [`client`], in frames of [`wire`]), or
-//! - a detection file ([`recording`], played by [`replay`]), which anything may have written: a real device too.
+//! - a detection file ([`recording`], played by [`replay`]), which anything may have written: a real device, or
+//!   the emulator ([`record`]).
 //!
 //! Either end is given only what its own devices show: a receiver's node no preparations, a transmitter's node
 //! no detections.
 
 pub mod client;
 mod columns;
+pub mod record;
 pub mod recording;
 pub mod replay;
 pub mod server;
@@ -110,4 +112,13 @@ pub enum Side {
     Receiver,
     /// Those that send.
     Transmitter,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Receiver => "receiver",
+            Self::Transmitter => "transmitter",
+        })
+    }
 }

@@ -8,6 +8,7 @@ use super::recording::{Header, Record, RecordingError, RecordingReader};
 use super::server::span;
 use super::{Devices, Hidden, LinkHardware, Recall, Side, Signal, Window, connection};
 use bellwether_bits::BitString;
+use bellwether_network::Link;
 use bellwether_protocol::hardware::{Preparations, PulseNumber};
 use bellwether_units::{Duration, Time};
 use sha2::{Digest, Sha256};
@@ -42,7 +43,9 @@ pub enum ReplayError {
         error: RecordingError,
     },
     /// It is the other end's file.
-    #[error("`{path}` is the recording of a {found:?}, not of a {wanted:?}")]
+    #[error(
+        "`{path}` was recorded by a {found}, and a {wanted} is to play it: are the two ends' files swapped?"
+    )]
     OtherSide {
         /// Which file.
         path: PathBuf,
@@ -50,6 +53,19 @@ pub enum ReplayError {
         found: Side,
         /// Whose was wanted.
         wanted: Side,
+    },
+    /// It was made at another pulse rate than the link has.
+    #[error(
+        "`{path}` was recorded at {found} pulses a second, and the network file describes a link of {wanted}: correct \
+         the transmitter's `clock` or `duty_cycle`, or name the recording of this link"
+    )]
+    OtherRate {
+        /// Which file.
+        path: PathBuf,
+        /// Its pulse rate, per second.
+        found: f64,
+        /// The link's, per second.
+        wanted: f64,
     },
     /// How far it was played cannot be kept, or somebody else plays it.
     #[error("`{path}`: {error}")]
@@ -66,6 +82,9 @@ const AHEAD: u64 = 16;
 /// How late a window may be taken.
 const BUFFER: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How far the pulse rates of a recording and of its link may differ, relatively: by rounding alone.
+const SAME_RATE: f64 = 1e-6;
+
 type FileReader = RecordingReader<BufReader<File>>;
 
 /// The devices at `side` of a link, played from the file at `path`, on the current tokio runtime.
@@ -77,12 +96,34 @@ type FileReader = RecordingReader<BufReader<File>>;
 /// If the file is not a readable recording of that side, its progress cannot be kept beside it, or another
 /// process plays it.
 pub fn replay(path: &Path, side: Side, pace: Pace) -> Result<LinkHardware, ReplayError> {
+    play(path, side, pace, None)
+}
+
+/// As [`replay`], the devices of a link that the network file describes.
+///
+/// # Errors
+/// Those of [`replay`], and if the recording was made at another pulse rate than the link's.
+pub fn replay_link(path: &Path, side: Side, pace: Pace, link: &Link) -> Result<LinkHardware, ReplayError> {
+    play(path, side, pace, Some(link))
+}
+
+fn play(path: &Path, side: Side, pace: Pace, link: Option<&Link>) -> Result<LinkHardware, ReplayError> {
     let failed = |error| ReplayError::File { path: path.to_owned(), error };
     let file = File::open(path).map_err(|e| failed(e.into()))?;
     let reader = RecordingReader::new(BufReader::with_capacity(1 << 20, file)).map_err(failed)?;
     let header = reader.header().clone();
     if header.side != side {
         return Err(ReplayError::OtherSide { path: path.to_owned(), found: header.side, wanted: side });
+    }
+    if let Some(link) = link {
+        let (found, wanted) = (header.pulse_rate, link.mean_pulse_rate());
+        if (found - wanted).abs() > SAME_RATE * wanted {
+            return Err(ReplayError::OtherRate { path: path.to_owned(), found, wanted });
+        }
+        if header.link != link.name {
+            let (file, of) = (path.display(), &header.link);
+            tracing::warn!(link = link.name, %file, of, "the recording is said to be of another link");
+        }
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(".progress");
@@ -184,7 +225,13 @@ impl Player {
                     continue;
                 }
                 Ok(Some(Record::Sent { .. })) => continue,
-                Ok(Some(Record::End) | None) => break,
+                Ok(Some(Record::End) | None) => {
+                    tracing::warn!(
+                        link = header.link,
+                        "the recording is over: this link makes no key any more"
+                    );
+                    break;
+                }
                 Err(error) => {
                     tracing::error!(link = header.link, %error, "the recording cannot be played on");
                     break;

@@ -118,13 +118,17 @@ struct Attached {
 }
 
 impl PhysicalLayer {
-    /// Starts the devices of all links of `network`, on the current tokio runtime.
+    /// Starts the devices of all links of `network` for which no recording stands in, on the current tokio runtime.
     ///
     /// # Errors
     /// If the devices of a link do not make a link.
     pub fn start(network: &Network, options: &Options) -> Result<Self, RunError> {
         let mut links = BTreeMap::new();
         for (place, link) in network.links.iter().enumerate() {
+            // Its nodes play the recording themselves.
+            if link.recording.is_some() {
+                continue;
+            }
             let emulator = LinkEmulator::new(network, LinkId(place as u32), options.seed)?;
             let welcome = Welcome {
                 run: options.run,

@@ -107,6 +107,8 @@ pub struct NodeSettings {
     pub addresses: NodeAddresses,
     /// Where the emulated light is served.
     pub physical_layer: SocketAddr,
+    /// From where files are found that the network file names.
+    pub folder: PathBuf,
     /// For clients in the field.
     pub compatibility: Compatibility,
     /// Whether applications may speak TLS 1.2.
@@ -128,6 +130,7 @@ impl NodeSettings {
             addresses: directory::node_addresses(&network, node)?,
             compatibility: Compatibility::of(&network),
             physical_layer: directory::physical_layer_address(&network)?,
+            folder: directory::folder(&network),
             network,
             node,
             directory,
@@ -175,6 +178,7 @@ impl Node {
             rollback,
             addresses,
             physical_layer,
+            folder,
             compatibility,
             older_tls,
         } = settings;
@@ -261,9 +265,10 @@ impl Node {
         };
         for (place, link) in network.links.iter().enumerate() {
             if [link.transmitter_at, link.receiver_at].contains(node) {
-                let (shared, devices) = (shared.clone(), devices.clone());
+                let hardware = links::hardware(network, *node, link, &folder, &devices)?;
+                let shared = shared.clone();
                 parts.spawn(async move {
-                    links::run(shared, LinkId(place as u32), devices).await.map_err(NodeError::from)
+                    links::run(shared, LinkId(place as u32), hardware).await.map_err(NodeError::from)
                 });
             }
         }

@@ -3,12 +3,13 @@
 use super::keys::Keys;
 use super::link::{Clock, KeepError, Keeper, LinkEnd, LinkEndError, Notice, drive};
 use crate::emulation::Dialler;
-use crate::hardware::Side;
+use crate::hardware::replay::{Pace, ReplayError, replay_link};
+use crate::hardware::{LinkHardware, Side};
 use crate::random::SystemRandom;
 use crate::state::{State, StateError};
 use crate::store::{Change, Space, Store, StoreError};
 use crate::transport::{Channel, Transport};
-use bellwether_network::Network;
+use bellwether_network::{Link, Network};
 use bellwether_protocol::keys::LinkCondition;
 use bellwether_protocol::qkd::alarm::{Alarm, Trust};
 use bellwether_protocol::qkd::session::{BlockReport, Durable};
@@ -16,6 +17,7 @@ use bellwether_protocol::qkd::wire::Malformed;
 use bellwether_sim::emulator::link_settings;
 use bellwether_sim::run::RunError;
 use bellwether_units::{LinkId, NodeId};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
@@ -47,6 +49,14 @@ pub enum LinkError {
         link: String,
         /// What is wrong.
         problem: Malformed,
+    },
+    /// The recording that stands in for its devices.
+    #[error("link `{link}`: {problem}")]
+    Recording {
+        /// Which.
+        link: String,
+        /// What is wrong.
+        problem: ReplayError,
     },
     /// The machine stopped.
     #[error("link `{link}`: {problem}")]
@@ -90,8 +100,32 @@ pub(super) struct Shared {
     pub(super) news: broadcast::Sender<(LinkId, LinkNews)>,
 }
 
-/// Runs one end of `id` until it fails or the node stops.
-pub(super) async fn run(shared: Shared, id: LinkId, devices: Dialler) -> Result<(), LinkError> {
+/// The devices at `node`'s end of a link: those of the emulated light, or a recording, of which a path that is not
+/// absolute is found from `folder`.
+///
+/// # Errors
+/// If the recording cannot be played.
+pub(super) fn hardware(
+    network: &Network,
+    node: NodeId,
+    link: &Link,
+    folder: &Path,
+    devices: &Dialler,
+) -> Result<LinkHardware, LinkError> {
+    let side = if link.transmitter_at == node { Side::Transmitter } else { Side::Receiver };
+    let Some(recording) = &link.recording else { return Ok(devices.devices(side, &link.name)) };
+    let path = folder.join(match side {
+        Side::Transmitter => &recording.transmitter,
+        Side::Receiver => &recording.receiver,
+    });
+    let pace = Pace::WallClock { head_start: network.live.head_start };
+    tracing::info!(link = link.name, file = %path.display(), "a recording stands in for the {side}");
+    replay_link(&path, side, pace, link)
+        .map_err(|problem| LinkError::Recording { link: link.name.clone(), problem })
+}
+
+/// Runs one end of `id` with these devices until it fails or the node stops.
+pub(super) async fn run(shared: Shared, id: LinkId, hardware: LinkHardware) -> Result<(), LinkError> {
     let link = shared.network.link(id);
     let (side, peer) = match link.transmitter_at == shared.node {
         true => (Side::Transmitter, link.receiver_at),
@@ -114,7 +148,7 @@ pub(super) async fn run(shared: Shared, id: LinkId, devices: Dialler) -> Result<
         side,
         settings,
         durable,
-        hardware: devices.devices(side, &link.name),
+        hardware,
         frames,
         send: Box::new(move |bytes| {
             // A peer that is away gets it again: the machine sends until it is heard.

@@ -10,6 +10,7 @@ mod light;
 mod link;
 mod operations;
 mod recording;
+mod replayed_network;
 mod store;
 mod streams;
 mod transport;

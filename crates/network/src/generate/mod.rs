@@ -4,6 +4,7 @@ mod scale_free;
 mod shapes;
 mod waxman;
 
+use crate::lower::hardware::refuse_in;
 use crate::lower::{Defaults, Devices, LinkBody, MOST_CHANNELS, link_body, too_many_channels, wish};
 use crate::reader::{Layers, Reader};
 use crate::record::generate::{GENERATE, GraphKind, MOST_LINKS};
@@ -176,6 +177,7 @@ fn template<'a, 'i>(
         }
     };
     template.check(sink);
+    refuse_in(&template, sink);
     link_body(&template, defaults, devices, Some(spacing), sink)
 }
 

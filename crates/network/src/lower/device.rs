@@ -1,6 +1,6 @@
 //! Transmitters and receivers, their profiles and their sources.
 
-use super::{NamedTable, below, each, inner};
+use super::{NamedTable, below, each, hardware, inner};
 use crate::check::{check_alone, check_keys};
 use crate::profile::library;
 use crate::reader::{Layer, Layers, Path, Reader};
@@ -39,6 +39,7 @@ impl<'a, 'i> Devices<'a, 'i> {
                 let within = Path::top(key);
                 let path = within.below(name);
                 check_alone(layer, record, &path, sink);
+                hardware::refuse(layer, &path, sink);
                 if let Some(value) = layer.table.get("profile") {
                     let problem = Problem::Condition {
                         what: format!("the profile `{name}`"),

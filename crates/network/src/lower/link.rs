@@ -1,7 +1,7 @@
 //! Links and their fibre, protocol and published figures.
 
 use super::device::source_name;
-use super::{Devices, Names, below, each, inner};
+use super::{Devices, Names, below, each, hardware, inner};
 use crate::check::check_alone;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::Kind;
@@ -41,6 +41,7 @@ impl<'a, 'i> Defaults<'a, 'i> {
         if let Some(layer) = reader.layers.iter().next() {
             check_alone(layer, record, &reader.path, sink);
         }
+        hardware::refuse_in(&reader, sink);
         Self {
             fibre: reader.value("fibre").and_then(Layer::of),
             protocol: reader.value("protocol").and_then(Layer::of),
@@ -76,6 +77,7 @@ impl LinkBody {
             transmitter: self.transmitter,
             receiver: self.receiver,
             protocol: self.protocol,
+            recording: None,
             detail: self.detail,
             published: None,
             note: String::new(),
@@ -110,6 +112,7 @@ pub(super) fn links<'a, 'i>(
         reader.check(sink);
         let ends = ends(&reader, nodes, sink);
         let body = link_body(&reader, defaults, devices, None, sink);
+        let recording = hardware::recording(&reader, sink).map(Box::new);
         let published = published(&reader, sink);
         let note = reader.text("note", sink);
         channels += body.as_ref().map_or(0, |body| body.fibre.classical_channels.len());
@@ -119,7 +122,7 @@ pub(super) fn links<'a, 'i>(
         }
         if let (Some((transmitter_at, receiver_at)), Some(body)) = (ends, body) {
             let link = body.between(table.name.to_owned(), transmitter_at, receiver_at);
-            links.push(Link { published, note: note.unwrap_or_default(), ..link });
+            links.push(Link { recording, published, note: note.unwrap_or_default(), ..link });
         }
     }
 }

@@ -4,6 +4,7 @@ mod application;
 mod demand;
 mod device;
 mod event;
+pub(crate) mod hardware;
 mod link;
 mod live;
 mod node;

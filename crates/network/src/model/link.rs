@@ -2,6 +2,7 @@
 
 use crate::{Detail, Fibre, ProtocolSettings, Receiver, Transmitter};
 use bellwether_units::{Duration, Loss, NodeId, Rate};
+use std::path::PathBuf;
 
 /// A quantum channel from a transmitter to a receiver with the classical channel beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,9 @@ pub struct Link {
     pub receiver: Receiver,
     /// How key is made of the clicks.
     pub protocol: ProtocolSettings,
+    /// What stands in for its devices when the network runs live; `None`: emulated light. A simulation takes no
+    /// notice of it.
+    pub recording: Option<Box<Recording>>,
     /// How closely the link is simulated.
     pub detail: Detail,
     /// How long a classical message takes from one end to the other.
@@ -28,6 +32,16 @@ pub struct Link {
     pub published: Option<Published>,
     /// Anything worth saying, such as what the link stands in for.
     pub note: String,
+}
+
+/// The two detection files of a recording, as the network file names them: a path that is not absolute is found from
+/// that file's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// What was prepared; played by the node that has the transmitter.
+    pub transmitter: PathBuf,
+    /// What was detected; played by the node that has the receiver.
+    pub receiver: PathBuf,
 }
 
 /// What is published of a link.

@@ -42,6 +42,27 @@ const PROFILE: Field = Field::optional(
      this file.",
 );
 
+const HARDWARE_OF_DEVICE: Field = Field::optional(
+    "hardware",
+    Kind::Table(&HARDWARE),
+    "What stands in for it when the network runs live, instead of emulated light. A link has it at both ends or at \
+     neither, each in its own table: a profile, `[defaults]` and `[generate]` cannot name it. A simulation takes no \
+     notice of it.",
+);
+
+/// What stands in for a device.
+pub(crate) static HARDWARE: Record = Record {
+    name: "hardware",
+    doc: "What stands in for a device when the network runs live.",
+    layered: false,
+    fields: &[Field::required(
+        "replay",
+        Kind::Text,
+        "The detection file of this end, which its node plays; a path that is not absolute is found from the network \
+         file's folder.",
+    )],
+};
+
 /// A transmitter.
 pub(crate) static TRANSMITTER: Record = Record {
     name: "transmitter",
@@ -62,6 +83,7 @@ pub(crate) static TRANSMITTER: Record = Record {
         ),
         Field::default("wavelength", Kind::Quantity(&WAVELENGTH), "1550 nm", "The wavelength of its light."),
         Field::required("source", Kind::Table(&SOURCE), "What makes its light."),
+        HARDWARE_OF_DEVICE,
     ],
 };
 
@@ -194,6 +216,7 @@ pub(crate) static RECEIVER: Record = Record {
             "The width of its optical filter, which lets background light through.",
         ),
         Field::required("detector", Kind::Table(&DETECTOR), "What each of its detectors is."),
+        HARDWARE_OF_DEVICE,
     ],
 };
 

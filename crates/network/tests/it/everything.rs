@@ -54,6 +54,9 @@ fn every_key_is_read() {
     assert_eq!(single.protocol.block_size, Size::from_bits(3_000_000), "from the defaults");
     assert_eq!(single.fibre.loss().to_string(), "1.9 dB", "from the defaults");
     assert_eq!(single.message_delay, single.fibre.delay());
+    let files = Recording { transmitter: "/c/alice.bin".into(), receiver: "a/bob.bin".into() };
+    assert_eq!(network.link(LinkId(2)).recording.as_deref(), Some(&files));
+    assert_eq!(network.link(LinkId(0)).recording, None);
     let Source::Heralded { modes: 3, coupling: 0.7, .. } = network.link(LinkId(2)).transmitter.source else {
         panic!("the third source is heralded");
     };

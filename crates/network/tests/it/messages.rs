@@ -61,6 +61,15 @@ told! {
     a_block_too_small: "receiver =" => "protocol = { block_size = \"10 bit\" }\nreceiver =";
     a_gate_longer_than_the_clock: "receiver = \"generic-snspd\"" =>
         "receiver = { profile = \"generic-snspd\", detector = { gate = \"2 ns\" } }";
+    a_recording_of_one_end: "transmitter = \"generic-decoy-1ghz\"" =>
+        "transmitter = { profile = \"generic-decoy-1ghz\", hardware = { replay = \"alice.bin\" } }";
+    a_recording_in_one_file: "transmitter = \"generic-decoy-1ghz\"\nreceiver = \"generic-snspd\"" =>
+        "transmitter = { profile = \"generic-decoy-1ghz\", hardware = { replay = \"a.bin\" } }\n\
+         receiver = { profile = \"generic-snspd\", hardware = { replay = \"a.bin\" } }";
+    hardware_of_no_kind: "receiver = \"generic-snspd\"" =>
+        "receiver = { profile = \"generic-snspd\", hardware = { reply = \"bob.bin\" } }";
+    hardware_of_all_links: "[node.A]" =>
+        "[defaults]\nreceiver = { profile = \"generic-snspd\", hardware = { replay = \"bob.bin\" } }\n[node.A]";
     something_else_than_a_profile: "receiver = \"generic-snspd\"" => "receiver = 3";
     an_event_on_a_missing_link: "[demand.d]" =>
         "[[event]]\nat = \"1 h\"\nkind = \"cut\"\nlink = \"AB\"\n[demand.d]";

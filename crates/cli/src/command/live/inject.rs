@@ -13,7 +13,12 @@ pub(crate) fn run(args: &Inject) -> Result<(), Failure> {
     let network = load(&args.network.input(), &[])?;
     let (links, event) = args.event.event();
     for link in &links {
-        find_link(&network, Some(link))?;
+        let id = find_link(&network, Some(link))?;
+        if network.link(id).recording.is_some() {
+            return Err(Failure::Input(format!(
+                "a recording stands in for the devices of link `{link}`: nothing can happen to its light any more"
+            )));
+        }
     }
     let state = state_of(&network, args.state.as_deref());
     require_identity(&state, Role::Node, OPERATOR)?;

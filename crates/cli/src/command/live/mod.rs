@@ -5,6 +5,7 @@ pub(super) mod inject;
 pub(super) mod key;
 pub(super) mod part;
 pub(super) mod pki;
+pub(super) mod record;
 pub(super) mod status;
 pub(super) mod tunnel;
 pub(super) mod up;

@@ -25,7 +25,10 @@ pub(crate) fn node(args: &Node) -> Result<(), Failure> {
     require_identity(&state, Role::Node, &args.name)?;
     require_identity(&state, Role::KeyManager, &args.name)?;
     state.claim(&network).map_err(Failure::live)?;
-    let settings = NodeSettings::usual(network, node, directory, state).map_err(Failure::input)?;
+    let mut settings = NodeSettings::usual(network, node, directory, state).map_err(Failure::input)?;
+    if let Some(folder) = &args.folder {
+        settings.folder.clone_from(folder);
+    }
     block_on(async {
         let mut stop = Stop::listen(args.part.with_parent).map_err(Failure::live)?;
         let ready = |node: &bellwether_live::node::daemon::Node| {

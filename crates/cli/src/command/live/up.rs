@@ -6,7 +6,7 @@ use crate::command::load_with_bytes;
 use crate::table::{Align, Table};
 use crate::{Failure, output, words};
 use bellwether_live::application::client;
-use bellwether_live::directory::{Applications, node_addresses};
+use bellwether_live::directory::{self, Applications, node_addresses};
 use bellwether_live::identity::Role;
 use bellwether_live::interface::etsi014::Compatibility;
 use bellwether_live::process::crew::{Death, Member, News};
@@ -62,11 +62,14 @@ fn processes(args: &Up, network: &Network, state: &State, file: &[u8], started: 
     // The parts read a copy: one that is started again later has the same network as the others.
     let copy = state.root().join("network.toml");
     output::write_file(&copy, file)?;
+    // What the file names is found from where the file is, and not from where its copy is.
+    let folder = std::path::absolute(directory::folder(network).join(".")).map_err(Failure::live)?;
     let program = std::env::current_exe().map_err(Failure::live)?;
     let member = |name: String, command: &str, node: Option<&str>, log: &[&str]| {
         let mut arguments: Vec<OsString> =
             vec![command.into(), option("network", &copy), option("state", state.root())];
         arguments.extend(node.map(|node| option("name", node)));
+        arguments.extend(node.map(|_| option("folder", &folder)));
         arguments.extend(args.input.set.iter().map(|assignment| option("set", assignment)));
         arguments.extend(args.log.arguments().map(OsString::from));
         arguments.push("--with-parent".into());
