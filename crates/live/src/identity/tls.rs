@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 /// What nodes speak inside TLS, agreed by ALPN; a new version of the frames is a new name.
 pub const NODE_PROTOCOL: &[u8] = b"bellwether-node/1";
+/// As PostgreSQL names its protocol in ALPN.
+const DATABASE_PROTOCOL: &[u8] = b"postgresql";
 /// What applications speak inside TLS.
 pub const HTTP_PROTOCOL: &[u8] = b"http/1.1";
 
@@ -177,18 +179,37 @@ pub fn application_client(
 /// # Errors
 /// See [`TlsError`]; also if the system has no authorities.
 pub fn web_client() -> Result<ClientConfig, TlsError> {
+    let mut config = web_client_by(system_roots())?;
+    config.alpn_protocols = vec![HTTP_PROTOCOL.to_vec()];
+    Ok(config)
+}
+
+fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     // What cannot be read is passed over; with nothing left, the verifier cannot be built.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn web_client_by(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
     let provider = application_provider();
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(TLS13_AND_12)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![HTTP_PROTOCOL.to_vec()];
+        .with_no_client_auth())
+}
+
+/// For a node that calls its database: the server's certificate is checked against `roots`, or else against the
+/// system's authorities.
+///
+/// # Errors
+/// See [`TlsError`]; also if there are no authorities.
+pub fn database_client(roots: Option<RootCertStore>) -> Result<ClientConfig, TlsError> {
+    let mut config = web_client_by(roots.unwrap_or_else(system_roots))?;
+    config.alpn_protocols = vec![DATABASE_PROTOCOL.to_vec()];
     Ok(config)
 }
 

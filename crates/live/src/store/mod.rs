@@ -4,15 +4,19 @@
 //! is ready. Commits become durable in the order in which they were called, each wholly or not at all. Values are
 //! secrets and are sealed ([`seal`]) before they reach a disk; keys of records are not, and must carry none.
 //!
-//! [`embedded`] keeps them in one file, [`memory`] in memory for tests, with the semantics of a crash.
+//! [`embedded`] keeps them in one file, [`postgres`] in a database that several replicas of a node can reach, [`memory`]
+//! in memory for tests, with the semantics of a crash.
 
 pub mod embedded;
+mod log;
 pub mod memory;
+pub mod postgres;
 pub mod seal;
 mod witness;
 
-pub use embedded::{EmbeddedStore, Rollback};
+pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
+pub use postgres::PostgresStore;
 pub use seal::MasterKey;
 
 use bellwether_units::LinkId;
@@ -22,6 +26,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
+
+/// What to do with a store that was put back to an older state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rollback {
+    /// Refuse to open it ([`StoreError::RolledBack`], [`StoreError::NoWitness`]).
+    #[default]
+    Refuse,
+    /// Open it and say so (`rolled_back` of the store): whatever was owned then must be burned.
+    Accept,
+}
 
 /// Keys of records are at most this long, in bytes.
 pub const KEY_LIMIT: usize = 1024;
@@ -162,6 +176,19 @@ pub enum StoreError {
         /// Bytes that wait.
         waiting: usize,
     },
+    /// Another replica of the node has taken the store over.
+    #[error(
+        "another replica has taken over the store at {}: this one may write nothing more, and nothing that it had not \
+         made durable was given to anybody",
+        path.display()
+    )]
+    TakenOver {
+        /// Where the store is.
+        path: PathBuf,
+    },
+    /// What was said of where the database is cannot be followed.
+    #[error("the address of the store cannot be used: {0}")]
+    Address(String),
     /// The store was closed before it answered; the commit may be durable or not.
     #[error("the store was closed")]
     Closed,
@@ -179,7 +206,16 @@ pub trait Store: Send + Sync {
     /// How many bytes wait to become durable. A driver stops taking new work above a bound of its own, far below
     /// the one at which commits are refused ([`StoreError::Behind`]).
     fn backlog(&self) -> usize;
+
+    /// Ready with the reason as soon as the store is known to take no more commits, also if nobody has tried one. For
+    /// a store that only a commit can find broken, it never is.
+    fn lost(&self) -> Lost {
+        Box::pin(std::future::pending())
+    }
 }
+
+/// Ready once a store takes no more commits.
+pub type Lost = Pin<Box<dyn Future<Output = StoreError> + Send>>;
 
 /// Ready once a commit is durable.
 #[must_use = "a commit that nobody awaits may have failed"]

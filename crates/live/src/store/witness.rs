@@ -6,8 +6,8 @@
 //! unnoticed here (the peers, who remember what they were told, notice that). On the same disk it is put back
 //! together with the store: give it a place that is not part of the same snapshot.
 
-use super::StoreError;
 use super::seal::{Seal, failed};
+use super::{Rollback, StoreError};
 use crate::hex;
 use std::fs;
 use std::io;
@@ -21,6 +21,69 @@ use subtle::ConstantTimeEq;
 
 const PAUSE: Duration = Duration::from_secs(1);
 const TITLE: &str = "bellwether store witness 1";
+
+/// What to do with a store that has commits where there is no witness at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Newcomer {
+    /// Somebody took the witness away.
+    Refused,
+    /// This replica sees the store for the first time.
+    Welcome,
+}
+
+/// How a store goes on after its witness was asked.
+pub(super) struct Seen {
+    /// Commits are counted from here on.
+    pub(super) commits: u64,
+    /// Whether the store may be older than what was done.
+    pub(super) rolled_back: bool,
+    /// Kept up to date from now on.
+    pub(super) witness: Option<Witness>,
+}
+
+/// Compares a store of so many commits with its witness at `place`, and keeps the witness from now on.
+pub(super) fn begin(
+    place: &Path,
+    store: &Path,
+    seal: &Arc<Seal>,
+    commits: u64,
+    rollback: Rollback,
+    newcomer: Newcomer,
+) -> Result<Seen, StoreError> {
+    let seen = compare(place, store, seal, commits, rollback, newcomer)?;
+    let rolled_back = seen.is_none_or(|seen| seen > commits);
+    let commits = commits.max(seen.unwrap_or(0));
+    tell(place, seal, commits)?;
+    let witness = Some(Witness::start(place.to_owned(), Arc::clone(seal), commits)?);
+    Ok(Seen { commits, rolled_back, witness })
+}
+
+/// What the witness saw; nothing if it cannot be asked and that is accepted.
+fn compare(
+    place: &Path,
+    store: &Path,
+    seal: &Seal,
+    commits: u64,
+    rollback: Rollback,
+    newcomer: Newcomer,
+) -> Result<Option<u64>, StoreError> {
+    let no_witness = |problem: &str| match rollback {
+        Rollback::Accept => Ok(None),
+        Rollback::Refuse => {
+            Err(StoreError::NoWitness { path: place.to_owned(), problem: problem.to_owned() })
+        }
+    };
+    match ask(place, seal)? {
+        Testimony::Commits(seen) if seen > commits && rollback == Rollback::Refuse => {
+            Err(StoreError::RolledBack { path: store.to_owned(), store: commits, witness: seen })
+        }
+        Testimony::Commits(seen) => Ok(Some(seen)),
+        // A new store: its witness is written before its first commit.
+        Testimony::Missing if commits == 0 || newcomer == Newcomer::Welcome => Ok(Some(0)),
+        Testimony::Missing => no_witness("missing"),
+        Testimony::Unbelievable(problem) => no_witness(problem),
+    }
+}
 
 /// What a witness says.
 pub(super) enum Testimony {
@@ -64,6 +127,16 @@ pub(super) fn tell(path: &Path, seal: &Seal, commits: u64) -> Result<(), StoreEr
     let proof = hex::encode(&seal.witness_proof(commits));
     let text = format!("{TITLE}\n{}\n{commits}\n{proof}\n", hex::encode(seal.store()));
     crate::identity::files::write_private(path, text.as_bytes()).map_err(|error| failed(path, error))
+}
+
+/// Lets a witness that is there, or none, know of commits that another replica made. One that saw more, or cannot be
+/// believed, stays as it is: whoever opens the store hears of that.
+pub(super) fn advance(path: &Path, seal: &Seal, commits: u64) -> Result<(), StoreError> {
+    match ask(path, seal)? {
+        Testimony::Commits(seen) if seen < commits => tell(path, seal, commits),
+        Testimony::Missing => tell(path, seal, commits),
+        _ => Ok(()),
+    }
 }
 
 /// Keeps a witness up to date until dropped.

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod audit;
+mod database;
 mod directory;
 mod identity;
 mod keys;
 mod light;
 mod link;
 mod operations;
+mod postgres;
 mod recording;
 mod replayed_network;
 mod store;

@@ -13,15 +13,15 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-fn put(space: Space, key: &[u8], value: &[u8]) -> Change {
+pub(crate) fn put(space: Space, key: &[u8], value: &[u8]) -> Change {
     Change::Put { space, key: key.to_vec(), value: Zeroizing::new(value.to_vec()) }
 }
 
-fn delete(space: Space, key: &[u8]) -> Change {
+pub(crate) fn delete(space: Space, key: &[u8]) -> Change {
     Change::Delete { space, key: key.to_vec() }
 }
 
-fn plain(records: Records) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn plain(records: Records) -> Vec<(Vec<u8>, Vec<u8>)> {
     records.into_iter().map(|(key, value)| (key, value.to_vec())).collect()
 }
 
@@ -55,7 +55,15 @@ impl Place {
 #[tokio::test]
 async fn what_was_committed_is_there_after_reopening() {
     let place = Place::new();
-    let store = place.reopen();
+    keeps_what_was_committed(async || place.reopen()).await;
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(place.file()).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// What any store must do that can be opened again.
+pub(crate) async fn keeps_what_was_committed<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
     let link = Space::Link(LinkId(7));
     store
         .commit(vec![put(Space::Relay, b"b", b"2"), put(Space::Relay, b"a", b"1"), put(link, b"a", b"3")])
@@ -66,15 +74,15 @@ async fn what_was_committed_is_there_after_reopening() {
     let relay = vec![(b"a".to_vec(), b"5".to_vec()), (b"b".to_vec(), b"2".to_vec())];
     let mut store = Some(store);
     for _ in 0..2 {
-        let store = store.take().unwrap_or_else(|| place.reopen());
+        let store = match store.take() {
+            Some(store) => store,
+            None => open().await,
+        };
         assert_eq!(plain(store.load(Space::Relay).await.unwrap()), relay);
         assert_eq!(plain(store.load(link).await.unwrap()), [(b"a".to_vec(), b"3".to_vec())]);
         assert_eq!(plain(store.load(Space::Link(LinkId(6))).await.unwrap()), []);
         assert_eq!(plain(store.load(Space::Delivery).await.unwrap()), []);
     }
-    let mode =
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(place.file()).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[tokio::test]
@@ -151,7 +159,14 @@ async fn rows_that_are_changed_put_back_or_taken_away_are_noticed() {
 #[tokio::test]
 async fn a_store_stays_small_however_often_records_change() {
     let place = Place::new();
-    let store = place.reopen();
+    changes_records_often(&place.reopen()).await;
+    let length = std::fs::metadata(place.file()).unwrap().len();
+    assert!(length < 6 << 20, "6.5 MB were written, 20 kB are left, and the file has {length} bytes");
+    holds_what_changed_last(&place.reopen()).await;
+}
+
+/// Writes 6.5 MB, of which 20 kB are left.
+pub(crate) async fn changes_records_often(store: &impl Store) {
     store.commit(vec![put(Space::Relay, b"kept", &[7; 3000])]).await.unwrap();
     for round in 0..400u32 {
         let changes = (0..8u32).map(|key| put(Space::Meta, &key.to_be_bytes(), &vec![round as u8; 2000]));
@@ -159,10 +174,10 @@ async fn a_store_stays_small_however_often_records_change() {
         let new = put(Space::Delivery, &round.to_be_bytes(), &[1; 500]);
         store.commit(changes.chain([new, gone]).collect()).await.unwrap();
     }
-    drop(store);
-    let length = std::fs::metadata(place.file()).unwrap().len();
-    assert!(length < 6 << 20, "6.5 MB were written, 20 kB are left, and the file has {length} bytes");
-    let store = place.reopen();
+}
+
+/// The records that [`changes_records_often`] leaves.
+pub(crate) async fn holds_what_changed_last(store: &impl Store) {
     let meta = store.load(Space::Meta).await.unwrap();
     assert_eq!(meta.len(), 8);
     assert!(meta.iter().all(|(_, value)| value.to_vec() == vec![399u32 as u8; 2000]));
@@ -206,8 +221,11 @@ async fn an_old_copy_put_back_is_noticed() {
 
 #[tokio::test]
 async fn commits_become_durable_in_the_order_of_their_calls() {
-    let place = Place::new();
-    let store = place.reopen();
+    commits_in_the_order_of_calls(&Place::new().reopen()).await;
+}
+
+/// What any store must do with commits that wait.
+pub(crate) async fn commits_in_the_order_of_calls(store: &impl Store) {
     let commits: Vec<_> =
         (0..2000u32).map(|n| store.commit(vec![put(Space::Meta, b"last", &n.to_be_bytes())])).collect();
     let seen = store.load(Space::Meta).await.unwrap();
@@ -357,10 +375,10 @@ async fn a_commit_costs_one_synchronisation_and_many_that_wait_share_one() {
     assert!(together < 50, "{together}");
 }
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Some changes with values of up to `size` bytes, and the model with them applied.
-fn some_changes(random: &mut Stream, model: &Model, size: u64) -> (Vec<Change>, Model) {
+pub(crate) fn some_changes(random: &mut Stream, model: &Model, size: u64) -> (Vec<Change>, Model) {
     let (mut changes, mut after) = (Vec::new(), model.clone());
     for _ in 0..1 + random.next_u64() % 40 {
         let key = (random.next_u64() % 200).to_be_bytes().to_vec();

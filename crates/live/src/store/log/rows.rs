@@ -1,4 +1,4 @@
-//! The rows of the embedded store: what each holds, and which records they keep.
+//! The rows of a store: what each holds, and which records they keep.
 //!
 //! A row holds the changes of one transaction. It is written once, behind all others, and never changed, so a
 //! transaction touches one place of the file however many records it changes. What later rows replace or delete is
@@ -102,7 +102,7 @@ fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
 
 /// Which record of which row stands.
 #[derive(Default)]
-pub(super) struct Index {
+pub(in crate::store) struct Index {
     places: BTreeMap<Vec<u8>, At>,
     /// The bytes of each row, from the oldest on.
     rows: VecDeque<usize>,
