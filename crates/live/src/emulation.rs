@@ -5,6 +5,7 @@
 //! unless a policy says otherwise, they are no weaker than that.
 
 use crate::directory::{self, LiveNetworkError};
+use crate::handshakes::Handshakes;
 use crate::hardware::client;
 use crate::hardware::server::{Options, PhysicalLayer};
 use crate::hardware::{LinkHardware, Side};
@@ -24,14 +25,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration as Span;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// How long a handshake may take.
 const HANDSHAKE: Span = Span::from_secs(10);
-/// Handshakes under way.
+/// Handshakes under way; beyond, the oldest from where most come is closed.
 const HANDSHAKES: usize = 256;
 
 /// Why the physical layer cannot be started.
@@ -90,25 +90,24 @@ pub async fn serve(
 }
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, layer: PhysicalLayer) {
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = Handshakes::new(HANDSHAKES);
     // Dropped with this future: so end all connections.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "the physical layer could not accept a connection");
                 tokio::time::sleep(Span::from_millis(50)).await;
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
+        let (handshake, _) = handshakes.begin(address.ip());
         let (acceptor, layer) = (acceptor.clone(), layer.clone());
         connections.spawn(async move {
             let _ = stream.set_nodelay(true);
-            let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-            drop(permit);
+            let Ok(stream) = handshake.done(HANDSHAKE, acceptor.accept(stream)).await else { return };
             match tls::peer_node(stream.get_ref().1.peer_certificates()) {
                 Ok(peer) => match layer.serve(stream, &peer).await {
                     Ok(()) => tracing::debug!(peer, "left the physical layer"),

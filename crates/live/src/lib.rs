@@ -9,6 +9,7 @@ pub mod audit;
 pub mod directory;
 pub mod emulation;
 pub mod frames;
+mod handshakes;
 pub mod hardware;
 mod hex;
 pub mod identity;

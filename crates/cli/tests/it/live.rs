@@ -76,6 +76,11 @@ impl Place {
         Self { folder, first_port }
     }
 
+    /// The first of its ports.
+    pub(crate) fn first_port(&self) -> u16 {
+        self.first_port
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

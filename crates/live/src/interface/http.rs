@@ -36,7 +36,7 @@ impl<H: Handler> Service for Http<H> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = service_fn(|request| async move {
-            let answer = match caller.request() {
+            let answer = match caller.request().await {
                 Some(_under_way) => self.0.answer(caller.name(), request).await,
                 None => self.0.busy(),
             };

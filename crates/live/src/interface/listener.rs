@@ -6,27 +6,38 @@
 //!
 //! | what | bound (default) | what happens beyond |
 //! |---|---|---|
-//! | TLS handshakes under way | 512 | the connection is closed at once |
+//! | TLS handshakes under way | 512 | the oldest from where most of them come is closed |
 //! | a TLS handshake | 5 s | the connection is closed |
 //! | connections in all | 16,384 | the connection is closed at once |
 //! | connections of one caller | 256 | the connection is closed after its handshake |
 //! | the head of a request, also on a connection kept alive | 10 s | the connection is closed |
 //! | the head of a request | 16 KiB, 64 fields | 431 |
-//! | a caller's requests under way | 128 | 503, `Retry-After: 1` |
+//! | a caller's requests under way | 128 | 503, `Retry-After: 1`, after 100 ms |
+//!
+//! Fewer connections in all if the system lets the process have few sockets open: see [`Bounds::within`].
 //!
 //! A handshake alone, a slow caller or a caller with thousands of connections so takes nothing from others.
 
+use crate::handshakes::{Handshake, Handshakes, Unfinished};
 use bellwether_protocol::keys::delivery::SaeName;
 use core::time::Duration;
 use rustls::pki_types::CertificateDer;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+
+/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+const BACKLOG: u32 = 16_384;
+
+/// How long a caller who asks too much waits for the answer that says so: at once, the answer would be one more reason to
+/// ask again, and whoever does so on hundreds of connections would take the processor from others.
+pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// The bounds of a listener; see the [module](self).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +54,16 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// Requests of one caller under way.
     pub requests_per_caller: usize,
+}
+
+impl Bounds {
+    /// The same with no more connections in all than so many per cent of a process's `descriptors` (files and sockets
+    /// that it may have open), so that callers never take up those of its store and its logs.
+    #[must_use]
+    pub fn within(self, descriptors: u64, per_cent: u64) -> Self {
+        let most = usize::try_from(descriptors.saturating_mul(per_cent) / 100).unwrap_or(usize::MAX);
+        Self { connections: self.connections.min(most), ..self }
+    }
 }
 
 impl Default for Bounds {
@@ -65,7 +86,7 @@ pub struct Counters {
     pub open: AtomicUsize,
     /// Connections accepted so far.
     pub accepted: AtomicU64,
-    /// Connections closed at once because of a bound.
+    /// Connections closed because of a bound.
     pub turned_away: AtomicU64,
     /// Handshakes that failed or took too long.
     pub handshakes_failed: AtomicU64,
@@ -145,10 +166,16 @@ impl Caller {
         &self.name
     }
 
-    /// Counts a request as under way while what it gives lives; `None` if the caller has too many.
-    pub fn request(&self) -> Option<UnderWay> {
+    /// Counts a request as under way while what it gives lives; `None`, after a [pause](REFUSAL_PAUSE), if the caller has
+    /// too many.
+    pub async fn request(&self) -> Option<UnderWay> {
         let request = UnderWay::enter(&self.taken, |taken| &taken.requests);
-        (self.taken.requests.load(Ordering::Relaxed) <= self.most_requests).then_some(request)
+        if self.taken.requests.load(Ordering::Relaxed) <= self.most_requests {
+            return Some(request);
+        }
+        drop(request);
+        tokio::time::sleep(REFUSAL_PAUSE).await;
+        None
     }
 }
 
@@ -202,7 +229,7 @@ impl<S: Service> Listener<S> {
 
     /// Accepts connections until `stop` turns true; requests under way are then answered, for at most 5 seconds.
     pub async fn serve(self: Arc<Self>, socket: TcpListener, mut stop: watch::Receiver<bool>) {
-        let handshakes = Arc::new(Semaphore::new(self.bounds.handshakes));
+        let handshakes = Handshakes::new(self.bounds.handshakes);
         let open = Arc::new(Semaphore::new(self.bounds.connections));
         loop {
             let accepted = tokio::select! {
@@ -218,12 +245,14 @@ impl<S: Service> Listener<S> {
                     continue;
                 }
             };
-            let handshake = Arc::clone(&handshakes).try_acquire_owned();
-            let connection = Arc::clone(&open).try_acquire_owned();
-            let (Ok(handshake), Ok(connection)) = (handshake, connection) else {
+            let Ok(connection) = Arc::clone(&open).try_acquire_owned() else {
                 self.counters.turned_away.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
+            let (handshake, pushes_out) = handshakes.begin(address.ip());
+            if pushes_out {
+                self.counters.turned_away.fetch_add(1, Ordering::Relaxed);
+            }
             self.counters.accepted.fetch_add(1, Ordering::Relaxed);
             let (this, stop) = (Arc::clone(&self), stop.clone());
             tokio::spawn(async move {
@@ -241,7 +270,7 @@ impl<S: Service> Listener<S> {
         &self,
         stream: TcpStream,
         address: SocketAddr,
-        handshake: OwnedSemaphorePermit,
+        handshake: Handshake,
         stop: watch::Receiver<bool>,
     ) {
         let _ = stream.set_nodelay(true);
@@ -253,12 +282,15 @@ impl<S: Service> Listener<S> {
             Security::Tls { config, identify } => (config, identify),
         };
         let acceptor = TlsAcceptor::from(Arc::clone(config));
-        let tls = tokio::time::timeout(self.bounds.handshake_timeout, acceptor.accept(stream)).await;
-        drop(handshake);
-        let Ok(Ok(tls)) = tls else {
-            self.counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(%address, "no TLS handshake");
-            return self.refused(address, Refused::Handshake);
+        let tls = match handshake.done(self.bounds.handshake_timeout, acceptor.accept(stream)).await {
+            Ok(tls) => tls,
+            // Nobody is told of these: there would be as many as there are newcomers.
+            Err(Unfinished::PushedOut) => return,
+            Err(error) => {
+                self.counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(%address, %error, "no TLS handshake");
+                return self.refused(address, Refused::Handshake);
+            }
         };
         let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let Some(name) = certificate.and_then(|certificate| identify(certificate)) else {
@@ -297,6 +329,19 @@ impl<S: Service> Listener<S> {
         }
         Arc::clone(callers.entry(name.clone()).or_default())
     }
+}
+
+/// Listens at an address. So many connections may wait to be accepted that a burst of thousands delays nobody: whoever
+/// finds no room there tries again after a second only.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a node that starts again gets its address although old connections have not ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Waits until `stop` turns true, or nobody is left who could turn it.

@@ -11,8 +11,9 @@ use crate::identity::{Identity, IdentityFileError, NameRule, OlderTls, Role, Tls
 use crate::interface::etsi004::{Etsi004, KeyStreams, StreamCompatibility};
 use crate::interface::etsi014::{Compatibility, Etsi014};
 use crate::interface::http::Http;
-use crate::interface::listener::{Bounds, Identify, Listener, Security};
+use crate::interface::listener::{self, Bounds, Identify, Listener, Security};
 use crate::interface::operations::{Measured, Measures, News, Observer, Operations, Parts};
+use crate::process::descriptors;
 use crate::random::SystemRandom;
 use crate::state::{OPERATOR, State, StateError};
 use crate::store::{EmbeddedStore, MasterKey, Rollback, Store, StoreError};
@@ -30,7 +31,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -186,19 +186,16 @@ impl Node {
         let described = network.nodes.get(node.index());
         let name = described.ok_or_else(|| NodeError::Unknown(node.to_string()))?.name.clone();
         let listen = |address| {
-            let node = name.clone();
-            async move {
-                let socket = TcpListener::bind(address).await;
-                socket.map_err(|source| NodeError::Listen { node, address, source })
-            }
+            let listening = listener::listen(address);
+            listening.map_err(|source| NodeError::Listen { node: name.clone(), address, source })
         };
         // Sockets first: of all that can fail, a taken port is the likeliest.
-        let nodes_socket = listen(addresses.node_to_node).await?;
-        let applications_socket = listen(addresses.key_manager).await?;
+        let nodes_socket = listen(addresses.node_to_node)?;
+        let applications_socket = listen(addresses.key_manager)?;
         let key_manager = applications_socket.local_addr().unwrap_or(addresses.key_manager);
-        let streams_socket = listen(addresses.key_streams).await?;
+        let streams_socket = listen(addresses.key_streams)?;
         let key_streams = streams_socket.local_addr().unwrap_or(addresses.key_streams);
-        let operations_socket = listen(addresses.operations).await?;
+        let operations_socket = listen(addresses.operations)?;
         let operations = operations_socket.local_addr().unwrap_or(addresses.operations);
 
         let (store, memory) = open_store(state.node(&name)?, master, rollback).await?;
@@ -294,10 +291,11 @@ impl Node {
         };
         let compatibility = StreamCompatibility { absent_peer_is_success, ..StreamCompatibility::default() };
         let streams = KeyStreams(Arc::new(Etsi004::new(Arc::new(keys.clone()), compatibility)));
-        let streams =
-            Listener::new(security.clone(), streams, Bounds::default()).on_refusal(refused("key-streams"));
-        let listener = Listener::new(security, Http(Arc::new(interface)), Bounds::default())
-            .on_refusal(refused("key-manager"));
+        let descriptors = descriptors::limit();
+        let bounds = Bounds::default().within(descriptors, 40);
+        let streams = Listener::new(security.clone(), streams, bounds).on_refusal(refused("key-streams"));
+        let applications =
+            Listener::new(security, Http(Arc::new(interface)), bounds).on_refusal(refused("key-manager"));
         let local_only = matches!(operations_security, Security::Plain(_));
         let interface = Operations::new(Parts {
             network: Arc::clone(network),
@@ -308,16 +306,16 @@ impl Node {
             observer: Arc::clone(&observer),
             webhooks: Arc::clone(&webhooks),
             measures,
-            listeners: vec![("key-manager", listener.counters()), ("key-streams", streams.counters())],
+            listeners: vec![("key-manager", applications.counters()), ("key-streams", streams.counters())],
             key_manager,
             stop: stopped.clone(),
             local_only,
         });
-        let bounds = Bounds { connections: 1024, ..Bounds::default() };
+        let bounds = Bounds { connections: 1024, ..Bounds::default() }.within(descriptors, 10);
         let operators = Listener::new(operations_security, Http(Arc::new(interface)), bounds)
             .on_refusal(refused("operations"));
         let listeners = vec![
-            tokio::spawn(Arc::new(listener).serve(applications_socket, stopped.clone())),
+            tokio::spawn(Arc::new(applications).serve(applications_socket, stopped.clone())),
             tokio::spawn(Arc::new(streams).serve(streams_socket, stopped.clone())),
             tokio::spawn(Arc::new(operators).serve(operations_socket, stopped)),
         ];

@@ -1,5 +1,6 @@
 //! What a network's processes have in common: a runtime, a log, an end, and somebody who looks after them.
 //!
+//! - [`descriptors`]: how many files and sockets it may have open.
 //! - [`runtime`]: where the asynchronous parts of this room run.
 //! - [`log`]: what a process tells of itself on standard error.
 //! - [`stop`]: how a process is asked to stop.
@@ -8,6 +9,7 @@
 //! - [`whole`]: a network on one machine, as a crew or in one process.
 
 pub mod crew;
+pub mod descriptors;
 pub mod log;
 pub mod parts;
 pub mod runtime;

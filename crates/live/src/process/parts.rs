@@ -1,5 +1,6 @@
 //! What the process of a part of a network does: it starts the part, says so, and stops it when it is asked to.
 
+use super::descriptors;
 use super::stop::{Cause, Reload, Stop};
 use crate::directory::{self, LiveNetworkError};
 use crate::emulation::{self, EmulationError};
@@ -38,6 +39,7 @@ pub async fn node<E: fmt::Display>(
     read: impl Fn() -> Result<Network, E>,
     ready: impl FnOnce(&Node),
 ) -> Result<(), NodeError> {
+    descriptors::raise();
     let mut node = tokio::select! {
         node = Node::start(settings) => node?,
         cause = stop.asked() => return told(cause),
@@ -82,6 +84,7 @@ pub async fn physical_layer(
     stop: &mut Stop,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), LayerError> {
+    descriptors::raise();
     let address = directory::physical_layer_address(network)?;
     let (address, light) = emulation::serve(network, state, address, network.live.head_start).await?;
     ready(address);

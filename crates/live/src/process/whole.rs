@@ -1,6 +1,7 @@
 //! A whole network on this machine, from its start until it is asked to stop.
 
 use super::crew::{Crew, Death, Member, News};
+use super::descriptors;
 use super::parts::told;
 use super::stop::Stop;
 use crate::interface::etsi014::Compatibility;
@@ -78,6 +79,7 @@ pub async fn in_process(
     stop: &mut Stop,
     ready: impl FnOnce(),
 ) -> Result<(), UpError> {
+    descriptors::raise();
     let mut up = tokio::select! {
         up = Up::start(network, state, compatibility) => up?,
         cause = stop.asked() => return told(cause),

@@ -2,6 +2,7 @@
 
 use super::frame::{self, Channel, Decoder, Frame};
 use super::{Arrived, Peers, Timing};
+use crate::handshakes::{Handshake, Handshakes};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -31,17 +32,16 @@ pub(super) struct Inbound {
     /// For each peer the number of its newest connection; an older one ends.
     pub(super) newest: Mutex<BTreeMap<usize, watch::Sender<u64>>>,
     pub(super) timing: Timing,
-    pub(super) connection_limit: usize,
+    /// Handshakes under way; beyond, the oldest from where most come is closed, so that nobody who only connects keeps a peer out.
+    pub(super) handshake_limit: usize,
 }
 
 impl Inbound {
     /// Accepts until it is dropped.
     pub(super) async fn run(self: Arc<Self>, listener: TcpListener, acceptor: TlsAcceptor) {
+        let handshakes = Handshakes::new(self.handshake_limit);
         let mut connections = JoinSet::new();
         loop {
-            while connections.len() >= self.connection_limit {
-                connections.join_next().await;
-            }
             while connections.try_join_next().is_some() {}
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -53,17 +53,24 @@ impl Inbound {
                 }
             };
             let (inbound, acceptor) = (Arc::clone(&self), acceptor.clone());
+            let (handshake, _) = handshakes.begin(address.ip());
             connections.spawn(async move {
-                if let Err(error) = inbound.serve(stream, acceptor).await {
+                if let Err(error) = inbound.serve(stream, handshake, acceptor).await {
                     tracing::debug!(%address, %error, "a connection ended");
                 }
             });
         }
     }
 
-    async fn serve(&self, stream: TcpStream, acceptor: TlsAcceptor) -> Result<(), io::Error> {
+    async fn serve(
+        &self,
+        stream: TcpStream,
+        handshake: Handshake,
+        acceptor: TlsAcceptor,
+    ) -> Result<(), io::Error> {
         stream.set_nodelay(true)?;
-        let stream = timeout(self.timing.handshake, acceptor.accept(stream)).await??;
+        let shaken = handshake.done(self.timing.handshake, acceptor.accept(stream)).await;
+        let stream = shaken.map_err(io::Error::other)?;
         let certificates = stream.get_ref().1.peer_certificates();
         let name = crate::identity::tls::peer_node(certificates).map_err(io::Error::other)?;
         let Some(peer) = self.peers.by_name.get(&name).copied() else {

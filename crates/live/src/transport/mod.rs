@@ -237,7 +237,7 @@ impl Transport {
             channels: RwLock::new(BTreeMap::new()),
             newest: Mutex::new(BTreeMap::new()),
             timing,
-            connection_limit: 2 * peers.all.len() + 16,
+            handshake_limit: 2 * peers.all.len() + 16,
         });
         let mut tasks = vec![tokio::spawn(Arc::clone(&inbound).run(listener, acceptor))];
         for peer in &peers.all {

@@ -158,6 +158,26 @@ async fn a_peer_that_was_away_gets_what_waited_and_a_connection_that_broke_is_ma
 }
 
 /// A peer with the right certificate that shakes hands and then neither reads nor writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_only_connects_keeps_no_peer_out() {
+    let world = World::new();
+    let (socket, address) = listen().await;
+    let b = world.start("b", socket, &[(A, "a", "127.0.0.1:9".to_owned())]);
+    // Far more than there is room for.
+    let mut strangers = Vec::new();
+    for _ in 0..200 {
+        strangers.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let mut arrived = b.register(Channel::Relay);
+    let a = world.start("a", listen().await.0, &[(B, "b", address)]);
+    a.send(B, Channel::Relay, vec![1, 2, 3]).unwrap();
+    let begun = Instant::now();
+    assert_eq!(next(&mut arrived).await.bytes, [1, 2, 3]);
+    // Not only when the strangers' time is over.
+    assert!(begun.elapsed() < TIMING.handshake / 2, "after {:?}", begun.elapsed());
+    drop(strangers);
+}
+
 async fn silent_peer(world: &World, name: &str) -> String {
     let (listener, address) = listen().await;
     let config = tls::node_server(&world.identity(name), world.roots()).unwrap();

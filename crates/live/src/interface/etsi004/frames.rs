@@ -83,7 +83,7 @@ impl<S: StreamService> KeyStreams<S> {
     }
 
     async fn answer(&self, caller: &Caller, request: Request) -> Zeroizing<Vec<u8>> {
-        let under_way = caller.request();
+        let under_way = caller.request().await;
         let busy = |call| Status::of(StreamError::Busy, call);
         match request {
             Request::Open { source, destination, qos, mime_type, stream } => {

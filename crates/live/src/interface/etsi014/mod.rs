@@ -20,6 +20,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+use super::listener::REFUSAL_PAUSE;
 use super::service::{DecKeysWanted, EncKeysWanted, KeyService};
 use bellwether_network::Network;
 use bellwether_protocol::keys::delivery::SaeName;
@@ -109,7 +110,12 @@ impl<S: KeyService> Etsi014<S> {
         self.counters.answers[class].fetch_add(1, Ordering::Relaxed);
         match answer {
             Ok(body) => respond(StatusCode::OK, body),
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => {
+                if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+                    tokio::time::sleep(REFUSAL_PAUSE).await;
+                }
+                refuse(&refusal)
+            }
         }
     }
 
