@@ -7,6 +7,7 @@ mod operations;
 mod rate;
 mod simulate;
 mod tunnel;
+mod wireguard;
 
 pub use inject::{Basis, Inject, Links, What};
 pub use key::{Format, Get, Key, Server, Status};
@@ -15,6 +16,7 @@ pub use operations::{Audit, NodeStatus, Search, Verify};
 pub use rate::{Rate, Sweep};
 pub use simulate::{Detail, Simulate};
 pub use tunnel::{Connect, End, Listen, Tunnel};
+pub use wireguard::{WireGuard, WireGuardConnect, WireGuardEnd, WireGuardListen};
 
 use bellwether_units::{Duration, Quantity};
 use clap::{Args as Arguments, Parser, Subcommand};
@@ -68,6 +70,9 @@ pub enum Command {
     /// Forward TCP connections between two sites, under keys of their key managers
     #[command(subcommand, after_help = tunnel::EXAMPLES)]
     Tunnel(Tunnel),
+    /// Change the pre-shared keys of WireGuard at two sites, by keys of their key managers
+    #[command(name = "wireguard", subcommand, after_help = wireguard::EXAMPLES)]
+    WireGuard(WireGuard),
     /// Make things happen to the emulated light of a network that runs live
     #[command(after_help = inject::EXAMPLES)]
     Inject(Inject),
@@ -208,6 +213,8 @@ mod tests {
             "bellwether tunnel connect --network a.toml --as a --from 1:1 --through 2:2",
             "bellwether tunnel connect --network a.toml --as a --peer b --from 1:1",
             "bellwether tunnel listen --kme https://a --cert c --key d --ca e --peer b --at 1:1 --to 2:2",
+            "bellwether wireguard connect --network a.toml --as a --peer b --interface wg0 --public-key k",
+            "bellwether wireguard listen --network a.toml --as a --peer b --at 1:1 --public-key k",
             "bellwether inject --network a.toml cut",
             "bellwether inject --network a.toml loss A-B 3",
             "bellwether inject --network a.toml jam A-B",

@@ -28,6 +28,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Status(args) => live::status::run(&args),
         Command::Audit(args) => live::audit::run(&args),
         Command::Tunnel(args) => live::tunnel::run(&args),
+        Command::WireGuard(args) => live::wireguard::run(&args),
         Command::Inject(args) => live::inject::run(&args),
         Command::Profiles(args) => profiles::run(&args),
         Command::Schema => output::print_json(&bellwether_network::schema()),

@@ -20,3 +20,4 @@ mod tunnel;
 mod two_ends;
 mod up;
 mod webhook;
+mod wireguard;

@@ -4,7 +4,7 @@ use crate::two_ends::link;
 use crate::up::free_ports;
 use bellwether_live::application::client::Client;
 use bellwether_live::application::supply::Supply;
-use bellwether_live::application::tunnel::run::{Event, Site, serve};
+use bellwether_live::application::tunnel::run::{Event, Purpose, Site, serve};
 use bellwether_live::application::tunnel::{Limits, Role as End};
 use bellwether_live::identity::Role;
 use bellwether_live::interface::etsi014::Compatibility;
@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn network(first_port: u16) -> Network {
+pub(crate) fn network(first_port: u16) -> Network {
     let text = format!(
         r#"
 format = 1
@@ -44,6 +44,15 @@ slave = "bank-b"
         link(["A", "B"], "10 km")
     );
     Network::parse(&text, "two.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// Keys of an application at a node of a network that runs.
+pub(crate) fn supply(state: &State, up: &Up, name: &str, peer: &str, node: usize) -> Supply {
+    let layout = state.identities();
+    let identity = layout.load(Role::Application, name).unwrap();
+    let url = format!("https://{}", up.nodes[node].key_manager());
+    let client = Client::new(&url, &identity, layout.roots(Role::KeyManager).unwrap(), None).unwrap();
+    Supply { client, peer: peer.to_owned(), post_quantum_only: false, patience: PATIENCE }
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -71,7 +80,7 @@ async fn echo() -> SocketAddr {
 async fn end(
     role: End,
     names: [&str; 2],
-    client: Client,
+    supply: Supply,
     life: u64,
     onward: SocketAddr,
 ) -> (SocketAddr, Arc<AtomicU32>) {
@@ -85,8 +94,9 @@ async fn end(
     };
     let site = Site {
         role,
+        purpose: Purpose::Connections,
         name: names[0].to_owned(),
-        supply: Supply { client, peer: names[1].to_owned(), post_quantum_only: false, patience: PATIENCE },
+        supply,
         limits: Limits::new(Span::from_whole_seconds(life), 1 << 18).unwrap(),
         connections: 8,
         tell: Box::new(tell),
@@ -101,15 +111,11 @@ async fn a_connection_goes_through_changes_of_keys_and_ends_where_there_are_none
     let folder = tempfile::tempdir().unwrap();
     let state = State::at(folder.path());
     let up = Up::start(Arc::clone(&network), state.clone(), Compatibility::default()).await.unwrap();
-    let layout = state.identities();
-    let client = |sae: &str, node: usize| {
-        let identity = layout.load(Role::Application, sae).unwrap();
-        let url = format!("https://{}", up.nodes[node].key_manager());
-        Client::new(&url, &identity, layout.roots(Role::KeyManager).unwrap(), None).unwrap()
-    };
+    let a = supply(&state, &up, "bank-a", "bank-b", 0);
+    let b = supply(&state, &up, "bank-b", "bank-a", 1);
     let life = 6;
-    let (there, _) = end(End::Responder, ["bank-b", "bank-a"], client("bank-b", 1), 60, echo().await).await;
-    let (here, rotations) = end(End::Initiator, ["bank-a", "bank-b"], client("bank-a", 0), life, there).await;
+    let (there, _) = end(End::Responder, ["bank-b", "bank-a"], b, 60, echo().await).await;
+    let (here, rotations) = end(End::Initiator, ["bank-a", "bank-b"], a, life, there).await;
 
     // A program that says all and then reads to the end, as much as eight keys carry.
     let sent: Vec<u8> = (0..1_u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

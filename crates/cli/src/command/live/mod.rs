@@ -9,6 +9,7 @@ pub(super) mod record;
 pub(super) mod status;
 pub(super) mod tunnel;
 pub(super) mod up;
+pub(super) mod wireguard;
 
 use crate::Failure;
 use bellwether_live::directory::{self, Applications};

@@ -4,7 +4,7 @@ use super::{block_on, key};
 use crate::Failure;
 use crate::args::{End, Tunnel};
 use bellwether_live::application::supply::Supply;
-use bellwether_live::application::tunnel::run::{Site, carry_until_stopped, log};
+use bellwether_live::application::tunnel::run::{Purpose, Site, carry_until_stopped, log};
 use bellwether_live::application::tunnel::{Limits, Role};
 use bellwether_live::process::stop::Stop;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ fn carry(role: Role, at: &str, onward: &str, end: &End) -> Result<(), Failure> {
     };
     let site = Site {
         role,
+        purpose: Purpose::Connections,
         name: name.clone(),
         supply,
         limits,

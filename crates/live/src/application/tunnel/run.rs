@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use zeroize::Zeroizing;
@@ -69,10 +69,21 @@ pub enum TunnelError {
     },
 }
 
+/// What goes through. Ends of different purposes have different keys, so that none takes the other for its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Connections of programs.
+    Connections,
+    /// What two ends say to each other about the pre-shared keys of WireGuard.
+    WireGuard,
+}
+
 /// What all connections of one end have in common.
 pub struct Site {
     /// Which end.
     pub role: Role,
+    /// What for.
+    pub purpose: Purpose,
     /// This application's name; the other's is in `supply`.
     pub name: String,
     /// Its keys.
@@ -87,8 +98,11 @@ pub struct Site {
 
 impl Site {
     fn names(&self) -> [String; 2] {
-        let names = [self.name.clone(), self.supply.peer.clone()];
-        let [own, other] = names;
+        // A name of an application has no blank.
+        let [own, other] = [&self.name, &self.supply.peer].map(|name| match self.purpose {
+            Purpose::Connections => name.clone(),
+            Purpose::WireGuard => format!("wireguard {name}"),
+        });
         if self.role == Role::Initiator { [own, other] } else { [other, own] }
     }
 
@@ -174,7 +188,11 @@ async fn outward(mut program: TcpStream, onward: &str, site: &Site) -> Result<()
     }
 }
 
-async fn open<'a>(onward: &str, site: &'a Site) -> Result<Carried<'a>, TunnelError> {
+/// A connection to the responder at `onward` on which both ends have proven that they hold a fresh key.
+pub(in crate::application) async fn open<'a>(
+    onward: &str,
+    site: &'a Site,
+) -> Result<Carried<'a>, TunnelError> {
     // First the other end, so that no key is spent where nobody is.
     let peer = connect(onward).await?;
     let key = site.supply.fresh().await?;
@@ -191,10 +209,15 @@ async fn open<'a>(onward: &str, site: &'a Site) -> Result<Carried<'a>, TunnelErr
     Carried::new(session, clock, peer, out, site).proven().await
 }
 
-async fn inward(peer: TcpStream, onward: &str, site: &Site) -> Result<(), TunnelError> {
+/// An initiator's connection, once both ends have proven that they hold the key that it names.
+pub(in crate::application) async fn answer(peer: TcpStream, site: &Site) -> Result<Carried<'_>, TunnelError> {
     let clock = Clock::start();
     let session = Session::responder(site.names(), site.limits, Site::random(), clock.now());
-    let carried = Carried::new(session, clock, peer, Vec::new(), site).proven().await?;
+    Carried::new(session, clock, peer, Vec::new(), site).proven().await
+}
+
+async fn inward(peer: TcpStream, onward: &str, site: &Site) -> Result<(), TunnelError> {
+    let carried = answer(peer, site).await?;
     let program = connect(onward).await?;
     carry(carried, program).await
 }
@@ -216,7 +239,7 @@ fn reset(program: &mut TcpStream) {
 type Wanted<'a> = Pin<Box<dyn Future<Output = Result<Key, SupplyError>> + Send + 'a>>;
 
 /// A session with its connection to the other end, and what is on its way.
-struct Carried<'a> {
+pub(in crate::application) struct Carried<'a> {
     session: Session,
     clock: Clock,
     peer: TcpStream,
@@ -224,7 +247,8 @@ struct Carried<'a> {
     to_peer: VecDeque<u8>,
     to_program: VecDeque<u8>,
     wanted: Option<Wanted<'a>>,
-    ready: bool,
+    /// Which key both ends have proven that they hold.
+    ready: Option<KeyId>,
     /// The other end sends no more for the program.
     finished: bool,
 }
@@ -239,7 +263,7 @@ impl<'a> Carried<'a> {
             to_peer: VecDeque::new(),
             to_program: VecDeque::new(),
             wanted: None,
-            ready: false,
+            ready: None,
             finished: false,
         };
         carried.carry_out(out);
@@ -262,7 +286,7 @@ impl<'a> Carried<'a> {
                 Output::WantNamed(id) => self.wanted = Some(Box::pin(self.site.supply.named(id))),
                 Output::Finished => self.finished = true,
                 Output::Ready(id) => {
-                    self.ready = true;
+                    self.ready = Some(id);
                     (self.site.tell)(Event::Opened(id));
                 }
                 Output::Rotated(id) => (self.site.tell)(Event::Rotated(id)),
@@ -290,7 +314,7 @@ impl<'a> Carried<'a> {
     /// Until both ends have proven that they hold the key.
     async fn proven(mut self) -> Result<Self, TunnelError> {
         let mut arrived = vec![0; PIECE];
-        while !self.ready {
+        while self.ready.is_none() {
             let deadline = self.deadline();
             let (mut from_peer, mut into_peer) = self.peer.split();
             tokio::select! {
@@ -306,6 +330,50 @@ impl<'a> Carried<'a> {
             }
         }
         Ok(self)
+    }
+}
+
+impl Carried<'_> {
+    /// The key that both ends have proven, by its name, and a secret for `label` that comes of it.
+    pub(in crate::application) fn secret(&self, label: &[u8]) -> Option<(KeyId, Zeroizing<[u8; 32]>)> {
+        self.ready.zip(self.session.export(label))
+    }
+
+    /// Sends bytes that come from `say`, and passes those of the other end on to `hear`, each as `told` tells it, until
+    /// nobody says or hears anything any more.
+    pub(in crate::application) async fn converse<T: Send>(
+        mut self,
+        mut say: mpsc::Receiver<u8>,
+        hear: &mpsc::Sender<T>,
+        told: impl Fn(u8) -> T + Send,
+    ) -> Result<(), TunnelError> {
+        let mut arrived = vec![0; PIECE];
+        loop {
+            while let Some(byte) = self.to_program.pop_front() {
+                if hear.send(told(byte)).await.is_err() {
+                    return Ok(());
+                }
+                self.handle(Input::Taken(1))?;
+            }
+            let room = self.session.room();
+            let deadline = self.deadline();
+            let (mut from_peer, mut into_peer) = self.peer.split();
+            tokio::select! {
+                read = from_peer.read(&mut arrived) => match read.map_err(lost)? {
+                    0 => self.handle(Input::Ended)?,
+                    count => self.handle(Input::Arrived(&arrived[..count]))?,
+                },
+                wrote = into_peer.write(self.to_peer.as_slices().0), if !self.to_peer.is_empty() => {
+                    self.to_peer.drain(..wrote.map_err(lost)?);
+                }
+                said = say.recv(), if room > 0 => match said {
+                    Some(byte) => self.handle(Input::Write(&[byte]))?,
+                    None => return Ok(()),
+                },
+                key = asked(&mut self.wanted) => self.key(key)?,
+                () = sleep_until(deadline) => self.handle(Input::Timeout)?,
+            }
+        }
     }
 }
 

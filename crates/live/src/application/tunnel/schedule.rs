@@ -4,6 +4,7 @@
 //! chain 0     = HKDF-Extract(salt = SHA-384(label, initiator, responder, hello, welcome), key 0)
 //! chain n + 1 = HKDF-Extract(salt = HKDF-Expand(chain n, "… next" | key ID), key n + 1)
 //! direction   = HKDF-Expand(chain n, "… initiator" or "… responder")          an AES-256-GCM key
+//! export      = HKDF-Expand(chain n, "… export " | label)                      for something else
 //! ```
 //!
 //! with HKDF-SHA-384 (RFC 5869). So keys are bound to both ends' names and random numbers; and whoever learns one
@@ -53,6 +54,13 @@ impl Chain {
         };
         self.expand(&[label], &mut *key);
         Direction { cipher: Aes256Gcm::new((&*key).into()), records: 0 }
+    }
+
+    /// A secret for something else than records.
+    pub(super) fn export(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut secret = Zeroizing::new([0; 32]);
+        self.expand(&[b"bellwether tunnel 1 export ", label], &mut *secret);
+        secret
     }
 
     fn extract(salt: &[u8], key: &[u8]) -> Self {

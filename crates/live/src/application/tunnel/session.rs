@@ -237,6 +237,13 @@ impl Session {
         usize::try_from(self.limits.volume - self.sent).unwrap_or(usize::MAX).min(self.window)
     }
 
+    /// A secret that both ends have and nobody else, beside those that records are sealed with; `None` before both have
+    /// proven that they hold the first key. It changes with the key.
+    pub fn export(&self, label: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let line = self.line.as_ref().filter(|_| matches!(self.phase, Phase::Open))?;
+        Some(line.chain.export(label))
+    }
+
     /// Whether both ends have said that nothing more comes.
     pub fn is_finished(&self) -> bool {
         self.finished && self.peer_finished
