@@ -1,8 +1,8 @@
 //! What drove one end of a link, and what it did: a live session that can be played again.
 //!
 //! A machine has no inputs but those it is given, so a fresh machine that is given the recorded ones, with the
-//! same random numbers, must want the same done. [`check`] feeds it without sockets, clocks or threads, as the
-//! simulator would.
+//! same random numbers, must want the same done. [`check`] feeds it without sockets, clocks or threads; a
+//! [`Replay`] is fed by something else, such as the simulator's event kernel.
 //!
 //! A transcript holds raw key and the secret for authentication: it is for tests alone.
 
@@ -204,19 +204,47 @@ pub fn check(
     rng: &mut dyn Rng,
     entries: impl IntoIterator<Item = Entry>,
 ) -> Result<usize, Difference> {
-    let mut machine: Option<Machine> = None;
-    let mut results = BTreeMap::new();
-    let mut jobs = 0u64;
-    let mut effects = Effects::new();
-    let mut checked = 0;
-    for (place, Entry { at, input, outputs }) in entries.into_iter().enumerate() {
-        checked += 1;
+    let mut replay = Replay::new(side, settings.clone());
+    for entry in entries {
+        replay.tell(rng, entry)?;
+    }
+    Ok(replay.told)
+}
+
+/// An end that is played again, entry by entry.
+pub struct Replay {
+    side: Side,
+    settings: LinkSettings,
+    machine: Option<Machine>,
+    /// Of jobs whose results the machine has not been told.
+    results: BTreeMap<u64, JobResult>,
+    /// How many jobs the machine has wanted done.
+    jobs: u64,
+    effects: Effects,
+    told: usize,
+}
+
+impl Replay {
+    /// An end that has been told nothing.
+    pub fn new(side: Side, settings: LinkSettings) -> Self {
+        let (results, effects) = (BTreeMap::new(), Effects::new());
+        Self { side, settings, machine: None, results, jobs: 0, effects, told: 0 }
+    }
+
+    /// Tells the end what it was told, and gives the frames that it sends then.
+    ///
+    /// # Errors
+    /// If it wants something else done than it wanted then.
+    pub fn tell(&mut self, rng: &mut dyn Rng, entry: Entry) -> Result<Vec<Vec<u8>>, Difference> {
+        let Entry { at, input, outputs } = entry;
+        let place = self.told;
+        self.told += 1;
         let told = match input {
             Recorded::Made(durable) => {
-                machine = Some(Machine::new(side, settings, durable)?);
-                results.clear();
-                jobs = 0;
-                continue;
+                self.machine = Some(Machine::new(self.side, &self.settings, durable)?);
+                self.results.clear();
+                self.jobs = 0;
+                return Ok(Vec::new());
             }
             Recorded::Connect => Told::Connect,
             Recorded::Frame(bytes) => Told::Frame(bytes),
@@ -224,21 +252,26 @@ pub fn check(
             Recorded::Recalled { request, preparations } => Told::Recalled { request, preparations },
             Recorded::Persisted(number) => Told::Persisted(number),
             Recorded::Computed(job) => {
-                Told::Computed(job, results.remove(&job).ok_or(Difference::Impossible(place))?)
+                Told::Computed(job, self.results.remove(&job).ok_or(Difference::Impossible(place))?)
             }
             Recorded::Timeout => Told::Timeout,
         };
-        let machine = machine.as_mut().ok_or(Difference::Impossible(place))?;
-        machine.tell(at, rng, told, &mut effects);
-        if digest(&effects) != outputs {
+        let machine = self.machine.as_mut().ok_or(Difference::Impossible(place))?;
+        machine.tell(at, rng, told, &mut self.effects);
+        if digest(&self.effects) != outputs {
             return Err(Difference::Outputs(place));
         }
-        for effect in effects.drain(..) {
-            if let Output::Compute(job) = effect {
-                results.insert(jobs, job.run());
-                jobs += 1;
+        let mut sent = Vec::new();
+        for effect in self.effects.drain(..) {
+            match effect {
+                Output::Send { to: OtherEnd, bytes } => sent.push(bytes),
+                Output::Compute(job) => {
+                    self.results.insert(self.jobs, job.run());
+                    self.jobs += 1;
+                }
+                Output::Persist(..) | Output::Event(_) => {}
             }
         }
+        Ok(sent)
     }
-    Ok(checked)
 }

@@ -13,6 +13,7 @@ mod operations;
 mod postgres;
 mod recording;
 mod replayed_network;
+mod simulated;
 mod store;
 mod streams;
 mod transport;

@@ -6,7 +6,7 @@ use bellwether_live::hardware::{LinkHardware, Side};
 use bellwether_live::node::link::{Clock, KeepError, Keeper, LinkEnd, LinkEndError, Notice, drive};
 use bellwether_live::node::transcript::Entry;
 use bellwether_network::Network;
-use bellwether_protocol::qkd::session::{Durable, LinkSettings};
+use bellwether_protocol::qkd::session::{BlockReport, Durable, LinkSettings};
 use bellwether_sim::emulator::{link_settings, provisioned};
 use bellwether_units::{Duration, EntityId, LinkId, Purpose, Stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +111,8 @@ impl Keeper for Disk {
 pub(crate) struct Told {
     /// Keys by block, as words.
     pub(crate) keys: BTreeMap<u64, Vec<u64>>,
+    /// What every block gave.
+    pub(crate) reports: Vec<BlockReport>,
     /// Blocks that were discarded, and why in a word.
     pub(crate) discarded: BTreeMap<u64, &'static str>,
     /// Names of alarms.
@@ -135,6 +137,8 @@ pub(crate) struct TwoEnds {
     told: [Arc<Mutex<Told>>; 2],
     tasks: [Option<JoinHandle<Result<(), LinkEndError>>>; 2],
     lives: u64,
+    /// One for both, so that what they did can be put in order.
+    clock: Clock,
 }
 
 impl TwoEnds {
@@ -148,6 +152,7 @@ impl TwoEnds {
             told: Default::default(),
             tasks: [None, None],
             lives: 0,
+            clock: Clock::start(),
         }
     }
 
@@ -184,7 +189,7 @@ impl TwoEnds {
             keeper: Arc::clone(&self.disks[side as usize]) as Arc<dyn Keeper>,
             notices,
             random: Box::new(self.random(side, self.lives)),
-            clock: Clock::start(),
+            clock: self.clock,
             transcript: entries
                 .map(|entries| Box::new(move |entry| entries.lock().unwrap().push(entry)) as Box<_>),
         };
@@ -199,7 +204,9 @@ impl TwoEnds {
                         assert!(before.is_none(), "{block} is told twice");
                     }
                     Notice::Block(report) => {
-                        told.discarded.extend(report.discarded.map(|why| (report.block.0, why.name())));
+                        let why = report.discarded.as_ref().map(|why| (report.block.0, why.name()));
+                        told.discarded.extend(why);
+                        told.reports.push(*report);
                     }
                     Notice::Alarm(alarm) => told.alarms.push(alarm.kind.name()),
                     Notice::Light(seen) => told.light = Some(seen),
