@@ -133,7 +133,8 @@ fn keys(c: &mut Criterion) {
                     for id in (0..1000).map(RequestId) {
                         let patience = Duration::from_whole_seconds(1);
                         let to = NodeId(hops);
-                        let request = Request { id, to, bits: 256, priority: 0, patience, paths: 1 };
+                        let request =
+                            Request { id, to, bits: 256, least_bits: 256, priority: 0, patience, paths: 1 };
                         line.tell(NodeId(0), Input::Command(Command::Request(request)));
                     }
                     assert_eq!(line.delivered, 2000);

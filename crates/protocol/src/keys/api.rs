@@ -62,6 +62,9 @@ pub struct Request {
     pub to: NodeId,
     /// How many bits of key: a multiple of 8 within the limits of [`Settings`](super::Settings).
     pub bits: u32,
+    /// With how many bits the request is content if the pools hold no more: a multiple of 8 within the same limits,
+    /// and at most `bits`.
+    pub least_bits: u32,
     /// Higher is served first.
     pub priority: u8,
     /// How long the request may wait for key before it is refused.

@@ -61,6 +61,11 @@ impl Loan {
     fn arrived(number: u64) -> Self {
         Self { number, ..Self::default() }
     }
+
+    /// The blocks of its key, while it is not known to have arrived.
+    fn blocks(&self) -> impl Iterator<Item = BlockId> {
+        self.stretches.iter().map(|stretch| stretch.block)
+    }
 }
 
 impl LinkEnd {
@@ -248,7 +253,8 @@ impl KeyNode {
                 _ => {}
             }
         }
-        let passed = end.pool.pass(floor);
+        // A floor that was told before a loan arrived knows nothing of it.
+        let passed = end.pool.pass(end.lent.blocks().fold(floor, BlockId::min));
         for (word, blocks) in [(Word::Known, known), (Word::Missing, missing)] {
             if !blocks.is_empty() {
                 let frame = end.announcement(word, blocks);
@@ -298,8 +304,8 @@ impl KeyNode {
         // A borrower that could not read a loan counts it as arrived, and may be ahead.
         let number = number.max(last);
         end.lent = Loan::arrived(number);
-        let PoolLevel { outgoing, incoming, .. } = end.level();
-        let bits = wanted.min(outgoing.saturating_sub(incoming) / 2);
+        // What the borrower has taken of its own may still be on its way, so its word is taken for what it has left.
+        let bits = wanted.min(end.level().outgoing / 2);
         if bits < MIN_LOAN {
             return;
         }
@@ -398,7 +404,8 @@ impl KeyNode {
         if loan >= end.lent.number {
             end.lent = Loan::arrived(end.lent.number);
         }
-        let burned = end.pool.reconcile(inventory);
+        // Nor does an inventory.
+        let burned = end.pool.reconcile(inventory, &end.lent.blocks().collect());
         if answer {
             end.compared = Some(turn.now);
             end.tell_inventory(turn, false);

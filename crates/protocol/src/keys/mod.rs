@@ -45,7 +45,8 @@
 //! let block = SecretBits::random(4096, &mut rng);
 //! let store = |key| Command::Store { link: LinkId(0), block: BlockId(0), key: KeyMaterial::Bits(key) };
 //! let (to, patience) = (NodeId(1), Duration::from_whole_seconds(1));
-//! let request = Request { id: RequestId(0), to, bits: 256, priority: 0, patience, paths: 1 };
+//! let (bits, least_bits) = (256, 256);
+//! let request = Request { id: RequestId(0), to, bits, least_bits, priority: 0, patience, paths: 1 };
 //! let commands = vec![(0, store(block.duplicate())), (1, store(block)), (0, Command::Request(request))];
 //!
 //! let mut keys = Vec::new();

@@ -2,7 +2,8 @@
 //!
 //! A request waits until the pools of a route can serve it or its patience ends. Higher priorities are tried
 //! first, and a request that cannot be served holds back all later ones to the same destination, so that small
-//! ones do not starve it.
+//! ones do not starve it. One that is content with less than it asks for gets half, a quarter or an eighth of it if
+//! the pools hold no more, and after a while less still, down to its least.
 
 use super::api::{Demand, Event, Failure, KeyId, LinkCondition, Refusal, Request, RequestId};
 use super::disjoint::disjoint_routes;
@@ -17,6 +18,9 @@ use bellwether_units::{DemandId, Duration, LinkId, NodeId, Time};
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How long a request waits for key before it takes less than an eighth of what it asks for: every key costs messages
+/// and writing, and what little there is may soon be more.
+const HASTE: Duration = Duration::from_milliseconds(20);
 /// The shortest interval of a demand.
 const LEAST_INTERVAL: Duration = Duration::from_microseconds(1);
 
@@ -41,6 +45,11 @@ pub(super) struct Waiting {
     pub(super) request: RequestId,
     pub(super) demand: Option<DemandId>,
     pub(super) to: NodeId,
+    /// How many bits are asked for.
+    asked: u32,
+    /// With how many it is content.
+    least: u32,
+    /// How many are, or are to be, under way.
     pub(super) bits: u32,
     priority: u8,
     paths: u8,
@@ -49,6 +58,13 @@ pub(super) struct Waiting {
     attempts: u32,
     failure: Option<Failure>,
     in_flight: bool,
+}
+
+impl Waiting {
+    /// From when on it takes less than an eighth of what it asks for; none if it never does.
+    fn hasty_from(&self) -> Option<Time> {
+        (self.least < self.asked / 8).then(|| self.since.saturating_add(HASTE))
+    }
 }
 
 struct Active {
@@ -106,7 +122,8 @@ impl KeyNode {
             return;
         }
         let Demand { to, bits, priority, patience, paths, .. } = active.demand;
-        let request = Request { id: RequestId(active.made), to, bits, priority, patience, paths };
+        let least_bits = bits;
+        let request = Request { id: RequestId(active.made), to, bits, least_bits, priority, patience, paths };
         active.made += 1;
         let next = turn.now.saturating_add(active.demand.interval.max(LEAST_INTERVAL));
         self.timers.set(Timer::Demand(id), next);
@@ -115,12 +132,15 @@ impl KeyNode {
 
     pub(super) fn request(&mut self, turn: &mut Turn<'_>, request: Request, demand: Option<DemandId>) {
         self.queue.count(demand, |s| s.requested += 1);
-        let Request { id, to, bits, priority, patience, paths } = request;
+        let Request { id, to, bits, least_bits, priority, patience, paths } = request;
         let settings = &self.settings;
         let sizes = settings.min_key_bits.max(64)..=settings.max_key_bits.min(1 << 20);
         let reason = if to == self.node || to.index() >= self.topology.node_count() {
             Some(Refusal::UnknownNode)
-        } else if !sizes.contains(&bits) || !bits.is_multiple_of(8) || paths > MAX_SHARES {
+        } else if ![bits, least_bits].iter().all(|size| sizes.contains(size) && size.is_multiple_of(8))
+            || least_bits > bits
+            || paths > MAX_SHARES
+        {
             Some(Refusal::Size)
         } else if self.queue.len() >= settings.queue_limit {
             Some(Refusal::QueueFull)
@@ -132,6 +152,8 @@ impl KeyNode {
             request: id,
             demand,
             to,
+            asked: bits,
+            least: least_bits,
             bits,
             priority,
             paths: paths.max(1),
@@ -266,19 +288,17 @@ impl KeyNode {
             if blocked.contains(&waiting.to) {
                 continue;
             }
-            let routes = self.routes_for(turn.now, &waiting);
-            if let Some(routes) = routes
-                && self.launch(turn, serial, &waiting, routes)
-            {
+            if let Some(bits) = self.launch_what_there_is(turn, serial, waiting) {
                 self.queue.fruitless = 0;
                 self.queue.order.remove(&(priority, serial));
                 if let Some(waiting) = self.queue.all.get_mut(&serial) {
+                    waiting.bits = bits;
                     waiting.in_flight = true;
                 }
             } else if !self.is_linked(waiting.to, waiting.paths) {
                 self.refuse(turn, serial, Refusal::NoRoute);
             } else {
-                let need = u64::from(waiting.bits) + 2 * TOKEN_BITS as u64 + u64::from(TAG_BITS);
+                let need = u64::from(waiting.asked) + 2 * TOKEN_BITS as u64 + u64::from(TAG_BITS);
                 let dry = |end: &&LinkEnd| end.pool.outgoing() < need;
                 let links: Vec<_> = self.links.iter().filter(dry).map(|end| end.link).collect();
                 for link in links {
@@ -292,7 +312,35 @@ impl KeyNode {
             self.timers.cancel(Timer::Retry);
         } else {
             let wait = self.settings.retry.saturating_mul(1 << self.queue.fruitless.min(4));
-            self.timers.set(Timer::Retry, turn.now.saturating_add(wait));
+            let waiting = self.queue.order.iter().filter_map(|(_, serial)| self.queue.all.get(serial));
+            let hasty = waiting.filter_map(Waiting::hasty_from).filter(|from| *from > turn.now).min();
+            let next = turn.now.saturating_add(wait);
+            self.timers.set(Timer::Retry, hasty.map_or(next, |hasty| hasty.min(next)));
+        }
+    }
+
+    /// Sends a request off over routes whose pools hold what it asks for, or else as much as they do. How many bits
+    /// are under way then; none if they hold less than it is content with.
+    fn launch_what_there_is(
+        &mut self,
+        turn: &mut Turn<'_>,
+        serial: u64,
+        mut waiting: Waiting,
+    ) -> Option<u32> {
+        let in_haste = waiting.hasty_from().is_none_or(|from| from <= turn.now);
+        let least = if in_haste { waiting.least } else { waiting.asked / 8 };
+        waiting.bits = waiting.asked;
+        loop {
+            let routes = self.routes_for(turn.now, &waiting);
+            if let Some(routes) = routes
+                && self.launch(turn, serial, &waiting, routes)
+            {
+                return Some(waiting.bits);
+            }
+            if waiting.bits <= least {
+                return None;
+            }
+            waiting.bits = (waiting.bits / 16 * 8).max(least.next_multiple_of(8));
         }
     }
 

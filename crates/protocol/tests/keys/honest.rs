@@ -168,6 +168,7 @@ fn priority_goes_first_when_key_is_short() {
             id: bellwether_protocol::keys::RequestId(id),
             to: NodeId(1),
             bits: 1024,
+            least_bits: 1024,
             priority,
             patience: ms(3000),
             paths: 1,
@@ -201,4 +202,67 @@ fn emulated_key_changes_nothing_that_can_be_seen_but_the_key() {
     let (held, emulated) = (run(false), run(true));
     assert!(held.len() > 20);
     assert_eq!(held, emulated);
+}
+
+#[test]
+fn a_pool_that_is_always_nearly_empty_and_lends_loses_no_key() {
+    let weather = Weather { longest_write_ms: 5, ..Weather::FAIR };
+    for seed in 0..20 {
+        let mut world = World::new(
+            topology(2, &[(0, 1)]),
+            Settings { retry: ms(2), ..Settings::default() },
+            weather,
+            seed,
+        );
+        world.block_bits = 8192;
+        for round in 0..200 {
+            world.request(0, 1, 1024, 10_000);
+            // One end asks for much more than half of what there is.
+            if round % 16 == 0 {
+                world.request(1, 0, 1024, 10_000);
+            }
+            if round % 5 == 0 {
+                world.fill(1);
+            }
+            world.run_ms(7);
+        }
+        world.run_ms(12_000);
+        let pools: Vec<_> = world.nodes.iter().flatten().map(|node| node.pool(LinkId(0)).unwrap()).collect();
+        assert!(pools[0].taken > pools[0].stored / 2, "the first end never borrowed: {:?}", pools[0]);
+        assert_eq!((pools[0].burned, pools[1].burned, world.rerouted), (0, 0, 0), "seed {seed}");
+        world.check_books();
+        world.check_agreement();
+    }
+}
+
+#[test]
+fn a_request_that_is_content_with_less_gets_what_there_is() {
+    let mut world = world(2, &[(0, 1)]);
+    // One half is for each end.
+    world.block_bits = 128 + 2 * (2048 + 192);
+    world.fill(1);
+    world.run_ms(10);
+    let request = |id, bits, least_bits| {
+        let (id, to, patience) = (bellwether_protocol::keys::RequestId(id), NodeId(1), ms(2000));
+        let request =
+            bellwether_protocol::keys::Request { id, to, bits, least_bits, priority: 0, patience, paths: 1 };
+        Happening::Do(NodeId(0), Command::Request(request))
+    };
+    world.at(world.now, request(0, 8192, 512));
+    world.run_ms(100);
+    assert_eq!(
+        world.delivered.values().map(|k| (k.request.0, k.key.len())).collect::<Vec<_>>(),
+        [(0, 2048); 2]
+    );
+    // The least is not above what is asked for, and not below the shortest key.
+    world.at(world.now, request(1, 512, 1024));
+    world.at(world.now, request(2, 1024, 8));
+    world.run_ms(10);
+    assert_eq!(world.refused, [(NodeId(0), Refusal::Size), (NodeId(0), Refusal::Size)]);
+    // Less than an eighth is worth taking only after a while; the rest of the pool is borrowed meanwhile.
+    world.at(world.now, request(3, 1 << 17, 64));
+    world.run_ms(3000);
+    let third: Vec<_> = world.delivered.values().filter(|k| k.request.0 == 3).map(|k| k.key.len()).collect();
+    assert!(third.len() == 2 && third[0] >= 64 && third[0] < 2048, "{third:?}");
+    world.check_books();
 }

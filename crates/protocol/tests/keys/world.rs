@@ -159,6 +159,7 @@ impl World {
             id: RequestId(0),
             to: NodeId(to),
             bits,
+            least_bits: bits,
             priority: 0,
             patience: ms(patience_ms),
             paths: 1,

@@ -42,6 +42,7 @@ impl KeyManager {
                 id,
                 to: node,
                 bits,
+                least_bits: bits.min(s.min_block_bits),
                 priority: s.priority,
                 patience: s.quantum_patience,
                 paths: s.paths,
@@ -89,10 +90,10 @@ impl KeyManager {
             }
             Refusal::UnknownNode | Refusal::QueueFull | Refusal::Withdrawn => {}
         }
-        // Smaller blocks are worth a try at once, until they are as small as may be.
-        let smaller = reason == Refusal::PoolsEmpty && bits > least;
-        peer.refusals += u32::from(!smaller);
-        let refusals = if smaller { 0 } else { peer.refusals };
+        // Where the pools are empty, it is the request that waits for key.
+        let empty = reason == Refusal::PoolsEmpty;
+        peer.refusals += u32::from(!empty);
+        let refusals = if empty { 0 } else { peer.refusals };
         peer.wait_until = turn.now + self.settings.backoff(first, refusals);
         let when = peer.wait_until;
         self.timers.set_by(Timer::Stock(node), when);

@@ -47,15 +47,17 @@ impl Pool {
         pieces.push(piece);
         pieces
     }
-    /// Burns what the peer says is not to be used; gives how many bits.
-    pub(in crate::keys) fn reconcile(&mut self, theirs: &Inventory) -> u64 {
+    /// Burns what the peer says is not to be used, but nothing of the blocks in `kept`; gives how many bits.
+    pub(in crate::keys) fn reconcile(&mut self, theirs: &Inventory, kept: &BTreeSet<BlockId>) -> u64 {
         if theirs.to <= theirs.from {
             return 0;
         }
         let mut burned = 0;
         let range: Vec<_> = self.blocks.range(theirs.from..theirs.to).map(|(&id, _)| id).collect();
         for id in range {
-            let Some(block) = self.blocks.get_mut(&id).filter(|_| !theirs.kept.contains(&id)) else {
+            let Some(block) =
+                self.blocks.get_mut(&id).filter(|_| !theirs.kept.contains(&id) && !kept.contains(&id))
+            else {
                 continue;
             };
             let incoming = block.incoming.outside(theirs.free.iter().filter(|s| s.block == id));
