@@ -16,7 +16,6 @@ use rustls::pki_types::ServerName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -39,6 +38,8 @@ struct Seen {
     latencies: Vec<Duration>,
     answers: BTreeMap<StatusCode, u64>,
     names: Vec<String>,
+    /// The first refusal, in the key manager's words.
+    refusal: Option<String>,
 }
 
 /// Measures and prints.
@@ -47,7 +48,6 @@ pub(crate) async fn run(
     state: &State,
     load: Load,
     sites: [u32; 2],
-    given: &Arc<AtomicU64>,
 ) -> Result<(), Failure> {
     let connector = |name: &str| -> Result<TlsConnector, Failure> {
         let layout = state.identities();
@@ -66,9 +66,7 @@ pub(crate) async fn run(
     let mut connections = Vec::new();
     for _ in 0..load.connections {
         let (master, slave, load) = (master.clone(), slave.clone(), Arc::clone(&load));
-        let given = Arc::clone(given);
-        connections
-            .push(tokio::spawn(async move { ask(&master, &slave, &load, &given, [begin, end]).await }));
+        connections.push(tokio::spawn(async move { ask(&master, &slave, &load, [begin, end]).await }));
     }
     tokio::time::sleep_until(begin).await;
     let processes = [0, sites[0], sites[1]];
@@ -81,6 +79,7 @@ pub(crate) async fn run(
         let one = connection.await??;
         seen.latencies.extend(one.latencies);
         seen.names.extend(one.names);
+        seen.refusal = seen.refusal.or(one.refusal);
         for (status, count) in one.answers {
             *seen.answers.entry(status).or_default() += count;
         }
@@ -98,6 +97,9 @@ pub(crate) async fn run(
     println!("p50 / p99 / p99.9  {:.2} / {:.2} / {:.2} ms", quantile(0.5), quantile(0.99), quantile(0.999));
     for (status, count) in &seen.answers {
         println!("answers {status}     {count:>10}");
+    }
+    if let Some(refusal) = &seen.refusal {
+        println!("refused with       {refusal}");
     }
     println!("keys, distinct     {:>10} {:>10}", seen.names.len(), distinct.len());
     for ((who, before), after) in ["load", "site A", "site B"].iter().zip(before).zip(after) {
@@ -166,7 +168,6 @@ async fn ask(
     master: &Application,
     slave: &Application,
     load: &Load,
-    given: &AtomicU64,
     [begin, end]: [Instant; 2],
 ) -> Result<Seen, Failure> {
     let mut seen = Seen::default();
@@ -184,7 +185,6 @@ async fn ask(
         let (status, body) = master.post(&mut sender, "/api/v1/keys/sae-B/enc_keys", wish.clone()).await?;
         let latency = asked.elapsed();
         let names = names(&body);
-        given.fetch_add(names.len() as u64, Ordering::Relaxed);
         if let (Some(collector), false) = (&mut collector, names.is_empty()) {
             let ids: Vec<_> = names.iter().map(|name| format!("{{\"key_ID\":\"{name}\"}}")).collect();
             let body = format!("{{\"key_IDs\":[{}]}}", ids.join(","));
@@ -196,6 +196,9 @@ async fn ask(
         if asked >= begin {
             seen.latencies.push(latency);
             *seen.answers.entry(status).or_default() += 1;
+            if status != StatusCode::OK && seen.refusal.is_none() {
+                seen.refusal = Some(String::from_utf8_lossy(&body).into_owned());
+            }
             seen.names.extend(names);
         }
     }

@@ -21,9 +21,9 @@ use bellwether_network::Network;
 use clap::{Parser, Subcommand};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[global_allocator]
@@ -44,7 +44,7 @@ struct Args {
     /// How many seconds to measure, after two of warming up
     #[arg(long = "for", default_value_t = 10)]
     seconds: u64,
-    /// How many keys the first site can give from the pool that the two hold at the start
+    /// How many keys' worth of bits the pool that the two sites share holds at the start
     #[arg(long, default_value_t = 1_000_000)]
     pool: u64,
     /// Put back into the pools what is taken, so that they stay as large
@@ -73,7 +73,7 @@ enum Role {
 
 /// Two nodes that hold a link in common.
 fn network(pool: u64, first_port: u16) -> Result<Network, Failure> {
-    let capacity = (4 * pool * KEY_BITS).max(1 << 24);
+    let capacity = (2 * pool * KEY_BITS).max(1 << 24);
     let text = format!(
         r#"
 format = 1
@@ -96,7 +96,10 @@ first_port = {first_port}
 }
 
 /// A site's process, which ends when this one does: its standard input is the sign of life.
-struct Site(Child);
+struct Site {
+    process: Child,
+    says: BufReader<ChildStdout>,
+}
 
 impl Site {
     fn start(args: &Args, node: u32, state: &Path) -> Result<Self, Failure> {
@@ -107,25 +110,35 @@ impl Site {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
+        let mut says = BufReader::new(child.stdout.take().ok_or("no output")?);
         let mut line = String::new();
-        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        says.read_line(&mut line)?;
         match line.trim() {
-            "ready" => Ok(Self(child)),
+            "ready" => Ok(Self { process: child, says }),
             _ => Err("a site did not start: see above".into()),
         }
     }
 
+    /// How many bits its pool and its stock hold, and how many its pool was offered.
+    fn level(&mut self) -> Result<(u64, u64), Failure> {
+        self.say("level")?;
+        let mut line = String::new();
+        self.says.read_line(&mut line)?;
+        let (left, stored) = line.trim().split_once(' ').ok_or("a site does not tell its level")?;
+        Ok((left.parse()?, stored.parse()?))
+    }
+
     fn say(&mut self, line: &str) -> Result<(), Failure> {
-        let input = self.0.stdin.as_mut().ok_or("no input")?;
+        let input = self.process.stdin.as_mut().ok_or("no input")?;
         Ok(writeln!(input, "{line}")?)
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
+        drop(self.process.stdin.take());
         // It ends by itself once its input has.
-        let _ = self.0.wait();
+        let _ = self.process.wait();
     }
 }
 
@@ -142,13 +155,13 @@ fn main() -> Result<(), Failure> {
     let applications = directory::applications(&network)?;
     state.provision(&network, applications.directory.applications().map(|(name, _)| name.as_str()))?;
     let mut sites = [Site::start(&args, 0, &folder)?, Site::start(&args, 1, &folder)?];
-    fill(&mut sites, 2 * args.pool * KEY_BITS)?;
-    let processes = sites.each_ref().map(|site| site.0.id());
-    let given = Arc::new(AtomicU64::new(0));
+    let filled = args.pool * KEY_BITS;
+    fill(&mut sites, filled)?;
+    let processes = sites.each_ref().map(|site| site.process.id());
+    let done = Arc::new(AtomicBool::new(false));
     let filler = {
-        let (given, refills) = (Arc::clone(&given), args.refill);
-        // It holds the sites until the end either way.
-        std::thread::spawn(move || refill(sites, refills, &given))
+        let (done, refills) = (Arc::clone(&done), args.refill);
+        std::thread::spawn(move || refill(sites, refills, filled, &done))
     };
     let load = generator::Load {
         connections: args.connections,
@@ -158,9 +171,9 @@ fn main() -> Result<(), Failure> {
         collect: args.collect,
         enough: args.pool.min(64),
     };
-    let ended = runtime.block_on(generator::run(&network, &state, load, processes, &given));
-    given.store(u64::MAX, Ordering::Relaxed);
-    filler.join().map_err(|_| "the pools could not be filled again")?;
+    let ended = runtime.block_on(generator::run(&network, &state, load, processes));
+    done.store(true, Ordering::Relaxed);
+    filler.join().map_err(|_| "the pools could not be filled again")??;
     ended
 }
 
@@ -169,24 +182,23 @@ fn fill(sites: &mut [Site; 2], bits: u64) -> Result<(), Failure> {
     sites.iter_mut().try_for_each(|site| site.say(&bits.to_string()))
 }
 
-/// Puts back what is given, until `given` is the largest number there is. One half of a pool is for keys that the one
-/// site asks for, the other for those of the other site, so twice as much is put in as one site gives.
-fn refill(mut sites: [Site; 2], refills: bool, given: &AtomicU64) {
-    /// A block's worth of keys.
-    const TOGETHER: u64 = 256;
-    let mut filled = 0;
-    loop {
-        match given.load(Ordering::Relaxed) {
-            u64::MAX => return,
-            now if refills => {
-                let blocks = (now - filled) / TOGETHER;
-                if blocks > 0 && fill(&mut sites, 2 * blocks * TOGETHER * KEY_BITS).is_err() {
-                    return;
-                }
-                filled += blocks * TOGETHER;
+/// Holds the sites until `done`, and if `refills` puts back what is taken from the pool and the first site's stock, so
+/// that both together stay as large.
+fn refill(mut sites: [Site; 2], refills: bool, mut filled: u64, done: &AtomicBool) -> Result<(), Failure> {
+    /// A block's worth of key.
+    const TOGETHER: u64 = 256 * KEY_BITS;
+    let whole = filled;
+    while !done.load(Ordering::Relaxed) {
+        if refills {
+            let (left, offered) = sites[0].level()?;
+            let missing = whole.saturating_sub(left + filled.saturating_sub(offered));
+            let bits = missing / TOGETHER * TOGETHER;
+            if bits > 0 {
+                fill(&mut sites, bits)?;
+                filled += bits;
             }
-            _ => {}
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+    Ok(())
 }

@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 /// Bits of a block that is put into the pool.
 const BLOCK: u64 = 1 << 20;
 
-/// Runs a site until its input ends.
+/// Runs a site until its input ends. A line of digits fills so many bits into the pool; any other line is answered
+/// with how many bits the pool and this site's stock hold, and how many bits the pool was offered so far.
 pub(crate) async fn run(network: Network, node: u32, state: PathBuf) -> Result<(), Failure> {
     let (network, node) = (Arc::new(network), NodeId(node));
     let settings = NodeSettings {
@@ -46,7 +47,18 @@ pub(crate) async fn run(network: Network, node: u32, state: PathBuf) -> Result<(
     });
     let mut filler = Filler::new();
     while let Some(line) = lines.recv().await {
-        filler.add(&node, line.trim().parse()?).await;
+        if let Ok(bits) = line.trim().parse() {
+            filler.add(&node, bits).await;
+            continue;
+        }
+        let state = node.keys().state().await;
+        let stock: u64 = state.peers.iter().map(|peer| peer.bits).sum();
+        let pool = state.links.first().map(|link| link.account).unwrap_or_default();
+        println!(
+            "{} {}",
+            pool.outgoing + pool.incoming + pool.unconfirmed + stock,
+            pool.stored + pool.overflow
+        );
     }
     node.stop().await;
     Ok(())
