@@ -4,6 +4,7 @@ use crate::directory::{self, LiveNetworkError};
 use crate::emulation::{self, EmulationError};
 use crate::interface::etsi014::Compatibility;
 use crate::node::daemon::{Node, NodeError, NodeSettings};
+use crate::node::records::Records;
 use crate::state::{State, StateError};
 use bellwether_network::Network;
 use bellwether_units::NodeId;
@@ -52,6 +53,19 @@ impl Up {
         state: State,
         compatibility: Compatibility,
     ) -> Result<Self, UpError> {
+        Self::start_keeping(network, state, compatibility, Records::default()).await
+    }
+
+    /// The same, where the nodes' records are kept as `records` says: each has a store of its own.
+    ///
+    /// # Errors
+    /// See [`UpError`].
+    pub async fn start_keeping(
+        network: Arc<Network>,
+        state: State,
+        compatibility: Compatibility,
+        records: Records,
+    ) -> Result<Self, UpError> {
         let applications = directory::applications(&network)?;
         let names = applications.directory.applications().map(|(name, _)| name.as_str());
         state.provision(&network, names)?;
@@ -70,7 +84,7 @@ impl Up {
             let node = NodeId(place as u32);
             let (network, directory) = (Arc::clone(&network), Arc::clone(&directory));
             let usual = NodeSettings::usual(network, node, directory, state.clone())?;
-            let settings = NodeSettings { physical_layer, compatibility, ..usual };
+            let settings = NodeSettings { physical_layer, compatibility, records: records.clone(), ..usual };
             up.nodes.push(Node::start(settings).await?);
         }
         Ok(up)

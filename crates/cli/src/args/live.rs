@@ -18,6 +18,9 @@ pub struct Up {
     /// Run everything in this process instead of one process a node
     #[arg(long)]
     pub in_process: bool,
+    /// How records are kept.
+    #[command(flatten)]
+    pub keeping: Keeping,
     /// What is logged.
     #[command(flatten)]
     pub log: Log,
@@ -32,6 +35,9 @@ pub struct Node {
     /// Which node
     #[arg(long, value_name = "NODE")]
     pub name: String,
+    /// How records are kept.
+    #[command(flatten)]
+    pub keeping: Keeping,
     /// How it runs.
     #[command(flatten)]
     pub part: Part,
@@ -110,6 +116,18 @@ impl Described {
     pub fn input(&self) -> Input {
         Input { file: self.network.clone(), set: self.set.clone() }
     }
+}
+
+/// How a node's records are kept.
+#[derive(Clone, Debug, Default, Arguments)]
+pub struct Keeping {
+    /// Keep records in a PostgreSQL database, which replicas of a node can share, instead of a file in the state
+    /// directory; the password comes from PGPASSFILE or PGPASSWORD
+    #[arg(long, value_name = "postgres://USER@HOST/DATABASE")]
+    pub store: Option<String>,
+    /// Where the key is that opens the store: file:PATH or env:NAME [default: master.key in the node's folder]
+    #[arg(long, value_name = "PLACE")]
+    pub master_key: Option<String>,
 }
 
 /// How a part of a network runs.
@@ -209,6 +227,7 @@ stops all in order; a second Ctrl-C at once.";
 pub(super) const NODE_EXAMPLES: &str = "\
 Examples:
   bellwether node --network networks/secoqc-2008.toml --name SIE
+  bellwether node --network secoqc.toml --name SIE --store postgres://bellwether@db.example.org/keys
   bellwether node --network secoqc.toml --name SIE --state /var/lib/bellwether --log-format json";
 
 pub(super) const RECORD_EXAMPLES: &str = "\

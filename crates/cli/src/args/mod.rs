@@ -11,7 +11,7 @@ mod wireguard;
 
 pub use inject::{Basis, Inject, Links, What};
 pub use key::{Format, Get, Key, Server, Status};
-pub use live::{Described, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, Pki, Record, Up};
+pub use live::{Described, Keeping, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, Pki, Record, Up};
 pub use operations::{Audit, NodeStatus, Search, Verify};
 pub use rate::{Rate, Sweep};
 pub use simulate::{Detail, Simulate};

@@ -5,6 +5,7 @@
     reason = "processes run by the wall clock, and so does what is waited for them"
 )]
 
+use crate::database::{Server, server};
 use crate::live::{Place, Running};
 use bellwether_live::application::client::{Client, ClientError, Key};
 use bellwether_live::directory::{applications, node_addresses};
@@ -52,6 +53,8 @@ struct World<'a> {
     network: Network,
     ledger: Mutex<Ledger>,
     over: AtomicBool,
+    /// How nodes are told where their records are.
+    keeping: String,
 }
 
 impl World<'_> {
@@ -77,7 +80,9 @@ impl World<'_> {
 
     fn node(&self, name: &str) -> Running {
         let state = self.place.path().join("state").display().to_string();
-        let line = format!("node --name {name} --network network.toml --state {state} --log-level warn");
+        let keeping = &self.keeping;
+        let line =
+            format!("node --name {name} --network network.toml --state {state} --log-level warn {keeping}");
         let mut running = Running::start(self.place.command(&line));
         running.until("ready: ");
         running
@@ -281,7 +286,7 @@ impl Chance {
     }
 }
 
-fn survive(kills: u32) {
+fn survive(kills: u32, database: Option<&Server>) {
     let place = Place::new();
     let state = place.path().join("state");
     place.done(&format!("pki network.toml --state {}", state.display()));
@@ -293,6 +298,9 @@ fn survive(kills: u32) {
         network,
         ledger: Mutex::default(),
         over: AtomicBool::new(false),
+        keeping: database
+            .map(|server| format!("--store {}", server.address(&server.new_database())))
+            .unwrap_or_default(),
     };
     let line = format!("physical-layer --network network.toml --state {} --log-level warn", state.display());
     let mut light = Running::start(place.command(&line));
@@ -365,12 +373,26 @@ fn survive(kills: u32) {
 
 #[test]
 fn no_key_is_given_twice_or_lost_without_a_report_through_10_kills() {
-    survive(10);
+    survive(10, None);
 }
 
 /// `cargo test --release -p bellwether-cli --test it -- --ignored --nocapture through_200_kills`
 #[test]
 #[ignore = "takes minutes"]
 fn no_key_is_given_twice_or_lost_without_a_report_through_200_kills() {
-    survive(200);
+    survive(200, None);
+}
+
+#[test]
+fn no_key_is_given_twice_or_lost_without_a_report_through_6_kills_with_postgresql() {
+    let Some(server) = server() else { return };
+    survive(6, Some(&server));
+}
+
+/// `cargo test --release -p bellwether-cli --test it -- --ignored --nocapture through_200_kills_with_postgresql`
+#[test]
+#[ignore = "takes minutes"]
+fn no_key_is_given_twice_or_lost_without_a_report_through_200_kills_with_postgresql() {
+    let Some(server) = server() else { return };
+    survive(200, Some(&server));
 }

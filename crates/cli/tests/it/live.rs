@@ -76,13 +76,13 @@ impl Place {
         Self { folder, first_port }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The first of its ports.
     pub(crate) fn first_port(&self) -> u16 {
         self.first_port
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
     }
 
     pub(crate) fn command(&self, line: &str) -> Command {

@@ -3,10 +3,13 @@
 mod abuse;
 mod attacks;
 mod command;
+#[path = "../../../live/tests/it/database.rs"]
+mod database;
 mod https;
 mod kills;
 mod live;
 mod refusals;
+mod replicas;
 mod report;
 mod sample;
 mod text;

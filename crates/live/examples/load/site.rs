@@ -6,8 +6,8 @@ use bellwether_live::directory;
 use bellwether_live::identity::OlderTls;
 use bellwether_live::interface::etsi014::Compatibility;
 use bellwether_live::node::daemon::{Node, NodeSettings};
+use bellwether_live::node::records::Records;
 use bellwether_live::state::State;
-use bellwether_live::store::Rollback;
 use bellwether_network::Network;
 use bellwether_units::{BlockId, EntityId, LinkId, NodeId, Purpose, Stream};
 use std::path::PathBuf;
@@ -25,8 +25,7 @@ pub(crate) async fn run(network: Network, node: u32, state: PathBuf) -> Result<(
         node,
         directory: Arc::new(directory::applications(&network)?.directory),
         state: State::at(state),
-        master: None,
-        rollback: Rollback::Refuse,
+        records: Records::default(),
         addresses: directory::node_addresses(&network, node)?,
         // Nobody is there: the link's devices are away for as long as it runs.
         physical_layer: directory::physical_layer_address(&network)?,

@@ -1,31 +1,33 @@
 //! One node of a network, running: its links, its key manager, and the interface for applications.
 
+use super::callers;
 use super::keys::{Keys, KeysError, KeysSettings};
 use super::link::Clock;
 use super::links::{self, LinkError, LinkNews, Shared};
 use super::policy::{self, ReloadError};
+use super::records::{self, Records, StorePlace};
+use super::standby::StandbySettings;
 use crate::audit::{self, AuditError, AuditLog, Found};
 use crate::directory::{self, LiveNetworkError, NodeAddresses};
 use crate::emulation::Dialler;
-use crate::identity::{Identity, IdentityFileError, NameRule, OlderTls, Role, TlsError, name_in_role, tls};
+use crate::identity::{IdentityFileError, OlderTls, Role, TlsError};
 use crate::interface::etsi004::{Etsi004, KeyStreams, StreamCompatibility};
 use crate::interface::etsi014::{Compatibility, Etsi014};
 use crate::interface::http::Http;
-use crate::interface::listener::{self, Bounds, Identify, Listener, Security};
+use crate::interface::listener::{self, Bounds, Listener, Security};
 use crate::interface::operations::{Measured, Measures, News, Observer, Operations, Parts};
 use crate::process::descriptors;
 use crate::random::SystemRandom;
-use crate::state::{OPERATOR, State, StateError};
-use crate::store::{EmbeddedStore, MasterKey, Rollback, Store, StoreError};
+use crate::state::{State, StateError};
+use crate::store::StoreError;
 use crate::transport::{self, Channel, Transport, TransportError};
 use crate::webhook::{WebhookError, Webhooks};
 use bellwether_network::Network;
 use bellwether_protocol::keys;
-use bellwether_protocol::keys::delivery::{Directory, Memory, SaeName};
+use bellwether_protocol::keys::delivery::Directory;
 use bellwether_sim::nodes;
 use bellwether_units::{LinkId, NodeId};
 use rand_core::Rng;
-use rustls::RootCertStore;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -99,10 +101,8 @@ pub struct NodeSettings {
     pub directory: Arc<Directory>,
     /// Where its state is.
     pub state: State,
-    /// What opens its store; without it, the key in the node's folder, which is made on first use.
-    pub master: Option<MasterKey>,
-    /// What to do if the store is older than its witness.
-    pub rollback: Rollback,
+    /// How its records are kept.
+    pub records: Records,
     /// Where it listens.
     pub addresses: NodeAddresses,
     /// Where the emulated light is served.
@@ -135,8 +135,7 @@ impl NodeSettings {
             node,
             directory,
             state,
-            master: None,
-            rollback: Rollback::Refuse,
+            records: Records::default(),
             older_tls: OlderTls::default(),
         })
     }
@@ -174,8 +173,7 @@ impl Node {
             node,
             directory,
             state,
-            master,
-            rollback,
+            records,
             addresses,
             physical_layer,
             folder,
@@ -189,7 +187,27 @@ impl Node {
             let listening = listener::listen(address);
             listening.map_err(|source| NodeError::Listen { node: name.clone(), address, source })
         };
-        // Sockets first: of all that can fail, a taken port is the likeliest.
+        let layout = state.identities();
+        let identity = layout.load(Role::Node, &name)?;
+        let security = callers::applications(&layout, &name, older_tls)?;
+        let folder_here = state.node(&name)?;
+        // Who stands by takes no socket from whoever leads.
+        let opened = match &records.place {
+            StorePlace::Embedded => None,
+            StorePlace::Postgres(database) => {
+                let operators =
+                    callers::operators(addresses.operations, &identity, layout.roots(Role::Node)?)?;
+                let standby = StandbySettings {
+                    node: name.clone(),
+                    addresses,
+                    applications: security.clone(),
+                    operators,
+                };
+                let store = records::store_name(network, &name);
+                Some(records.open_database(database, &store, &folder_here, standby).await?)
+            }
+        };
+        // Sockets before a file is opened: of all that can fail, a taken port is the likeliest.
         let nodes_socket = listen(addresses.node_to_node)?;
         let applications_socket = listen(addresses.key_manager)?;
         let key_manager = applications_socket.local_addr().unwrap_or(addresses.key_manager);
@@ -198,11 +216,12 @@ impl Node {
         let operations_socket = listen(addresses.operations)?;
         let operations = operations_socket.local_addr().unwrap_or(addresses.operations);
 
-        let (store, memory) = open_store(state.node(&name)?, master, rollback).await?;
-        let observer = observe(network, &name, state.node(&name)?).await?;
-        let layout = state.identities();
-        let identity = layout.load(Role::Node, &name)?;
-        let operations_security = operations_security(operations, &identity, layout.roots(Role::Node)?)?;
+        let (store, memory) = match opened {
+            Some(opened) => opened,
+            None => records.open_embedded(folder_here.clone()).await?,
+        };
+        let observer = observe(network, &name, folder_here).await?;
+        let operations_security = callers::operators(operations, &identity, layout.roots(Role::Node)?)?;
         let roots = layout.roots(Role::Node)?;
         let devices = Dialler::new(physical_layer, &identity, roots.clone())?;
         let transport = Arc::new(Transport::start(
@@ -250,6 +269,8 @@ impl Node {
         parts.spawn(async move {
             keys_task.await.map_err(|_| NodeError::Stopped(part))?.map_err(NodeError::from)
         });
+        let lost = store.lost();
+        parts.spawn(async move { Err(lost.await.into()) });
         let shared = Shared {
             network: Arc::clone(network),
             node: *node,
@@ -270,9 +291,6 @@ impl Node {
             }
         }
 
-        let server = layout.load(Role::KeyManager, &name)?;
-        let server = tls::key_manager_server(&server, layout.roots(Role::Application)?, older_tls)?;
-        let rule = NameRule::applications();
         let (stop, stopped) = watch::channel(false);
         let webhooks = Arc::new(Webhooks::new(Arc::clone(&observer), state.clone()));
         webhooks.set(&network.live.webhooks)?;
@@ -281,10 +299,6 @@ impl Node {
             Measured { service: keys.clone(), measures: measures.clone(), observer: Arc::clone(&observer) };
         let absent_peer_is_success = compatibility.absent_peer_is_success;
         let interface = Etsi014::new(Arc::new(service), compatibility);
-        let security = Security::Tls {
-            config: Arc::new(server),
-            identify: Arc::new(move |certificate| SaeName::new(&rule.name(certificate).ok()?).ok()),
-        };
         let refused = |interface| {
             let observer = Arc::clone(&observer);
             Arc::new(move |address, why| observer.refused(interface, address, why))
@@ -421,23 +435,6 @@ impl Drop for Node {
     }
 }
 
-async fn open_store(
-    folder: PathBuf,
-    master: Option<MasterKey>,
-    rollback: Rollback,
-) -> Result<(Arc<dyn Store>, Memory), NodeError> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let master = match master {
-            Some(master) => master,
-            None => MasterKey::create_file(&folder.join("master.key"))?,
-        };
-        EmbeddedStore::open(&folder.join("store.redb"), &folder.join("witness"), &master, rollback)
-    });
-    let store = opened.await.map_err(|_| StoreError::Closed)??;
-    let memory = if store.rolled_back() { Memory::Doubtful } else { Memory::Current };
-    Ok((Arc::new(store), memory))
-}
-
 /// Opens the audit log and begins to gather what happens.
 async fn observe(network: &Network, name: &str, folder: PathBuf) -> Result<Arc<Observer>, NodeError> {
     let opened = tokio::task::spawn_blocking(move || AuditLog::open(&folder, audit::FILE_LIMIT));
@@ -459,24 +456,6 @@ async fn observe(network: &Network, name: &str, folder: PathBuf) -> Result<Arc<O
     tracing::warn!(node = name, "{text}");
     observer.tell(News::node_alarm(kind, text));
     Ok(Arc::new(observer))
-}
-
-/// On this machine, everybody who reaches the socket; elsewhere the operator, by certificate.
-fn operations_security(
-    address: SocketAddr,
-    identity: &Identity,
-    nodes: RootCertStore,
-) -> Result<Security, NodeError> {
-    let operator = SaeName::new(OPERATOR).expect("the operator's name has characters that a URI holds");
-    if address.ip().is_loopback() {
-        return Ok(Security::Plain(operator));
-    }
-    let config = Arc::new(tls::operations_server(identity, nodes)?);
-    let identify: Arc<Identify> = Arc::new(move |certificate| {
-        let name = name_in_role(Role::Node, certificate).ok()?;
-        (name == operator.as_str()).then(|| operator.clone())
-    });
-    Ok(Security::Tls { config, identify })
 }
 
 fn peers_of(network: &Network, node: NodeId) -> Result<Vec<transport::Peer>, NodeError> {

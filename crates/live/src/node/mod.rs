@@ -1,15 +1,21 @@
 //! A node's daemon: what drives the machines of `bellwether-protocol`.
 //!
 //! - [`daemon`]: a whole node.
+//! - `callers`: who may call it.
 //! - [`links`]: its ends of links, from devices and sockets to blocks in its pools.
 //! - [`link`]: one end of one link.
 //! - [`keys`]: its key node and its key manager.
+//! - [`records`]: where its records are kept.
+//! - `standby`: what a replica of it does while another leads.
 //! - [`policy`]: what may change while it runs.
 //! - [`transcript`]: what an end was told and did, to be checked against the machine later.
 
+mod callers;
 pub mod daemon;
 pub mod keys;
 pub mod link;
 pub mod links;
 pub mod policy;
+pub mod records;
+mod standby;
 pub mod transcript;

@@ -5,6 +5,7 @@ use super::descriptors;
 use super::parts::told;
 use super::stop::Stop;
 use crate::interface::etsi014::Compatibility;
+use crate::node::records::Records;
 use crate::state::State;
 use crate::up::{Up, UpError};
 use bellwether_network::Network;
@@ -68,7 +69,7 @@ pub async fn processes(
     ended
 }
 
-/// Runs a network in this process until `stop` is asked for, and tells `ready` when all of it listens.
+/// Runs a network in this process, its records kept so, until `stop` is asked for, and tells `ready` when all of it listens.
 ///
 /// # Errors
 /// If it cannot start, or a node fails later.
@@ -76,12 +77,13 @@ pub async fn in_process(
     network: Arc<Network>,
     state: State,
     compatibility: Compatibility,
+    records: Records,
     stop: &mut Stop,
     ready: impl FnOnce(),
 ) -> Result<(), UpError> {
     descriptors::raise();
     let mut up = tokio::select! {
-        up = Up::start(network, state, compatibility) => up?,
+        up = Up::start_keeping(network, state, compatibility, records) => up?,
         cause = stop.asked() => return told(cause),
     };
     ready();

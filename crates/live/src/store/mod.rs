@@ -9,12 +9,14 @@
 
 pub mod embedded;
 mod log;
+pub mod master;
 pub mod memory;
 pub mod postgres;
 pub mod seal;
 mod witness;
 
 pub use embedded::EmbeddedStore;
+pub use master::{MasterKeyChoice, MasterKeyPlace};
 pub use memory::MemoryStore;
 pub use postgres::PostgresStore;
 pub use seal::MasterKey;

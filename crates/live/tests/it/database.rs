@@ -4,18 +4,20 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The role and the database of the tests.
+/// The role of the tests.
 const OWNER: &str = "bellwether";
 
 /// A running server.
 pub(crate) struct Server {
     folder: TempDir,
+    programs: PathBuf,
     stop: Option<Sender<()>>,
     keeper: Option<JoinHandle<()>>,
 }
@@ -67,24 +69,18 @@ impl Server {
             let _ = child.wait();
         });
         started.recv().expect("it was started");
-        let server = Self { folder, stop: Some(stop), keeper: Some(keeper) };
+        let server = Self { folder, programs: programs.to_owned(), stop: Some(stop), keeper: Some(keeper) };
         for _ in 0..600 {
             let ready =
                 as_server(&programs.join("pg_isready")).arg("-q").arg("-h").arg(server.socket()).status();
             if ready.expect("pg_isready starts").success() {
-                let made = as_server(&programs.join("createdb"))
-                    .arg("-h")
-                    .arg(server.socket())
-                    .args(["-U", OWNER, OWNER])
-                    .status();
-                assert!(made.expect("createdb starts").success());
                 return server;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!(
             "the server does not start: {}",
-            fs::read_to_string(server.folder.path().join("log")).unwrap()
+            fs::read_to_string(server.folder.path().join("log")).unwrap_or_default()
         );
     }
 
@@ -93,9 +89,22 @@ impl Server {
         self.folder.path()
     }
 
-    /// Its database, as stores take it.
-    pub(crate) fn address(&self) -> String {
-        format!("postgres:///{OWNER}?user={OWNER}&host={}", self.socket().display())
+    /// The name of a database that nobody else uses.
+    pub(crate) fn new_database(&self) -> String {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("keys{}", MADE.fetch_add(1, Ordering::Relaxed));
+        let made = as_server(&self.programs.join("createdb"))
+            .arg("-h")
+            .arg(self.socket())
+            .args(["-U", OWNER, &name])
+            .status();
+        assert!(made.expect("createdb starts").success());
+        name
+    }
+
+    /// A database as stores take it.
+    pub(crate) fn address(&self, database: &str) -> String {
+        format!("postgres:///{database}?user={OWNER}&host={}", self.socket().display())
     }
 }
 

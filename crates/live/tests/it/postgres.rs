@@ -6,12 +6,12 @@ use crate::store::{
     keeps_what_was_committed, plain, put, some_changes,
 };
 use bellwether_live::store::postgres::{Address, PostgresSettings};
-use bellwether_live::store::{MasterKey, PostgresStore, Rollback, Space, Store, StoreError};
+use bellwether_live::store::{MasterKey, MasterKeyChoice, PostgresStore, Rollback, Space, Store, StoreError};
 use bellwether_units::{EntityId, Purpose, Stream};
 use rand_core::Rng;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
@@ -23,39 +23,36 @@ use tokio_postgres::NoTls;
 /// Beyond what any takeover needs, also on a machine with much else to do.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A store of a test's own in the shared server.
+/// A store in a database of a test's own.
 struct Place {
     server: Arc<Server>,
     name: String,
     folder: TempDir,
     master: PathBuf,
-    address: String,
+    database: String,
 }
 
 impl Place {
     /// Nothing if there is no server to be had.
     fn new() -> Option<Self> {
-        static PLACES: AtomicU32 = AtomicU32::new(0);
         let server = server()?;
         let folder = tempfile::tempdir().unwrap();
         let master = folder.path().join("master.key");
-        MasterKey::create_file(&master).unwrap();
-        let name = format!("a network/{}", PLACES.fetch_add(1, Ordering::Relaxed));
-        let address = server.address();
-        Some(Self { server, name, folder, master, address })
+        let database = server.new_database();
+        Some(Self { server, name: "a network/A".to_owned(), folder, master, database })
     }
 
     fn settings(&self, replica: &str, rollback: Rollback) -> PostgresSettings {
         PostgresSettings {
-            address: Address::new(&self.address).unwrap(),
+            address: Address::new(&self.server.address(&self.database)).unwrap(),
             name: self.name.clone(),
             witness: self.folder.path().join(replica).join("witness"),
             rollback,
         }
     }
 
-    fn master(&self) -> MasterKey {
-        MasterKey::from_file(&self.master).unwrap()
+    fn master(&self) -> MasterKeyChoice {
+        MasterKeyChoice::Own(self.master.clone())
     }
 
     async fn open(&self, rollback: Rollback) -> Result<PostgresStore, StoreError> {
@@ -77,7 +74,8 @@ impl Place {
 
     /// Does something behind the store's back. `STORE` stands for its name.
     async fn sql(&self, text: &str) -> Vec<tokio_postgres::SimpleQueryMessage> {
-        let (client, connection) = tokio_postgres::connect(&self.server.address(), NoTls).await.unwrap();
+        let address = self.server.address(&self.database);
+        let (client, connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
         let done = client.simple_query(&text.replace("STORE", &format!("'{}'", self.name))).await.unwrap();
         drop(client);
@@ -125,9 +123,15 @@ async fn no_value_stands_in_the_database_in_the_open_and_another_master_key_open
     let text = format!("{rows:?}");
     assert!(text.len() > 100 && !text.contains("recognised"));
     // Told at once, also while another leads.
-    let other = MasterKey::random().unwrap();
-    let opened = PostgresStore::open(place.settings("second", Rollback::Refuse), other, || {});
-    let error = timeout(LONG, opened).await.unwrap().err().unwrap();
+    let other = place.folder.path().join("other.key");
+    let opened = |key: MasterKeyChoice| {
+        let opened = PostgresStore::open(place.settings("second", Rollback::Refuse), key, || {});
+        async { timeout(LONG, opened).await.unwrap().err().unwrap() }
+    };
+    let error = opened(MasterKeyChoice::Own(other.clone())).await.to_string();
+    assert!(error.contains("other.key") && !other.exists(), "{error}");
+    MasterKey::create_file(&other).unwrap();
+    let error = opened(MasterKeyChoice::Own(other)).await;
     assert!(matches!(error, StoreError::WrongMasterKey { .. }), "{error}");
 }
 
@@ -196,7 +200,7 @@ async fn whenever_the_session_is_ended_the_database_holds_a_prefix_with_all_that
             place
                 .sql(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                     WHERE application_name = 'bellwether ' || STORE",
+                     WHERE datname = current_database() AND application_name = 'bellwether ' || STORE",
                 )
                 .await;
         };
@@ -280,7 +284,7 @@ async fn a_leader_that_is_cut_off_is_replaced_and_writes_nothing_any_more() {
     let place = place!();
     let (cut, passes) = watch::channel(true);
     let address = line(&place.server, passes).await;
-    let far = format!("postgres://bellwether@{address}/bellwether");
+    let far = format!("postgres://bellwether@{address}/{}", place.database);
     let settings =
         PostgresSettings { address: Address::new(&far).unwrap(), ..place.settings("far", Rollback::Refuse) };
     let old = PostgresStore::open(settings, place.master(), || {}).await.unwrap();

@@ -12,10 +12,14 @@ pub(super) mod up;
 pub(super) mod wireguard;
 
 use crate::Failure;
+use crate::args::Keeping;
 use bellwether_live::directory::{self, Applications};
 use bellwether_live::identity::Role;
+use bellwether_live::node::records::{Records, StorePlace};
 use bellwether_live::process::runtime;
 use bellwether_live::state::State;
+use bellwether_live::store::MasterKeyPlace;
+use bellwether_live::store::postgres::Address;
 use bellwether_network::Network;
 use std::path::Path;
 
@@ -27,6 +31,16 @@ pub(crate) fn state_of(network: &Network, typed: Option<&Path>) -> State {
 /// Runs what is asynchronous to its end.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     runtime::block_on(future).map_err(Failure::live)?
+}
+
+/// How records are kept, as it was typed.
+fn records(keeping: &Keeping) -> Result<Records, Failure> {
+    let place = match &keeping.store {
+        None => StorePlace::Embedded,
+        Some(address) => StorePlace::Postgres(Box::new(Address::new(address).map_err(Failure::input)?)),
+    };
+    let master = keeping.master_key.as_deref().map(str::parse::<MasterKeyPlace>).transpose();
+    Ok(Records { place, master: master.map_err(Failure::input)?, ..Records::default() })
 }
 
 fn applications(network: &Network) -> Result<Applications, Failure> {

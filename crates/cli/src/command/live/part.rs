@@ -1,6 +1,6 @@
 //! `bellwether node` and `bellwether physical-layer`: the parts of a network, each a process.
 
-use super::{applications, block_on, require_identity, state_of};
+use super::{applications, block_on, records, require_identity, state_of};
 use crate::Failure;
 use crate::args::{Node, PhysicalLayer};
 use crate::command::load;
@@ -26,6 +26,7 @@ pub(crate) fn node(args: &Node) -> Result<(), Failure> {
     require_identity(&state, Role::KeyManager, &args.name)?;
     state.claim(&network).map_err(Failure::live)?;
     let mut settings = NodeSettings::usual(network, node, directory, state).map_err(Failure::input)?;
+    settings.records = records(&args.keeping)?;
     if let Some(folder) = &args.folder {
         settings.folder.clone_from(folder);
     }

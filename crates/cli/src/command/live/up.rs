@@ -1,7 +1,7 @@
 //! `bellwether up`: a whole network on this machine.
 
-use super::{applications, block_on, state_of};
-use crate::args::Up;
+use super::{applications, block_on, records, state_of};
+use crate::args::{Keeping, Up};
 use crate::command::load_with_bytes;
 use crate::table::{Align, Table};
 use crate::{Failure, output, words};
@@ -47,18 +47,22 @@ pub(crate) fn run(args: &Up) -> Result<(), Failure> {
 
 fn in_process(args: &Up, network: Network, state: State, started: &str) -> Result<(), Failure> {
     args.log.start();
+    let records = records(&args.keeping)?;
     block_on(async {
         let mut stop = Stop::listen(false).map_err(Failure::live)?;
         let mut printed = Ok(());
         let ready = || printed = output::print(started);
         let compatibility = Compatibility::of(&network);
-        let ended = whole::in_process(Arc::new(network), state, compatibility, &mut stop, ready).await;
+        let network = Arc::new(network);
+        let ended = whole::in_process(network, state, compatibility, records, &mut stop, ready).await;
         ended.map_err(Failure::live)?;
         printed
     })
 }
 
 fn processes(args: &Up, network: &Network, state: &State, file: &[u8], started: &str) -> Result<(), Failure> {
+    // What cannot be followed is told before anything is started.
+    records(&args.keeping)?;
     // The parts read a copy: one that is started again later has the same network as the others.
     let copy = state.root().join("network.toml");
     output::write_file(&copy, file)?;
@@ -70,6 +74,10 @@ fn processes(args: &Up, network: &Network, state: &State, file: &[u8], started: 
             vec![command.into(), option("network", &copy), option("state", state.root())];
         arguments.extend(node.map(|node| option("name", node)));
         arguments.extend(node.map(|_| option("folder", &folder)));
+        let Keeping { store, master_key } = &args.keeping;
+        for (name, value) in [("store", store), ("master-key", master_key)] {
+            arguments.extend(node.and(value.as_ref()).map(|value| option(name, value)));
+        }
         arguments.extend(args.input.set.iter().map(|assignment| option("set", assignment)));
         arguments.extend(args.log.arguments().map(OsString::from));
         arguments.push("--with-parent".into());

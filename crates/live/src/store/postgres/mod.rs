@@ -12,6 +12,7 @@ mod session;
 pub use address::Address;
 
 use super::log::{self, Log, Opened, Shared, Work, Writer};
+use super::master::MasterKeyChoice;
 use super::seal::{MasterKey, Seal, failed};
 use super::witness::{self, Newcomer, Seen};
 use super::{Change, Commit, Load, Lost, Rollback, Space, Store, StoreError};
@@ -56,7 +57,7 @@ impl PostgresStore {
     /// [`StoreError::RolledBack`], [`StoreError::NoWitness`], [`StoreError::RowTampered`].
     pub async fn open(
         settings: PostgresSettings,
-        master: MasterKey,
+        master: MasterKeyChoice,
         stands_by: impl FnOnce() + Send + 'static,
     ) -> Result<Self, StoreError> {
         let path = PathBuf::from(format!("{} ({})", settings.address, settings.name));
@@ -110,7 +111,7 @@ struct Ready {
 fn serve(
     settings: PostgresSettings,
     path: &std::path::Path,
-    master: &MasterKey,
+    master: &MasterKeyChoice,
     stands_by: impl FnOnce(),
     answer: oneshot::Sender<Result<Ready, StoreError>>,
     work: &mpsc::Receiver<Work>,
@@ -124,12 +125,12 @@ fn serve(
             .build()
             .map_err(|error| failed(path, error))?;
         let waited = runtime.block_on(lead(&settings, path, master, stands_by, &answer, &tell))?;
-        let Some(session) = waited else { return Ok(None) };
+        let Some((session, master)) = waited else { return Ok(None) };
         let session = Arc::new(session);
         let (epoch, of_pulse) = watch::channel(0);
         let mut rows =
             RowsInDatabase { session: Arc::clone(&session), epoch, seal: None, commit: None, runtime };
-        let Opened { seal, commits, index } = log::open(&mut rows, path, master)?;
+        let Opened { seal, commits, index } = log::open(&mut rows, path, &master)?;
         let seal = Arc::new(seal);
         rows.seal = Some(Arc::clone(&seal));
         rows.runtime.spawn(session::pulse(session, of_pulse, tell.clone()));
@@ -154,32 +155,41 @@ fn serve(
     }
 }
 
-/// A session that holds the lock; none if whoever asked has given up.
+/// A session that holds the lock, and the master key; none if whoever asked has given up.
 async fn lead(
     settings: &PostgresSettings,
     path: &std::path::Path,
-    master: &MasterKey,
+    master: &MasterKeyChoice,
     stands_by: impl FnOnce(),
     asked: &oneshot::Sender<Result<Ready, StoreError>>,
     tell: &watch::Sender<Option<StoreError>>,
-) -> Result<Option<Session>, StoreError> {
+) -> Result<Option<(Session, MasterKey)>, StoreError> {
     let session = Session::connect(&settings.address, &settings.name, path, tell.clone()).await?;
     session.check_durability().await?;
-    let (mut stands_by, mut seal, mut looked) = (Some(stands_by), None, None::<Instant>);
+    let (mut stands_by, mut known, mut looked) = (Some(stands_by), None, None::<Instant>);
     while !asked.is_closed() {
         // A wrong master key is told now, and not when the leader has died.
-        if seal.is_none()
+        if known.is_none()
             && let Some(header) = session.header().await?
         {
-            seal = Some(Arc::new(Seal::open(master, &header, path)?));
+            let master = master.open(true)?;
+            known = Some((Seal::open(&master, &header, path)?, master));
         }
         if session.try_lock().await? {
-            return Ok(Some(session));
+            if known.is_none() && session.header().await?.is_some() {
+                // It was made between the two questions: once more, with its key.
+                continue;
+            }
+            let master = match known {
+                Some((_, master)) => master,
+                None => master.open(false)?,
+            };
+            return Ok(Some((session, master)));
         }
         if let Some(stands_by) = stands_by.take() {
             stands_by();
         }
-        if let Some(seal) = &seal
+        if let Some((seal, _)) = &known
             && looked.is_none_or(|looked| looked.elapsed() >= LOOK)
         {
             looked = Some(Instant::now());
