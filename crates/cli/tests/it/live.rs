@@ -168,7 +168,7 @@ impl Place {
     }
 
     /// The processes whose arguments name this folder's state.
-    fn processes(&self) -> Vec<(u32, String)> {
+    pub(crate) fn processes(&self) -> Vec<(u32, String)> {
         let mark = self.path().display().to_string();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").expect("a Linux system").flatten() {

@@ -5,11 +5,14 @@ mod attacks;
 mod command;
 #[path = "../../../live/tests/it/database.rs"]
 mod database;
+mod hosts;
 mod https;
 mod kills;
 mod live;
 mod refusals;
 mod replicas;
 mod report;
+mod residue;
 mod sample;
 mod text;
+mod webhook;
