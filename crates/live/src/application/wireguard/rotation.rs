@@ -114,7 +114,7 @@ pub enum Input {
     Set(bool),
     /// Whether a random key is set.
     Locked(bool),
-    /// The interface had a handshake with its peer at this time.
+    /// The interface had a handshake with its peer at this time or later.
     Handshake(Time),
     /// The deadline has come.
     Timeout,
@@ -260,11 +260,9 @@ impl Rotation {
             Input::Set(done) => self.set(now, done, out),
             Input::Locked(done) => self.locked(now, done, out),
             Input::Handshake(at) => {
-                // The times of handshakes are whole seconds.
-                let since = |set: Time| at >= set.saturating_add(Duration::from_whole_seconds(1));
                 if let Some(installed) = &mut self.installed
                     && !installed.confirmed
-                    && since(installed.set)
+                    && at >= installed.set
                 {
                     installed.confirmed = true;
                     out.push(Output::Event(Event::Confirmed(installed.id)));

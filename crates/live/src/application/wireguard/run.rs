@@ -7,7 +7,7 @@ use crate::application::tunnel::run::{Site, TunnelError, answer, open};
 use crate::node::link::Clock;
 use crate::process::stop::Stop;
 use bellwether_protocol::keys::KeyId;
-use bellwether_units::{Duration as Span, Time};
+use bellwether_units::Time;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -255,8 +255,9 @@ impl Driver {
 
     async fn look(&mut self) {
         let Ok(Some(seconds)) = self.interface.latest_handshake().await else { return };
-        let ago = OffsetDateTime::now_utc().unix_timestamp().saturating_sub(seconds).max(0);
-        let ago = Span::from_whole_seconds(ago.unsigned_abs().min(1 << 24)).picoseconds();
+        // `wg` tells whole seconds, rounded down.
+        let ago = OffsetDateTime::now_utc().unix_timestamp_nanos() - i128::from(seconds) * 1_000_000_000;
+        let ago = u64::try_from(ago.max(0) * 1000).unwrap_or(u64::MAX);
         let at = Time::from_picoseconds(self.clock.now().picoseconds().saturating_sub(ago));
         self.handle(Input::Handshake(at)).await;
     }
