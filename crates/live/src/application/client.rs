@@ -3,21 +3,22 @@
 use crate::hex;
 use crate::identity::Identity;
 use crate::identity::tls::{self, TlsError};
-use crate::request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bellwether_bits::{BitString, SecretBits};
 use bellwether_protocol::keys::KeyId;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -78,13 +79,17 @@ pub struct Key {
     pub extension: Option<Value>,
 }
 
-/// A client of one key manager, for one application.
+/// A client of one key manager, for one application. It keeps one connection for the next question.
 pub struct Client {
     host: String,
     port: u16,
     connector: TlsConnector,
     patience: Duration,
+    /// A connection on which every question was answered.
+    kept: Mutex<Option<Connection>>,
 }
+
+type Connection = http1::SendRequest<Full<Bytes>>;
 
 impl Client {
     /// A client of the key manager at `url` (`https://HOST:PORT`), for the application that `identity` names.
@@ -106,7 +111,7 @@ impl Client {
         let config = tls::application_client(identity, key_managers, expected)?;
         let port = authority.port_u16().unwrap_or(443);
         let connector = TlsConnector::from(Arc::new(config));
-        Ok(Self { host, port, connector, patience: Duration::from_secs(30) })
+        Ok(Self { host, port, connector, patience: Duration::from_secs(30), kept: Mutex::default() })
     }
 
     /// "Get status" with `slave`.
@@ -157,12 +162,6 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Bytes, ClientError> {
         let address = format!("{}:{}", self.host, self.port);
-        let connect = |source| ClientError::Connect { address: address.clone(), source };
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(connect)?;
-        let name =
-            ServerName::try_from(self.host.clone()).map_err(|_| ClientError::Address(self.host.clone()))?;
-        let stream = self.connector.connect(name, stream).await.map_err(connect)?;
-        let http = |e: hyper::Error| ClientError::Http(e.to_string());
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -170,10 +169,11 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
             .map_err(|e| ClientError::Http(e.to_string()))?;
-        let answer = request::send(stream, request).await.map_err(http)?;
+        let (answer, connection) = self.send(request, &address).await?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, ANSWER_LIMIT).collect().await;
         let body = body.map_err(|e| ClientError::Http(e.to_string()))?.to_bytes();
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         if head.status == StatusCode::OK {
             return Ok(body);
         }
@@ -182,6 +182,41 @@ impl Client {
         let retry_after = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let message = message.unwrap_or("(no Error body)").to_owned();
         Err(ClientError::Refused { status: head.status, message, retry_after })
+    }
+}
+
+impl Client {
+    /// Sends a request on the connection that was kept, or on a new one. A request that may have arrived is not sent
+    /// again.
+    async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        address: &str,
+    ) -> Result<(Response<Incoming>, Connection), ClientError> {
+        let http = |e: hyper::Error| ClientError::Http(e.to_string());
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut connection) = kept
+            && connection.ready().await.is_ok()
+        {
+            match connection.try_send_request(request).await {
+                Ok(answer) => return Ok((answer, connection)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(http(error.into_error())),
+                },
+            }
+        }
+        let connect = |source| ClientError::Connect { address: address.to_owned(), source };
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(connect)?;
+        stream.set_nodelay(true).map_err(connect)?;
+        let name =
+            ServerName::try_from(self.host.clone()).map_err(|_| ClientError::Address(self.host.clone()))?;
+        let stream = self.connector.connect(name, stream).await.map_err(connect)?;
+        let (mut connection, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
+        // It ends with the connection.
+        tokio::spawn(driver);
+        let answer = connection.send_request(request).await.map_err(http)?;
+        Ok((answer, connection))
     }
 }
 

@@ -23,7 +23,15 @@ use tokio::time::{Instant, timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn network(first_port: u16) -> Network {
-    let text = format!(
+    parsed(&text(first_port))
+}
+
+fn parsed(text: &str) -> Network {
+    Network::parse(text, "two.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn text(first_port: u16) -> String {
+    format!(
         r#"
 format = 1
 network.name = "two nodes"
@@ -42,8 +50,7 @@ master = "bank-a"
 slave = "bank-b"
 {}"#,
         link(["A", "B"], "10 km")
-    );
-    Network::parse(&text, "two.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
+    )
 }
 
 /// Keys of an application at a node of a network that runs.
@@ -147,4 +154,36 @@ async fn a_connection_goes_through_changes_of_keys_and_ends_where_there_are_none
     stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let answer = timeout(PATIENCE, stranger.read(&mut byte)).await.unwrap();
     assert!(!matches!(answer, Ok(1..)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_without_a_quantum_part_are_refused_by_either_end_unless_both_take_them() {
+    // The fibre is cut from the beginning.
+    let text = text(free_ports())
+        .replace("slave = \"bank-b\"", "slave = \"bank-b\"\nrequirement = \"post-quantum-while-down\"")
+        + "[[event]]\nat = \"0 s\"\nkind = \"cut\"\nlink = \"A-B\"\n";
+    let network = Arc::new(parsed(&text));
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::at(folder.path());
+    let up = Up::start(Arc::clone(&network), state.clone(), Compatibility::default()).await.unwrap();
+    // An initiator tries again for as long as it is patient when the responder closes.
+    let taking = |post_quantum_only, patience, name, peer, node| Supply {
+        post_quantum_only,
+        patience: Duration::from_secs(patience),
+        ..supply(&state, &up, name, peer, node)
+    };
+    let mut said = Vec::new();
+    for (of_a, of_b) in [(true, true), (false, true), (true, false)] {
+        let b = taking(of_b, 20, "bank-b", "bank-a", 1);
+        let a = taking(of_a, if of_b { 20 } else { 2 }, "bank-a", "bank-b", 0);
+        let (there, _) = end(End::Responder, ["bank-b", "bank-a"], b, 60, echo().await).await;
+        let (here, _) = end(End::Initiator, ["bank-a", "bank-b"], a, 60, there).await;
+        let mut program = TcpStream::connect(here).await.unwrap();
+        program.write_all(b"x").await.unwrap();
+        let mut byte = [0];
+        let read = timeout(PATIENCE, program.read(&mut byte)).await.unwrap();
+        said.push(matches!(read, Ok(1)));
+    }
+    assert_eq!(said, [true, false, false], "what an end refuses does not go through");
+    up.stop().await;
 }
