@@ -225,7 +225,7 @@ fn anchors(text: &str) -> Vec<String> {
 
 #[test]
 fn paths_in_code_exist() {
-    const FOLDERS: &[&str] = &["crates/", "networks/", "docs/", "tests/", "fuzz/", ".ci/"];
+    const FOLDERS: &[&str] = &["crates/", "networks/", "docs/", "examples/", "tests/", "fuzz/", ".ci/"];
     for (path, text) in pages() {
         let spans = text
             .lines()

@@ -5,6 +5,7 @@ mod attacks;
 mod command;
 #[path = "../../../live/tests/it/database.rs"]
 mod database;
+mod examples;
 mod hosts;
 mod https;
 mod kills;
