@@ -125,7 +125,8 @@ pub struct Keeping {
     /// directory; the password comes from PGPASSFILE or PGPASSWORD
     #[arg(long, value_name = "postgres://USER@HOST/DATABASE")]
     pub store: Option<String>,
-    /// Where the key is that opens the store: file:PATH or env:NAME [default: master.key in the node's folder]
+    /// Where the key is that opens the store: file:PATH, env:NAME or pkcs11:MODULE?token=LABEL&object=LABEL
+    /// [default: master.key in the node's folder]
     #[arg(long, value_name = "PLACE")]
     pub master_key: Option<String>,
 }

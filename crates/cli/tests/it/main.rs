@@ -16,4 +16,5 @@ mod report;
 mod residue;
 mod sample;
 mod text;
+mod token;
 mod webhook;

@@ -13,6 +13,7 @@ pub mod master;
 pub mod memory;
 pub mod postgres;
 pub mod seal;
+mod token;
 mod witness;
 
 pub use embedded::EmbeddedStore;
@@ -20,6 +21,7 @@ pub use master::{MasterKeyChoice, MasterKeyPlace};
 pub use memory::MemoryStore;
 pub use postgres::PostgresStore;
 pub use seal::MasterKey;
+pub use token::TokenKey;
 
 use bellwether_units::LinkId;
 use std::future::Future;

@@ -2,7 +2,7 @@
 //!
 //! A store has a random identifier and a random data key. The data key stands in the store's header, wrapped by
 //! the master key (AES-256-GCM, random nonce, the identifier as associated data); the master key stays outside,
-//! in a file of mode 0600 or an environment variable.
+//! in a file of mode 0600, an environment variable or a token ([`TokenKey`]).
 //!
 //! A record is `version (1) | run (16) | counter (8, big endian) | ciphertext | tag (16)`. Each run of the program
 //! draws a random `run` and derives a key of its own by HKDF-SHA-256(salt = store identifier, ikm = data key,
@@ -13,6 +13,7 @@
 //! seal cannot tell is an *older* value of the same record put back alone; the store's witness tells an older
 //! whole.
 
+use super::token::TokenKey;
 use super::{Space, StoreError};
 use crate::hex;
 use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Payload};
@@ -34,7 +35,12 @@ const HEAD: usize = 1 + 16 + 8;
 const TAG: usize = 16;
 
 /// The key that unlocks a store: 256 bits, kept outside it.
-pub struct MasterKey(Zeroizing<[u8; 32]>);
+pub struct MasterKey(Held);
+
+enum Held {
+    Here(Zeroizing<[u8; 32]>),
+    InToken(TokenKey),
+}
 
 impl MasterKey {
     /// A key from the operating system's generator.
@@ -44,7 +50,16 @@ impl MasterKey {
     pub fn random() -> Result<Self, StoreError> {
         let mut key = Zeroizing::new([0; 32]);
         random(&mut *key)?;
-        Ok(Self(key))
+        Ok(Self(Held::Here(key)))
+    }
+
+    /// The key in a token, which must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::MasterKey`].
+    pub fn in_token(key: TokenKey) -> Result<Self, StoreError> {
+        key.check()?;
+        Ok(Self(Held::InToken(key)))
     }
 
     /// Reads 64 hexadecimal digits, as [`MasterKey::create_file`] writes them, or 32 bytes as they are.
@@ -68,9 +83,10 @@ impl MasterKey {
         if path.exists() {
             return Self::from_file(path);
         }
-        let key = Self::random()?;
+        let mut key = Zeroizing::new([0; 32]);
+        random(&mut *key)?;
         let mut text = Zeroizing::new(String::with_capacity(65));
-        for byte in key.0.iter() {
+        for byte in key.iter() {
             for digit in [byte >> 4, byte & 15] {
                 text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
             }
@@ -78,7 +94,7 @@ impl MasterKey {
         text.push('\n');
         crate::identity::files::write_private(path, text.as_bytes())
             .map_err(|error| StoreError::MasterKey(error.to_string()))?;
-        Ok(key)
+        Ok(Self(Held::Here(key)))
     }
 
     /// Reads 64 hexadecimal digits from an environment variable.
@@ -97,10 +113,35 @@ impl MasterKey {
         let mut key = Zeroizing::new([0; 32]);
         if content.len() == 32 {
             key.copy_from_slice(content);
-            return Some(Self(key));
+            return Some(Self(Held::Here(key)));
         }
         hex::decode_into(content.trim_ascii(), &mut *key)?;
-        Some(Self(key))
+        Some(Self(Held::Here(key)))
+    }
+
+    fn wrap(&self, nonce: &[u8; 12], context: &[u8], key: &[u8; 32]) -> Result<Vec<u8>, StoreError> {
+        match &self.0 {
+            Held::Here(master) => Ok(Aes256Gcm::new((&**master).into())
+                .encrypt(nonce.into(), Payload { msg: key, aad: context })
+                .expect("32 bytes are far below the cipher's limit")),
+            Held::InToken(token) => token.wrap(nonce, context, key),
+        }
+    }
+
+    /// Nothing if this key did not wrap it.
+    fn unwrap(
+        &self,
+        nonce: &[u8; 12],
+        context: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        match &self.0 {
+            Held::Here(master) => {
+                let payload = Payload { msg: wrapped, aad: context };
+                Ok(Aes256Gcm::new((&**master).into()).decrypt(nonce.into(), payload).ok().map(Zeroizing::new))
+            }
+            Held::InToken(token) => token.unwrap(nonce, context, wrapped),
+        }
     }
 }
 
@@ -127,10 +168,10 @@ impl Seal {
         random(&mut store)?;
         random(&mut nonce)?;
         random(&mut *data_key)?;
-        let payload = Payload { msg: &*data_key, aad: &header_context(&store) };
-        let wrapped = Aes256Gcm::new((&*master.0).into())
-            .encrypt((&nonce).into(), payload)
-            .expect("32 bytes are far below the cipher's limit");
+        let wrapped = master.wrap(&nonce, &header_context(&store), &data_key)?;
+        if wrapped.len() != 32 + TAG {
+            return Err(StoreError::MasterKey(format!("the token wraps 32 bytes in {}", wrapped.len())));
+        }
         let header = [&[VERSION][..], &store, &nonce, &wrapped].concat();
         Ok((Self::new(store, data_key)?, Header(header)))
     }
@@ -152,10 +193,11 @@ impl Seal {
         }
         let store: [u8; 16] = bytes[1..17].try_into().expect("17 - 1 = 16");
         let nonce: [u8; 12] = bytes[17..29].try_into().expect("29 - 17 = 12");
-        let payload = Payload { msg: &bytes[29..], aad: &header_context(&store) };
-        let opened = Aes256Gcm::new((&*master.0).into()).decrypt((&nonce).into(), payload);
-        let opened = Zeroizing::new(opened.map_err(|_| wrong())?);
+        let opened = master.unwrap(&nonce, &header_context(&store), &bytes[29..])?.ok_or_else(wrong)?;
         let mut data_key = Zeroizing::new([0; 32]);
+        if opened.len() != data_key.len() {
+            return Err(wrong());
+        }
         data_key.copy_from_slice(&opened);
         Self::new(store, data_key)
     }
@@ -353,10 +395,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         let made = MasterKey::create_file(&path).unwrap();
-        assert_eq!(*MasterKey::create_file(&path).unwrap().0, *made.0);
+        let bytes = |key: &MasterKey| match &key.0 {
+            Held::Here(bytes) => **bytes,
+            Held::InToken(_) => panic!("it is in a file"),
+        };
+        assert_eq!(bytes(&MasterKey::create_file(&path).unwrap()), bytes(&made));
         assert_eq!(std::fs::read(&path).unwrap().len(), 65);
-        std::fs::write(&path, &made.0[..]).unwrap();
-        assert_eq!(*MasterKey::from_file(&path).unwrap().0, *made.0);
+        std::fs::write(&path, bytes(&made)).unwrap();
+        assert_eq!(bytes(&MasterKey::from_file(&path).unwrap()), bytes(&made));
         std::fs::write(&path, "abc").unwrap();
         assert!(MasterKey::from_file(&path).is_err());
         assert!(MasterKey::from_environment("BELLWETHER_NO_SUCH_VARIABLE").is_err());
