@@ -1,8 +1,9 @@
-"""Lets the clients of others ask a running network: `clients.py PROGRAM FOLDER [DAISYWAY]`; see `run`.
+"""Lets the clients of others ask a running network: `clients.py PROGRAM FOLDER RUST_CLIENTS DAISYWAY`; see `run`.
 
-FOLDER is empty; the last is the program that `run --all` builds.
+FOLDER is empty; the last two are programs that `run` builds.
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from network import Network
 from openapi import openapi
 
 
-def main(program, folder, built):
+def main(program, folder, rust_clients, program_of_daisyway):
     folder = Path(folder)
     with Network(program, folder / "state") as network:
         asked = python_clients.qkdsec(network, "bank-a", "A")
@@ -23,8 +24,9 @@ def main(program, folder, built):
         print("qkdsec doctor: 9 of 10 probes pass; it would rather have 404 for an unknown key")
         python_clients.qkdsec_two_ends(network)
         python_clients.etsi_qkd_014_client(network)
-        for program_of_daisyway in built:
-            daisyway(network, program_of_daisyway, folder)
+        ports = [network.address[node].rpartition(":")[2] for node in "AB"]
+        subprocess.run([rust_clients, *ports, folder / "state"], check=True)
+        daisyway(network, program_of_daisyway, folder)
     with Network(program, folder / "state", ["live.unknown_key_is_404=true"]) as network:
         asked = python_clients.qkdsec(network, "bank-a", "A")
         network.wait_for_key(lambda: asked.status("bank-b").stored_key_count)
@@ -35,4 +37,4 @@ def main(program, folder, built):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(*sys.argv[1:])
