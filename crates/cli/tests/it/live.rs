@@ -104,14 +104,14 @@ impl Place {
     }
 
     /// The exit code and the error of a command that must fail.
-    fn refused(&self, line: &str) -> (Option<i32>, String) {
+    pub(crate) fn refused(&self, line: &str) -> (Option<i32>, String) {
         let output = self.run(line);
         assert!(!output.status.success(), "{line}");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// A key that bank-a gets, and what bank-b gets by its name.
-    fn a_key_at_both_ends(&self, options: &str) {
+    pub(crate) fn a_key_at_both_ends(&self, options: &str) {
         let issued = self.done(&format!("key get {options} --as bank-a --slave bank-b --wait 60s"));
         let (id, key) = issued.trim_end().split_once(' ').expect("a name and a key");
         assert!(key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit()), "{issued}");

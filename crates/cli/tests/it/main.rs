@@ -10,6 +10,7 @@ mod hosts;
 mod https;
 mod kills;
 mod live;
+mod recorded;
 mod refusals;
 mod replicas;
 mod report;
