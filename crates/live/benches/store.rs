@@ -1,11 +1,15 @@
-//! Durable puts of small values in the embedded store.
+//! Durable puts of small values in the embedded store, and in PostgreSQL if `BELLWETHER_BENCH_DATABASE` is the address
+//! of a database.
 //!
 //! Goal: at least 40,000 changes a second with 64 concurrent callers. What one synchronisation of the disk costs
 //! bounds a caller who waits for each commit, so the same is measured with callers that keep some commits under
 //! way, as a machine's driver does, and the disk alone beside it. The files lie in `BELLWETHER_BENCH_FOLDER`, or
 //! else under the target folder.
 
-use bellwether_live::store::{Change, EmbeddedStore, MasterKey, Rollback, Space, Store};
+use bellwether_live::store::postgres::{Address, PostgresSettings};
+use bellwether_live::store::{
+    Change, EmbeddedStore, MasterKey, MasterKeyChoice, PostgresStore, Rollback, Space, Store,
+};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -31,7 +35,7 @@ fn change(caller: u64, number: u64) -> Change {
 }
 
 /// All callers together commit `changes` changes; each keeps `under_way` commits of `batch` changes under way.
-async fn commit(store: &Arc<EmbeddedStore>, changes: u64, under_way: usize, batch: u64) -> Duration {
+async fn commit(store: &Arc<dyn Store>, changes: u64, under_way: usize, batch: u64) -> Duration {
     let start = Instant::now();
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
@@ -66,14 +70,29 @@ fn durable_puts(criterion: &mut Criterion) {
     let master = MasterKey::random().expect("the system gives randomness");
     let (file, witness) = (folder.path().join("store.redb"), folder.path().join("witness"));
     let store = EmbeddedStore::open(&file, &witness, &master, Rollback::Refuse).expect("a new store opens");
-    let store = Arc::new(store);
-    let mut group = criterion.benchmark_group("durable_puts_of_64_callers");
+    measure(criterion, &runtime, "durable_puts_of_64_callers", &(Arc::new(store) as Arc<dyn Store>));
+    let Some(address) = std::env::var_os("BELLWETHER_BENCH_DATABASE") else { return };
+    let address = Address::new(&address.to_string_lossy()).expect("an address");
+    let (name, witness) = ("benchmark".to_owned(), folder.path().join("other witness"));
+    let settings = PostgresSettings { address, name, witness, rollback: Rollback::Refuse };
+    let master = MasterKeyChoice::Own(folder.path().join("master.key"));
+    let store = runtime.block_on(PostgresStore::open(settings, master, || {})).expect("a new database");
+    measure(
+        criterion,
+        &runtime,
+        "durable_puts_of_64_callers_in_postgresql",
+        &(Arc::new(store) as Arc<dyn Store>),
+    );
+}
+
+fn measure(criterion: &mut Criterion, runtime: &Runtime, name: &str, store: &Arc<dyn Store>) {
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(10).throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(10));
     for (name, under_way, batch) in
         [("one_under_way", 1, 1), ("16_under_way", 16, 1), ("batches_of_32", 1, 32)]
     {
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter_custom(|changes| runtime.block_on(commit(&store, changes, under_way, batch)));
+            bencher.iter_custom(|changes| runtime.block_on(commit(store, changes, under_way, batch)));
         });
     }
     group.finish();
