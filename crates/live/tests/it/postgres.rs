@@ -269,9 +269,11 @@ async fn line(server: &Server, passes: watch::Receiver<bool>) -> std::net::Socke
             tokio::spawn(async move {
                 let mut far = UnixStream::connect(socket).await.unwrap();
                 tokio::select! {
-                    _ = copy_bidirectional(&mut near, &mut far) => {}
-                    // Nothing passes, and neither side hears of the other's end.
+                    // Asked first: not a byte passes once it is cut.
+                    biased;
+                    // Neither side hears of the other's end.
                     () = async { drop(passes.wait_for(|passes| !passes).await) } => std::future::pending().await,
+                    _ = copy_bidirectional(&mut near, &mut far) => {}
                 }
             });
         }
