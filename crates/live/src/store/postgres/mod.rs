@@ -2,7 +2,7 @@
 //!
 //! A node's key manager owns its state in memory, so of all replicas one leads, and the others stand by: they wait for
 //! the store's lock, and keep their own witnesses up to date meanwhile. When the leader dies, or the database hears
-//! nothing of it, the lock becomes free and one of the others takes the store over ([`session`] says how the old one is
+//! nothing of it, the lock becomes free and one of the others takes the store over (`session` says how the old one is
 //! kept from writing). Rows, and what a change of them by somebody else is met with, are as in the embedded store; a
 //! database that was put back to an older state is noticed by every replica whose witness saw more.
 
