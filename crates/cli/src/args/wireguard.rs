@@ -83,5 +83,5 @@ Examples:
   bellwether wireguard connect --network networks/secoqc-2008.toml --as bank-a --peer bank-b \\
       --through 192.0.2.2:7100 --interface wg0 --public-key KEY_OF_B
 
-At the start, without a fresh key in time and at the end, the pre-shared key is replaced by
-a random one. Nothing else of the interface is changed.";
+At the start, without a fresh key in time and at the end, the pre-shared key is
+replaced by a random one. Nothing else of the interface is changed.";
