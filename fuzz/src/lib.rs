@@ -5,6 +5,7 @@ pub mod link;
 pub mod mutation;
 pub mod reconcile;
 pub mod relay;
+pub mod tunnel;
 
 // Two ends of a link, and a network of key nodes, in virtual time.
 #[allow(dead_code)]
@@ -91,6 +92,11 @@ mod tests {
     #[test]
     fn random_attacks_on_a_transmitter() {
         play("transmitter", |attack| crate::link::play(attack, crate::link::Victim::Transmitter));
+    }
+
+    #[test]
+    fn random_attacks_on_a_tunnel() {
+        play("tunnel", crate::tunnel::play);
     }
 
     #[test]
