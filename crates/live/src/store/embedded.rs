@@ -1,4 +1,4 @@
-//! The embedded store: a [`log`](super) in one file (redb), synchronised once for many commits.
+//! The embedded store: a log of rows in one file (redb), synchronised once for many commits.
 
 use super::log::{self, Backend, Each, Log, Opened, Shared, Which, Writer};
 use super::seal::{Header, MasterKey, failed};

@@ -1,4 +1,4 @@
-//! The store in PostgreSQL: a [`log`](super) in a database that several replicas of a node can reach.
+//! The store in PostgreSQL: a log of rows in a database that several replicas of a node can reach.
 //!
 //! A node's key manager owns its state in memory, so of all replicas one leads, and the others stand by: they wait for
 //! the store's lock, and keep their own witnesses up to date meanwhile. When the leader dies, or the database hears
