@@ -167,6 +167,32 @@ impl Place {
         assert!(code == Some(2) && told.contains("2026-11-21"), "{told}");
     }
 
+    /// The network file changes, and whoever looks after the nodes is told.
+    fn all_take_a_new_policy(&self, running: &Running, state: &Path) {
+        let file = self.path().join("network.toml");
+        let text = fs::read_to_string(&file).expect("a network");
+        fs::write(&file, text.replace("\"10 km\"", "\"20 km\"")).expect("it can be written");
+        signal(running.child.id(), "HUP");
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(fs::read_to_string(state.join("network.toml")).expect("a copy"), text);
+        let added =
+            "[sae.newcomer]\nnode = \"B\"\n[[pair]]\nmaster = \"newcomer\"\nslave = \"bank-a\"\n[link.A-B]\n";
+        fs::write(&file, text.replacen("[link.A-B]\n", added, 1)).expect("it can be written");
+        signal(running.child.id(), "HUP");
+        for node in ["A", "B"] {
+            let log = state.join("nodes").join(node).join("log");
+            let taken = || fs::read_to_string(&log).is_ok_and(|log| log.contains("sae newcomer is new"));
+            self.until("a newcomer", taken);
+        }
+        let options = format!("--network network.toml --state {}", state.display());
+        self.done(&format!("key get {options} --as newcomer --slave bank-a --wait 60s"));
+        fs::write(&file, &text).expect("it can be written");
+        signal(running.child.id(), "HUP");
+        self.until("the old policy", || {
+            fs::read_to_string(state.join("network.toml")).is_ok_and(|copy| copy == text)
+        });
+    }
+
     /// The processes whose arguments name this folder's state.
     pub(crate) fn processes(&self) -> Vec<(u32, String)> {
         let mark = self.path().display().to_string();
@@ -274,6 +300,7 @@ fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
     assert!(code == Some(1) && told.contains("401") && told.contains("[[pair]]"), "{told}");
 
     place.operators_see(&options, &state);
+    place.all_take_a_new_policy(&running, &state);
 
     let node = place.processes().into_iter().find(|(_, arguments)| arguments.contains("--name=B"));
     signal(node.expect("node B has a process").0, "KILL");

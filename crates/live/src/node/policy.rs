@@ -23,6 +23,14 @@ pub enum ReloadError {
     Webhook(#[from] WebhookError),
 }
 
+/// Whether a network may take the place of another while its nodes run.
+///
+/// # Errors
+/// Why not: see [`ReloadError`].
+pub fn may_replace(old: &Network, new: &Network) -> Result<(), ReloadError> {
+    difference(old, new).map(|_| ())
+}
+
 /// What is new: who may share keys if that changes, and all that changes, in words.
 pub(super) struct Difference {
     pub(super) directory: Option<Arc<Directory>>,

@@ -5,6 +5,7 @@
 //! writes to standard error goes to its log. It is started in a process group of its own, so that Ctrl-C at a terminal
 //! reaches the maker alone, who then stops the crew in order.
 
+use super::stop::RELOAD;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,8 +14,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -75,6 +76,8 @@ pub struct Crew {
     tasks: JoinSet<()>,
     news: mpsc::Receiver<News>,
     stop: watch::Sender<bool>,
+    /// How often they were told to read their network file anew.
+    reload: watch::Sender<u64>,
     size: usize,
 }
 
@@ -83,14 +86,15 @@ impl Crew {
     pub fn start(program: &Path, members: Vec<Member>) -> Self {
         let (tell, news) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
+        let (reload, reloaded) = watch::channel(0);
         let mut tasks = JoinSet::new();
         let size = members.len();
         for member in members {
-            let keeper =
-                Keeper { program: program.to_owned(), member, tell: tell.clone(), stopped: stopped.clone() };
+            let (tell, stopped, reloaded) = (tell.clone(), stopped.clone(), reloaded.clone());
+            let keeper = Keeper { program: program.to_owned(), member, tell, stopped, reloaded };
             tasks.spawn(keeper.keep());
         }
-        Self { tasks, news, stop, size }
+        Self { tasks, news, stop, reload, size }
     }
 
     /// Waits until each process has been ready once.
@@ -117,6 +121,11 @@ impl Crew {
         }
     }
 
+    /// Tells all processes that run to read their network file anew.
+    pub fn reload(&self) {
+        self.reload.send_modify(|times| *times += 1);
+    }
+
     /// Stops all processes in order, and kills those that have not stopped after `patience`.
     pub async fn stop(mut self, patience: Duration) {
         let _ = self.stop.send(true);
@@ -133,6 +142,7 @@ struct Keeper {
     member: Member,
     tell: mpsc::Sender<News>,
     stopped: watch::Receiver<bool>,
+    reloaded: watch::Receiver<u64>,
 }
 
 impl Keeper {
@@ -175,11 +185,14 @@ impl Keeper {
             .kill_on_drop(true)
             .spawn()?;
         // Held apart: to wait for a child would close it.
-        let input = child.stdin.take();
+        let mut input = child.stdin.take();
+        // What was told before, it reads as it starts.
+        self.reloaded.mark_unchanged();
         let output = child.stdout.take();
         let ended = tokio::select! {
             status = child.wait() => Some(status?),
             () = listen(output, &self.tell, &self.member.name, again) => None,
+            () = pass_on(&mut self.reloaded, &mut input) => None,
             () = stopped(&mut self.stopped) => None,
         };
         drop(input);
@@ -201,6 +214,17 @@ async fn listen(output: Option<ChildStdout>, tell: &mpsc::Sender<News>, name: &s
                 *again = true;
             }
             line.clear();
+        }
+    }
+    std::future::pending().await
+}
+
+/// Tells the process when it is to read its network file anew. Never ends.
+async fn pass_on(reloaded: &mut watch::Receiver<u64>, input: &mut Option<ChildStdin>) {
+    if let Some(input) = input {
+        while reloaded.changed().await.is_ok() {
+            // A process that takes nothing any more is about to end.
+            let _ = input.write_all(&[RELOAD]).await;
         }
     }
     std::future::pending().await

@@ -1,12 +1,12 @@
 //! How a process is asked to stop: by a signal, or by the end of the process that started it.
 //!
 //! A process that was started by another holds a pipe from it as its standard input. However the other ends, kill -9
-//! included, the system closes that pipe, and its end is read here.
+//! included, the system closes that pipe, and its end is read here. A [`RELOAD`] that comes before means what SIGHUP does.
 
 use std::io::{self, Read};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long a process whose parent has gone may take to stop in order before it is ended.
 const LONGEST: Duration = Duration::from_secs(12);
@@ -22,23 +22,37 @@ pub enum Cause {
     Parent,
 }
 
-/// Takes the wishes that a process reads its network file anew: SIGHUP. From its making on, the signal no longer ends
-/// the process.
-pub struct Reload(Signal);
+/// What the parent of a process writes when its network file is to be read anew.
+pub const RELOAD: u8 = b'\n';
+
+/// Takes the wishes that a process reads its network file anew: SIGHUP, or the parent's. From its making on, the signal no
+/// longer ends the process.
+pub struct Reload {
+    signal: Signal,
+    parent: Option<mpsc::UnboundedReceiver<()>>,
+}
 
 impl Reload {
-    /// Listens for the signal.
+    /// Listens for the signal, and for the parent to which `stop` listens, if any.
     ///
     /// # Errors
     /// If the operating system refuses.
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self(signal(SignalKind::hangup())?))
+    pub fn listen(stop: &mut Stop) -> io::Result<Self> {
+        Ok(Self { signal: signal(SignalKind::hangup())?, parent: stop.reload.take() })
     }
 
     /// Waits until somebody asks. Nothing is lost if the wait is given up.
     pub async fn asked(&mut self) {
-        if self.0.recv().await.is_none() {
-            std::future::pending().await
+        let parent = async {
+            match &mut self.parent {
+                Some(parent) => parent.recv().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            Some(()) = self.signal.recv() => {}
+            Some(()) = parent => {}
+            else => std::future::pending().await,
         }
     }
 }
@@ -48,6 +62,7 @@ pub struct Stop {
     interrupt: Signal,
     terminate: Signal,
     parent: Option<oneshot::Receiver<()>>,
+    reload: Option<mpsc::UnboundedReceiver<()>>,
 }
 
 impl Stop {
@@ -56,21 +71,25 @@ impl Stop {
     /// # Errors
     /// If the operating system refuses.
     pub fn listen(parent: bool) -> io::Result<Self> {
-        let parent = if parent {
+        let (parent, reload) = if parent {
             let (ended, told) = oneshot::channel();
+            let (tell_reload, reload) = mpsc::unbounded_channel();
             // A thread of its own: a runtime waits for what it reads, and standard input never ends by itself.
             std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
-                read_to_end(&mut io::stdin().lock());
+                read_to_end(&mut io::stdin().lock(), || {
+                    // Nobody listens in a process that has nothing to read anew.
+                    let _ = tell_reload.send(());
+                });
                 let _ = ended.send(());
                 std::thread::sleep(LONGEST);
                 std::process::exit(1);
             })?;
-            Some(told)
+            (Some(told), Some(reload))
         } else {
-            None
+            (None, None)
         };
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())?, parent })
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())?, parent, reload })
     }
 
     /// Waits until somebody asks. Nothing is lost if the wait is given up, and a second wish ends a second wait.
@@ -96,11 +115,13 @@ impl Stop {
     }
 }
 
-fn read_to_end(input: &mut impl Read) {
-    let mut ignored = [0; 256];
+fn read_to_end(input: &mut impl Read, reload: impl Fn()) {
+    let mut read = [0; 256];
     loop {
-        match input.read(&mut ignored) {
+        match input.read(&mut read) {
             Ok(0) => return,
+            // Several at once mean no more than one.
+            Ok(length) if read[..length].contains(&RELOAD) => reload(),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,

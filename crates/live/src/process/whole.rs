@@ -3,7 +3,7 @@
 use super::crew::{Crew, Death, Member, News};
 use super::descriptors;
 use super::parts::told;
-use super::stop::Stop;
+use super::stop::{Reload, Stop};
 use crate::interface::etsi014::Compatibility;
 use crate::node::records::Records;
 use crate::state::State;
@@ -18,7 +18,8 @@ use tokio::time::timeout;
 const PATIENCE: [Duration; 2] = [Duration::from_secs(8), Duration::from_secs(1)];
 
 /// Runs a network as processes of `program`: the physical layer first, then the nodes, until `stop` is asked for. Tells
-/// nothing once all are ready, and then the news. At the end the nodes are stopped, then the layer; a second wish to
+/// nothing once all are ready, and then the news. When `reload` is asked for and `follow` agrees, the nodes are told to read
+/// their network file anew. At the end the nodes are stopped, then the layer; a second wish to
 /// stop kills whatever still runs.
 ///
 /// # Errors
@@ -28,6 +29,8 @@ pub async fn processes(
     layer: Member,
     nodes: Vec<Member>,
     stop: &mut Stop,
+    reload: &mut Reload,
+    mut follow: impl FnMut() -> bool,
     mut tell: impl FnMut(Option<News>),
 ) -> Result<(), Death> {
     let mut layer = Crew::start(program, vec![layer]);
@@ -51,6 +54,9 @@ pub async fn processes(
                 tokio::select! {
                     news = nodes.news() => tell(Some(news)),
                     news = layer.news() => tell(Some(news)),
+                    () = reload.asked() => if follow() {
+                        nodes.reload();
+                    },
                     cause = stop.asked() => break told(cause),
                 }
             }

@@ -35,7 +35,7 @@ pub(crate) fn node(args: &Node) -> Result<(), Failure> {
         let ready = |node: &bellwether_live::node::daemon::Node| {
             ready(&format!("node {}; its key manager at https://{}", node.name(), node.key_manager()));
         };
-        let mut reload = Reload::listen().map_err(Failure::live)?;
+        let mut reload = Reload::listen(&mut stop).map_err(Failure::live)?;
         let read = || load(&args.network.input(), &[]);
         parts::node(settings, &mut stop, &mut reload, read, ready).await.map_err(Failure::live)
     })

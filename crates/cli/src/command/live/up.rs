@@ -9,8 +9,10 @@ use bellwether_live::application::client;
 use bellwether_live::directory::{self, Applications, node_addresses};
 use bellwether_live::identity::Role;
 use bellwether_live::interface::etsi014::Compatibility;
+use bellwether_live::node::policy;
 use bellwether_live::process::crew::{Death, Member, News};
-use bellwether_live::process::{stop::Stop, whole};
+use bellwether_live::process::stop::{Reload, Stop};
+use bellwether_live::process::whole;
 use bellwether_live::state::State;
 use bellwether_network::Network;
 use bellwether_units::NodeId;
@@ -98,13 +100,35 @@ fn processes(args: &Up, network: &Network, state: &State, file: &[u8], started: 
             Some(News::Ready { member, .. }) => output::tell(&format!("{member} runs again")),
             Some(News::Died(death)) => output::tell(&died(&death)),
         };
-        match whole::processes(&program, layer, nodes, &mut stop, news).await {
+        let mut reload = Reload::listen(&mut stop).map_err(Failure::live)?;
+        let follow = || match anew(args, network, state, &copy) {
+            Ok(()) => true,
+            Err(error) => {
+                output::tell(&format!("the network goes on as it was: {error}"));
+                false
+            }
+        };
+        match whole::processes(&program, layer, nodes, &mut stop, &mut reload, follow, news).await {
             Ok(()) => printed,
             Err(death) => {
                 Err(Failure::Live(format!("{} could not start: {}{}", death.member, death.how, tail(&death))))
             }
         }
     })
+}
+
+/// Reads the network file anew: makes the certificates of new applications, and the copy from which the nodes read it.
+fn anew(args: &Up, network: &Network, state: &State, copy: &Path) -> Result<(), Failure> {
+    let (new, file) = load_with_bytes(&args.input, &[])?;
+    policy::may_replace(network, &new).map_err(Failure::input)?;
+    let applications = applications(&new)?;
+    let names = applications.directory.applications().map(|(name, _)| name.as_str());
+    let made = state.provision(&new, names).map_err(Failure::live)?;
+    output::write_file(copy, &file)?;
+    output::tell(&format!(
+        "the nodes are told to read the network file anew ({made} test certificates made)"
+    ));
+    Ok(())
 }
 
 fn option(name: &str, value: impl AsRef<std::ffi::OsStr>) -> OsString {
