@@ -84,6 +84,8 @@ pub struct LinkHardware {
     /// What a transmitter's devices are asked. How much waits here is bounded by the windows that the protocol
     /// keeps in flight.
     pub recalls: mpsc::UnboundedSender<Recall>,
+    /// Whether windows wait until the node can make use of them, as those of a recording do: it has no others.
+    pub waits: bool,
 }
 
 /// The other ends of a [`LinkHardware`].
@@ -101,7 +103,8 @@ pub(crate) fn connection() -> (LinkHardware, Devices) {
     let (signals, signals_out) = mpsc::channel(SIGNALS);
     let (windows, windows_out) = mpsc::channel(WINDOWS);
     let (recalls_in, recalls) = mpsc::unbounded_channel();
-    let hardware = LinkHardware { signals: signals_out, windows: windows_out, recalls: recalls_in };
+    let hardware =
+        LinkHardware { signals: signals_out, windows: windows_out, recalls: recalls_in, waits: false };
     (hardware, Devices { signals, windows, recalls })
 }
 

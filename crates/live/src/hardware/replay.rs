@@ -130,7 +130,8 @@ fn play(path: &Path, side: Side, pace: Pace, link: Option<&Link>) -> Result<Link
     let beside = PathBuf::from(beside);
     let progress = Progress::open(&beside, header.run);
     let progress = progress.map_err(|error| ReplayError::Progress { path: beside, error })?;
-    let (hardware, devices) = connection();
+    let (mut hardware, devices) = connection();
+    hardware.waits = true;
     let player = Player { header, reader, progress, devices };
     match side {
         Side::Receiver => tokio::spawn(player.play_clicks(pace)),

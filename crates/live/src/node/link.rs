@@ -218,7 +218,8 @@ pub async fn drive(end: LinkEnd) -> Result<(), LinkEndError> {
         } else if unready_since.is_none() {
             unready_since = Some(Instant::now());
         }
-        let patience = unready_since.map(|since| since + PATIENCE);
+        let waits = driver.end.hardware.waits;
+        let patience = unready_since.filter(|_| !waits).map(|since| since + PATIENCE);
         let impatient = patience.is_some_and(|patience| patience <= Instant::now());
         let deadline = driver.machine.deadline().map(|due| driver.end.clock.instant(due));
         let clock = driver.end.clock;
