@@ -135,6 +135,12 @@ impl KeyManager {
             self.note(turn.now, Entry::Missing(node, number).delete());
         }
         let (mut changes, mut new, mut applied, mut then) = (Vec::new(), Vec::new(), 0, Vec::new());
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        if base > peer.applied.saturating_add(1) && base <= u64::MAX >> 1 {
+            // What this node forgot was taken back, and so was what the other said before it heard of that.
+            peer.applied = base - 1;
+            applied = peer.applied;
+        }
         for word in words {
             let Some(peer) = self.peers.get_mut(&node) else { return };
             if word.number() <= peer.applied {
