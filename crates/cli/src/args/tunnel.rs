@@ -1,6 +1,6 @@
 //! What can be typed to forward TCP connections under keys of key managers.
 
-use super::{Log, Server};
+use super::{Log, Partners};
 use bellwether_units::{Duration, Quantity};
 use clap::{Args as Arguments, Subcommand};
 
@@ -48,22 +48,13 @@ pub struct Listen {
 pub struct End {
     /// Whose keys.
     #[command(flatten)]
-    pub server: Server,
-    /// With --kme: the name of this application, as in its certificate
-    #[arg(long, value_name = "SAE", required_unless_present = "network", conflicts_with = "network")]
-    pub name: Option<String>,
-    /// The application at the other end
-    #[arg(long, value_name = "SAE")]
-    pub peer: String,
+    pub partners: Partners,
     /// How long a key is used: half way a fresh one is fetched, and without it the connection ends then
     #[arg(long, value_name = "TIME", value_parser = Duration::parse, default_value = "2 min")]
     pub key_life: Duration,
     /// For how many bytes in each direction: half way a fresh one is fetched, and without it more waits
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub key_volume: u64,
-    /// Use keys without a quantum part as well, which the key manager gives while links are down
-    #[arg(long)]
-    pub allow_post_quantum_only: bool,
     /// How many connections go through at once; further ones wait
     #[arg(long, value_name = "NUMBER", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     pub connections: u16,

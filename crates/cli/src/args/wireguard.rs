@@ -1,6 +1,6 @@
 //! What can be typed to change WireGuard's pre-shared keys.
 
-use super::{Log, Server};
+use super::{Log, Partners};
 use bellwether_units::{Duration, Quantity};
 use clap::{Args as Arguments, Subcommand};
 use std::path::PathBuf;
@@ -46,13 +46,7 @@ pub struct WireGuardListen {
 pub struct WireGuardEnd {
     /// Whose keys.
     #[command(flatten)]
-    pub server: Server,
-    /// With --kme: the name of this application, as in its certificate
-    #[arg(long, value_name = "SAE", required_unless_present = "network", conflicts_with = "network")]
-    pub name: Option<String>,
-    /// The application at the other end
-    #[arg(long, value_name = "SAE")]
-    pub peer: String,
+    pub partners: Partners,
     /// The WireGuard interface, which is there with its peer
     #[arg(long, value_name = "NAME")]
     pub interface: String,
@@ -65,9 +59,6 @@ pub struct WireGuardEnd {
     /// The program that sets the key
     #[arg(long, value_name = "PROGRAM", default_value = "wg")]
     pub wg: PathBuf,
-    /// Use keys without a quantum part as well, which the key manager gives while links are down
-    #[arg(long)]
-    pub allow_post_quantum_only: bool,
     /// How long one attempt waits while there is too little key
     #[arg(long, value_name = "TIME", value_parser = Duration::parse, default_value = "10 s")]
     pub wait: Duration,

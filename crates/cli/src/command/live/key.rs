@@ -1,13 +1,15 @@
 //! `bellwether key`: asks any key manager that speaks ETSI GS QKD 014.
 
 use super::{applications, block_on, state_of};
-use crate::args::{Format, Get, Input, Key, Server, Status};
+use crate::args::{Format, Get, Input, Key, Partners, Server, Status};
 use crate::command::load;
 use crate::{Failure, output};
 use bellwether_live::application::client::{Client, ClientError, patiently};
 use bellwether_live::application::printed;
+use bellwether_live::application::supply::Supply;
 use bellwether_live::directory::node_addresses;
 use bellwether_live::identity::{Role, files};
+use bellwether_units::Duration;
 use std::time::Duration as Span;
 
 pub(crate) fn run(args: &Key) -> Result<(), Failure> {
@@ -57,6 +59,21 @@ fn get(args: &Get) -> Result<(), Failure> {
         output::print_words([&key.id.to_string(), " ", &bits])?;
     }
     Ok(())
+}
+
+/// An application's own name, and its keys with its partner.
+pub(super) fn supply(partners: &Partners, wait: Duration) -> Result<(String, Supply), Failure> {
+    let client = client(&partners.server)?;
+    let Some(name) = partners.server.asking.as_ref().or(partners.name.as_ref()) else {
+        return Err(Failure::Input("name this application: --as with --network, or --name".to_owned()));
+    };
+    let supply = Supply {
+        client,
+        peer: partners.peer.clone(),
+        post_quantum_only: partners.allow_post_quantum_only,
+        patience: Span::from_secs_f64(wait.seconds()),
+    };
+    Ok((name.clone(), supply))
 }
 
 /// The client that was typed.

@@ -3,12 +3,10 @@
 use super::{block_on, key};
 use crate::Failure;
 use crate::args::{End, Tunnel};
-use bellwether_live::application::supply::Supply;
 use bellwether_live::application::tunnel::run::{Purpose, Site, carry_until_stopped, log};
 use bellwether_live::application::tunnel::{Limits, Role};
 use bellwether_live::process::stop::Stop;
 use std::sync::Arc;
-use std::time::Duration as Span;
 
 pub(crate) fn run(args: &Tunnel) -> Result<(), Failure> {
     match args {
@@ -20,20 +18,11 @@ pub(crate) fn run(args: &Tunnel) -> Result<(), Failure> {
 fn carry(role: Role, at: &str, onward: &str, end: &End) -> Result<(), Failure> {
     end.log.start();
     let limits = Limits::new(end.key_life, end.key_volume).map_err(Failure::input)?;
-    let client = key::client(&end.server)?;
-    let Some(name) = end.server.asking.as_ref().or(end.name.as_ref()) else {
-        return Err(Failure::Input("name this application: --as with --network, or --name".to_owned()));
-    };
-    let supply = Supply {
-        client,
-        peer: end.peer.clone(),
-        post_quantum_only: end.allow_post_quantum_only,
-        patience: Span::from_secs_f64(end.wait.seconds()),
-    };
+    let (name, supply) = key::supply(&end.partners, end.wait)?;
     let site = Site {
         role,
         purpose: Purpose::Connections,
-        name: name.clone(),
+        name,
         supply,
         limits,
         connections: usize::from(end.connections),

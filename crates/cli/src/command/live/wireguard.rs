@@ -3,7 +3,6 @@
 use super::{block_on, key};
 use crate::Failure;
 use crate::args::{WireGuard, WireGuardEnd};
-use bellwether_live::application::supply::Supply;
 use bellwether_live::application::tunnel::run::{Purpose, Site, log as log_channel};
 use bellwether_live::application::tunnel::{Limits, Role};
 use bellwether_live::application::wireguard::interface::Interface;
@@ -11,7 +10,6 @@ use bellwether_live::application::wireguard::rotation::Settings;
 use bellwether_live::application::wireguard::run::{End, keep_until_stopped, log};
 use bellwether_live::process::stop::Stop;
 use bellwether_units::Duration;
-use std::time::Duration as Span;
 
 /// A channel's own key lasts longer than any interval of rotations, each of which has a channel of its own.
 const CHANNEL_LIFE: Duration = Duration::from_whole_seconds(24 * 3600);
@@ -34,20 +32,11 @@ fn keep(role: Role, channel: &str, settings: Settings, end: &WireGuardEnd) -> Re
     end.log.start();
     let interface =
         Interface::new(end.wg.clone(), &end.interface, &end.public_key).map_err(Failure::input)?;
-    let client = key::client(&end.server)?;
-    let Some(name) = end.server.asking.as_ref().or(end.name.as_ref()) else {
-        return Err(Failure::Input("name this application: --as with --network, or --name".to_owned()));
-    };
-    let supply = Supply {
-        client,
-        peer: end.peer.clone(),
-        post_quantum_only: end.allow_post_quantum_only,
-        patience: Span::from_secs_f64(end.wait.seconds()),
-    };
+    let (name, supply) = key::supply(&end.partners, end.wait)?;
     let site = Site {
         role,
         purpose: Purpose::WireGuard,
-        name: name.clone(),
+        name,
         supply,
         limits: Limits::new(CHANNEL_LIFE, 1 << 30).map_err(Failure::input)?,
         connections: 1,
