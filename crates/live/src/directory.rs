@@ -174,12 +174,13 @@ fn requirement(written: described::Requirement) -> Requirement {
     }
 }
 
-/// The settings of the network's key managers: the usual ones, with the file's size of a key.
+/// The settings of the network's key managers: the usual ones, with the file's size of a key and number of
+/// routes.
 pub fn delivery_settings(network: &Network) -> Settings {
     let usual = Settings::default();
     // The file's sizes lie within these limits, which a test of this room holds together.
     let key_bits = u32::try_from(network.live.key_size.bits()).unwrap_or(usual.max_key_bits);
-    Settings { key_bits, ..usual }
+    Settings { key_bits, paths: network.live.paths, ..usual }
 }
 
 /// Where a node of the network listens.

@@ -38,6 +38,9 @@ pub struct Node {
     /// How records are kept.
     #[command(flatten)]
     pub keeping: Keeping,
+    /// Open a store that was put back to an older state, or whose witness is gone; the keys in it are burned
+    #[arg(long)]
+    pub accept_rollback: bool,
     /// How it runs.
     #[command(flatten)]
     pub part: Part,

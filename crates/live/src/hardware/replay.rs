@@ -160,6 +160,9 @@ impl Progress {
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(Self::LENGTH as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.is_empty() {
+            // A file that is not in its folder after a power loss would let the recording be played from its start again.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
             return Ok(Self { file, run, until: 0 });
         }
         let kept: Option<[u64; 2]> = <[u8; Self::LENGTH]>::try_from(&bytes[..]).ok().and_then(|bytes| {

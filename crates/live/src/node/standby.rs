@@ -8,6 +8,7 @@ use super::daemon::NodeError;
 use crate::directory::NodeAddresses;
 use crate::interface::http::{Handler, Http};
 use crate::interface::listener::{self, Bounds, Listener, Security};
+use crate::process::descriptors;
 use bellwether_protocol::keys::delivery::SaeName;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -44,6 +45,7 @@ impl Standby {
         let StandbySettings { node, addresses, applications, operators } = settings;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = Vec::new();
+        let bounds = Bounds::default().within(descriptors::limit(), 40);
         for (address, security, lives) in
             [(addresses.key_manager, applications, false), (addresses.operations, operators, true)]
         {
@@ -51,7 +53,7 @@ impl Standby {
             let socket =
                 socket.map_err(|source| NodeError::Listen { node: node.clone(), address, source })?;
             let handler = Http(Arc::new(StandingBy { lives }));
-            let listener = Arc::new(Listener::new(security, handler, Bounds::default()));
+            let listener = Arc::new(Listener::new(security, handler, bounds));
             listeners.push(tokio::spawn(listener.serve(socket, stopped.clone())));
         }
         tracing::info!(node, "stands by: another replica leads");

@@ -143,8 +143,8 @@ pub enum StoreError {
     /// The store is older than what its witness has seen: an old copy was put back.
     #[error(
         "the store at {} was put back to an older state (commit {store}, its witness saw {witness}): \
-         keys in it may have been handed out. Open it with rollback accepted only if peers are reachable: \
-         what they have seen used is burned",
+         keys in it may have been handed out. `bellwether node` opens it with --accept-rollback; what it \
+         holds is then burned",
         path.display()
     )]
     RolledBack {
@@ -156,7 +156,8 @@ pub enum StoreError {
         witness: u64,
     },
     /// The witness is gone or not this store's, so nobody can tell whether the store is current.
-    #[error("the witness {} of the store is {problem}: whether the store is current cannot be told", path.display())]
+    #[error("the witness {} of the store is {problem}: whether the store is current cannot be told. \
+         `bellwether node` opens it with --accept-rollback; what it holds is then burned", path.display())]
     NoWitness {
         /// Where the witness should be.
         path: PathBuf,

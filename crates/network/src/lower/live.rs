@@ -44,6 +44,7 @@ pub(super) fn live(
     let first_port = reader.integer("first_port", sink).and_then(|port| u16::try_from(port).ok());
     let head_start = head_start(&reader, sink);
     let key_size = key_size(&reader, sink);
+    let paths = reader.integer("paths", sink).and_then(|paths| u8::try_from(paths).ok());
     let unknown_key_is_404 = reader.flag("unknown_key_is_404", sink);
     let mut written = Vec::new();
     let physical_layer = address(&reader, "physical_layer", None, &mut written, sink);
@@ -54,6 +55,7 @@ pub(super) fn live(
         physical_layer,
         head_start: head_start?,
         key_size: key_size?,
+        paths: paths?,
         unknown_key_is_404: unknown_key_is_404?,
         listeners,
         webhooks,

@@ -16,6 +16,8 @@ pub struct Live {
     pub head_start: Duration,
     /// How long a key is if nobody says: 64 to 65 536 bits, a multiple of 8.
     pub key_size: Size,
+    /// Over how many routes with no relay in common a key manager's quantum key is sent in shares: 1 to 8.
+    pub paths: u8,
     /// Whether applications are answered 404 instead of the standard's 400 for a key that is not there.
     pub unknown_key_is_404: bool,
     /// The addresses that are written in the file; [`Network::listener`] tells all.

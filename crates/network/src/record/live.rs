@@ -101,6 +101,14 @@ pub(crate) static LIVE: Record = Record {
             "How long a key is if an application does not say: 64 to 65 536 bits, a multiple of 8.",
         ),
         Field::default(
+            "paths",
+            Kind::Integer { least: 1, most: 8 },
+            "1",
+            "Over how many routes with no relay in common a key manager's quantum key is sent in shares, so that fewer \
+             relays than that learn nothing. Between nodes that have fewer routes there is no quantum key. 1 is plain \
+             relay.",
+        ),
+        Field::default(
             "unknown_key_is_404",
             Kind::Flag,
             "false",

@@ -328,7 +328,7 @@ impl KeyNode {
         mut waiting: Waiting,
     ) -> Option<u32> {
         let in_haste = waiting.hasty_from().is_none_or(|from| from <= turn.now);
-        let least = if in_haste { waiting.least } else { waiting.asked / 8 };
+        let least = if in_haste { waiting.least } else { (waiting.asked / 8).next_multiple_of(8) };
         waiting.bits = waiting.asked;
         loop {
             let routes = self.routes_for(turn.now, &waiting);
@@ -340,7 +340,7 @@ impl KeyNode {
             if waiting.bits <= least {
                 return None;
             }
-            waiting.bits = (waiting.bits / 16 * 8).max(least.next_multiple_of(8));
+            waiting.bits = (waiting.bits / 16 * 8).max(least);
         }
     }
 

@@ -10,6 +10,7 @@ use bellwether_live::process::crew::READY;
 use bellwether_live::process::parts;
 use bellwether_live::process::stop::{Reload, Stop};
 use bellwether_live::state::PHYSICAL_LAYER;
+use bellwether_live::store::Rollback;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ pub(crate) fn node(args: &Node) -> Result<(), Failure> {
     state.claim(&network).map_err(Failure::live)?;
     let mut settings = NodeSettings::usual(network, node, directory, state).map_err(Failure::input)?;
     settings.records = records(&args.keeping)?;
+    if args.accept_rollback {
+        settings.records.rollback = Rollback::Accept;
+    }
     if let Some(folder) = &args.folder {
         settings.folder.clone_from(folder);
     }
