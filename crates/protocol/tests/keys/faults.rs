@@ -147,12 +147,22 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(ids(7), ids(7));
 }
 
-/// The long version: `cargo test -p bellwether-protocol --release --test keys -- --ignored`.
+/// The long version: `cargo test -p bellwether-protocol --release --test keys -- --ignored`; `SEED=n` replays one.
 #[test]
 #[ignore = "ten thousand schedules take minutes"]
 fn ten_thousand_schedules() {
-    let fails = |&seed: &u64| std::panic::catch_unwind(|| settle(&mut troubled(seed, true, 0.0))).is_err();
-    let failing: Vec<_> = (0..10_000).filter(fails).collect();
+    let fails = |&seed: &u64| {
+        let failed = std::panic::catch_unwind(|| settle(&mut troubled(seed, true, 0.0))).is_err();
+        if failed {
+            println!("seed {seed} fails");
+        }
+        failed
+    };
+    let seeds = match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => seed..seed + 1,
+        None => 0..10_000,
+    };
+    let failing: Vec<_> = seeds.filter(fails).collect();
     assert!(failing.is_empty(), "these schedules fail: {failing:?}");
 }
 
