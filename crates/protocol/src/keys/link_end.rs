@@ -404,7 +404,7 @@ impl KeyNode {
         if loan >= end.lent.number {
             end.lent = Loan::arrived(end.lent.number);
         }
-        // Nor does an inventory.
+        // An inventory that was made before a loan arrived knows nothing of it either.
         let burned = end.pool.reconcile(inventory, &end.lent.blocks().collect());
         if answer {
             end.compared = Some(turn.now);
