@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("bits", &[]),
-    ("physics", &["units"]),
-    ("protocol", &["units", "bits"]),
+    ("quantum", &["units"]),
+    ("physics", &["units", "quantum"]),
+    ("protocol", &["units", "bits", "quantum"]),
     ("network", &["units"]),
-    ("sim", &["units", "bits", "physics", "protocol", "network"]),
-    ("live", &["units", "bits", "protocol", "network", "sim"]),
-    ("cli", &["units", "bits", "physics", "protocol", "network", "sim", "live"]),
+    ("sim", &["units", "bits", "quantum", "physics", "protocol", "network"]),
+    ("live", &["units", "bits", "quantum", "protocol", "network", "sim"]),
+    ("cli", &["units", "bits", "quantum", "physics", "protocol", "network", "sim", "live"]),
 ];
 
 /// What must not be reachable from a room, however indirectly.
 const NEVER_REACHES: &[(&str, &[&str])] = &[
+    ("quantum", &["tokio", "rustls", "mio", "getrandom", "bellwether-protocol", "bellwether-physics"]),
     ("protocol", &["tokio", "rustls", "mio", "getrandom", "bellwether-physics", "bellwether-sim"]),
     ("physics", &["tokio", "rustls", "mio", "getrandom", "bellwether-protocol", "bellwether-bits"]),
     ("sim", &["tokio", "rustls", "mio", "getrandom"]),
