@@ -5,6 +5,9 @@
 //! their counts. Both have the law of the model, and neither spends time on pulses that do not click. An
 //! [`Attack`] turns the model of an honest link into that of an attacked one.
 //!
+//! For entangled pairs there are closed forms: [`waiting`] times of links and chains, [`bounds`] that no protocol
+//! exceeds, repeaters of later [`generations`], and what a pair is [`worth`].
+//!
 //! ```
 //! use bellwether_physics::*;
 //! use bellwether_units::{EntityId, Frequency, Length, LossPerLength, Purpose, Quantity, Rate, Stream};
@@ -35,6 +38,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod bounds;
+pub mod generations;
+pub mod waiting;
+pub mod worth;
+
 mod alias;
 mod block;
 mod clicks;
@@ -44,6 +52,7 @@ mod exponential;
 mod fibre;
 mod link;
 mod misalignment;
+mod parameter;
 mod photons;
 mod probability;
 mod raman;
@@ -62,6 +71,7 @@ pub use eavesdropper::{Attack, AttackError, BasisChoice, Blinding, InterceptRese
 pub use fibre::{Fibre, FibreError};
 pub use link::{LinkError, LinkModel, LinkParameters, Outcome};
 pub use misalignment::{Drift, Misalignment, MisalignmentError};
+pub use parameter::ParameterError;
 pub use photons::PhotonNumbers;
 pub use raman::{ClassicalChannel, Direction, QuantumChannel, RamanError};
 pub use sampler::ClickSampler;

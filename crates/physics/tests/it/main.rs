@@ -6,10 +6,12 @@
 mod afterpulses;
 mod attacks;
 mod blocks;
+mod closed_forms;
 mod gains;
 mod intervals;
 mod published;
 mod robust;
+mod waiting;
 
 use bellwether_physics::*;
 use bellwether_units::{Duration, EntityId, Frequency, Loss, Purpose, Stream};
