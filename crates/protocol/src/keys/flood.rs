@@ -19,8 +19,9 @@ use std::sync::Arc;
 
 /// By how much a link that may be to blame for a failure costs more.
 const SUSPICION: u32 = 8;
-/// How often a cut or an alarm is told to a neighbour that does not answer.
-const MOST_SENDINGS: u32 = 8;
+/// After so many doublings, the wait before a cut, an alarm or its end is told again to a neighbour that does not
+/// answer grows no longer. It is told for ever: a neighbour that still believed in an alarm would refuse every key.
+const MOST_DOUBLINGS: u32 = 8;
 
 /// What is known of the links that do not end here, and of the other end of those that do.
 #[derive(Default)]
@@ -205,27 +206,27 @@ impl KeyNode {
         peers.sort_unstable();
         peers.dedup();
         for peer in peers {
-            for chunk in states.chunks(MAX_ENTRIES) {
-                turn.send(peer, &Frame::States { answer, states: chunk.to_vec() });
-            }
-            if answer {
-                let unheard = self.view.unheard.entry(peer).or_default();
-                unheard.sendings = 1;
-                unheard.states.extend(states.iter().map(|state| ((state.link, state.side), *state)));
-                self.timers.set(Timer::Unheard(peer), turn.now.saturating_add(self.settings.retransmit));
-            }
+            self.tell(turn, peer, states, answer);
+        }
+    }
+
+    /// Sends states to one neighbour; again and again if they are to be answered.
+    fn tell(&mut self, turn: &mut Turn<'_>, peer: NodeId, states: &[State], answer: bool) {
+        for chunk in states.chunks(MAX_ENTRIES) {
+            turn.send(peer, &Frame::States { answer, states: chunk.to_vec() });
+        }
+        if answer {
+            let unheard = self.view.unheard.entry(peer).or_default();
+            unheard.sendings = 1;
+            unheard.states.extend(states.iter().map(|state| ((state.link, state.side), *state)));
+            self.timers.set(Timer::Unheard(peer), turn.now.saturating_add(self.settings.retransmit));
         }
     }
 
     pub(super) fn unheard_due(&mut self, turn: &mut Turn<'_>, peer: NodeId) {
         let Some(unheard) = self.view.unheard.get_mut(&peer) else { return };
-        if unheard.sendings > MOST_SENDINGS {
-            // It is away. It asks when it is back, and so does this node when the link is.
-            self.view.unheard.remove(&peer);
-            return;
-        }
-        unheard.sendings += 1;
-        let wait = self.settings.retransmit.saturating_mul(1 << unheard.sendings.min(16));
+        unheard.sendings = (unheard.sendings + 1).min(MOST_DOUBLINGS);
+        let wait = self.settings.retransmit.saturating_mul(1 << unheard.sendings);
         let states: Vec<_> = unheard.states.values().copied().collect();
         for chunk in states.chunks(MAX_ENTRIES) {
             turn.send(peer, &Frame::States { answer: true, states: chunk.to_vec() });
@@ -280,6 +281,8 @@ impl KeyNode {
         }
         // What changes a condition is handed on with an answer wanted, the rest without.
         let mut hand_on = [Vec::new(), Vec::new()];
+        // Whoever tells an old condition believes it, as a node may that was away: it hears the new one.
+        let mut outdated = Vec::new();
         let mut worse = false;
         for state in states {
             if let Some(end) = self.link_mut(state.link)
@@ -289,11 +292,14 @@ impl KeyNode {
                 if state.sequence > end.sequence {
                     end.sequence = state.sequence;
                     self.tell_own(turn, state.link, self.settings.condition_radius, true);
+                } else if state.condition != end.condition {
+                    outdated.extend(self.own_state(turn.now, state.link, self.settings.condition_radius));
                 }
                 continue;
             }
             let place = (state.link, state.side);
             let old = self.view.heard.get(&place).map(|(old, _)| *old);
+            outdated.extend(old.filter(|o| o.sequence > state.sequence && o.condition != state.condition));
             if state.link.index() >= self.topology.link_count()
                 || old.is_some_and(|old| old.sequence >= state.sequence)
                 || old.is_none() && self.view.heard.len() >= self.settings.view_limit
@@ -321,6 +327,9 @@ impl KeyNode {
             if !states.is_empty() {
                 self.spread(turn, states, Some(from), answer);
             }
+        }
+        if !outdated.is_empty() {
+            self.tell(turn, from, &outdated, true);
         }
         if worse {
             self.give_up_broken_routes(turn);

@@ -358,7 +358,8 @@ impl KeyNode {
         let Some((bits, hash_key)) = end.pool.look(pad) else {
             // Its pad is burned at this end: the loan is lost, and the next one is to have another number.
             end.borrowed = number.min(end.borrowed.saturating_add(1));
-            return;
+            let last = end.borrowed;
+            return turn.send(from, &Frame::Borrow { link, last, wanted: 0 });
         };
         let (message, claimed) = split_tag(bytes);
         let right = tag(hash_key, bits.words().first().copied().unwrap_or(0), message);
@@ -403,6 +404,9 @@ impl KeyNode {
         let Some(end) = self.link_to(from, link) else { return };
         if loan >= end.lent.number {
             end.lent = Loan::arrived(end.lent.number);
+        } else if let Some(frame) = end.lent.frame.as_ref().filter(|_| end.lent.durable) {
+            // A borrower whose key is gone asks for no loan again, and would never say what became of this one.
+            turn.send_bytes(from, frame.clone());
         }
         // An inventory that was made before a loan arrived knows nothing of it either.
         let burned = end.pool.reconcile(inventory, &end.lent.blocks().collect());

@@ -147,6 +147,13 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(ids(7), ids(7));
 }
 
+/// In 1313 a loan stayed under way for ever, because the borrower had nothing left to borrow against; in 7049 a node
+/// that came back believed an alarm that was long over.
+#[test]
+fn schedules_that_once_did_not_heal() {
+    [1313, 7049].into_iter().for_each(|seed| settle(&mut troubled(seed, true, 0.0)));
+}
+
 /// The long version: `cargo test -p bellwether-protocol --release --test keys -- --ignored`; `SEED=n` replays one.
 #[test]
 #[ignore = "ten thousand schedules take minutes"]
