@@ -83,9 +83,21 @@ impl Up {
         for place in 0..network.nodes.len() {
             let node = NodeId(place as u32);
             let (network, directory) = (Arc::clone(&network), Arc::clone(&directory));
-            let usual = NodeSettings::usual(network, node, directory, state.clone())?;
-            let settings = NodeSettings { physical_layer, compatibility, records: records.clone(), ..usual };
-            up.nodes.push(Node::start(settings).await?);
+            let started = match NodeSettings::usual(network, node, directory, state.clone()) {
+                Ok(usual) => {
+                    let records = records.clone();
+                    Node::start(NodeSettings { physical_layer, compatibility, records, ..usual }).await
+                }
+                Err(error) => Err(error.into()),
+            };
+            match started {
+                Ok(node) => up.nodes.push(node),
+                Err(error) => {
+                    // What has started lets go of its files and sockets before anyone tries again.
+                    up.stop().await;
+                    return Err(error.into());
+                }
+            }
         }
         Ok(up)
     }
@@ -108,6 +120,8 @@ impl Up {
         for node in self.nodes.drain(..) {
             node.stop().await;
         }
+        self.light.abort();
+        let _ = (&mut self.light).await;
     }
 }
 

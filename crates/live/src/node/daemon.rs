@@ -207,7 +207,9 @@ impl Node {
                 Some(records.open_database(database, &store, &folder_here, standby).await?)
             }
         };
-        // Sockets before a file is opened: of all that can fail, a taken port is the likeliest.
+        let devices = Dialler::new(physical_layer, &identity, layout.roots(Role::Node)?)?;
+        let hardware = links::all_hardware(network, *node, &folder, &devices)?;
+        // Sockets before the store is opened: of all that can fail, a taken port is the likeliest.
         let nodes_socket = listen(addresses.node_to_node)?;
         let applications_socket = listen(addresses.key_manager)?;
         let key_manager = applications_socket.local_addr().unwrap_or(addresses.key_manager);
@@ -223,7 +225,8 @@ impl Node {
         let observer = observe(network, &name, folder_here).await?;
         let operations_security = callers::operators(operations, &identity, layout.roots(Role::Node)?)?;
         let roots = layout.roots(Role::Node)?;
-        let devices = Dialler::new(physical_layer, &identity, roots.clone())?;
+        let webhooks = Arc::new(Webhooks::new(Arc::clone(&observer), state.clone()));
+        webhooks.set(&network.live.webhooks)?;
         let transport = Arc::new(Transport::start(
             nodes_socket,
             transport::Settings {
@@ -265,10 +268,7 @@ impl Node {
         let observing = Arc::clone(&observer).run(keys.subscribe_from_start(), links_told, ends);
         let observing = tokio::spawn(observing);
         let mut parts = JoinSet::new();
-        let part = name.clone();
-        parts.spawn(async move {
-            keys_task.await.map_err(|_| NodeError::Stopped(part))?.map_err(NodeError::from)
-        });
+        parts.spawn(async move { keys_task.await.map_err(NodeError::from) });
         let lost = store.lost();
         parts.spawn(async move { Err(lost.await.into()) });
         let shared = Shared {
@@ -281,19 +281,12 @@ impl Node {
             clock,
             news: news.clone(),
         };
-        for (place, link) in network.links.iter().enumerate() {
-            if [link.transmitter_at, link.receiver_at].contains(node) {
-                let hardware = links::hardware(network, *node, link, &folder, &devices)?;
-                let shared = shared.clone();
-                parts.spawn(async move {
-                    links::run(shared, LinkId(place as u32), hardware).await.map_err(NodeError::from)
-                });
-            }
+        for (link, hardware) in hardware {
+            let shared = shared.clone();
+            parts.spawn(async move { links::run(shared, link, hardware).await.map_err(NodeError::from) });
         }
 
         let (stop, stopped) = watch::channel(false);
-        let webhooks = Arc::new(Webhooks::new(Arc::clone(&observer), state.clone()));
-        webhooks.set(&network.live.webhooks)?;
         let measures = Measures::default();
         let service =
             Measured { service: keys.clone(), measures: measures.clone(), observer: Arc::clone(&observer) };

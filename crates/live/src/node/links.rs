@@ -105,7 +105,7 @@ pub(super) struct Shared {
 ///
 /// # Errors
 /// If the recording cannot be played.
-pub(super) fn hardware(
+fn hardware(
     network: &Network,
     node: NodeId,
     link: &Link,
@@ -122,6 +122,18 @@ pub(super) fn hardware(
     tracing::info!(link = link.name, file = %path.display(), "a recording stands in for the {side}");
     replay_link(&path, side, pace, link)
         .map_err(|problem| LinkError::Recording { link: link.name.clone(), problem })
+}
+
+/// The same of all links that end at `node`.
+pub(super) fn all_hardware(
+    network: &Network,
+    node: NodeId,
+    folder: &Path,
+    devices: &Dialler,
+) -> Result<Vec<(LinkId, LinkHardware)>, LinkError> {
+    let links = (0..).map(LinkId).zip(&network.links);
+    let ours = links.filter(|(_, link)| [link.transmitter_at, link.receiver_at].contains(&node));
+    ours.map(|(id, link)| Ok((id, hardware(network, node, link, folder, devices)?))).collect()
 }
 
 /// Runs one end of `id` with these devices until it fails or the node stops.

@@ -96,6 +96,7 @@ impl Line {
             names: ["A", "B", "C"].map(str::to_owned).into(),
         };
         let (keys, task) = Keys::start(settings, relay_frames, delivery_frames).await.unwrap();
+        let task = tokio::spawn(task);
         let events = keys.subscribe();
         self.nodes[node] = Some(Running { keys, task, events });
     }

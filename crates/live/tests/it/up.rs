@@ -2,11 +2,13 @@
 
 use crate::two_ends::link;
 use bellwether_live::application::client::{Client, ClientError};
+use bellwether_live::directory;
 use bellwether_live::identity::Role;
 use bellwether_live::interface::etsi014::Compatibility;
 use bellwether_live::state::State;
 use bellwether_live::up::Up;
 use bellwether_network::Network;
+use bellwether_units::NodeId;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -55,6 +57,24 @@ pub(crate) fn free_ports() -> u16 {
             return port;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_failed_leaves_nothing_behind_and_can_be_repeated_at_once() {
+    let network = Arc::new(network(free_ports()));
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::at(folder.path());
+    let start = || Up::start(Arc::clone(&network), state.clone(), Compatibility::default());
+    let last = NodeId(network.nodes.len() as u32 - 1);
+    let taken = directory::node_addresses(&network, last).unwrap().key_streams;
+    for _ in 0..5 {
+        let holder = TcpListener::bind(taken).unwrap();
+        let told = start().await.map(drop).expect_err("a port is taken").to_string();
+        assert!(told.contains(&taken.to_string()), "{told}");
+        drop(holder);
+    }
+    start().await.unwrap().stop().await;
+    start().await.unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

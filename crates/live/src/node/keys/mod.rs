@@ -24,7 +24,6 @@ use rand_core::Rng;
 use std::sync::{Arc, Mutex, PoisonError};
 use task::{Order, Task};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 /// How many orders (questions of applications, blocks, conditions) may wait for the task.
 const ORDER_LIMIT: usize = 4096;
@@ -172,8 +171,8 @@ type CallReply = oneshot::Sender<Result<delivery::StreamReply, delivery::StreamE
 type StatusReply = oneshot::Sender<Result<PairStatus, DeliveryError>>;
 
 impl Keys {
-    /// Reads the store and starts the task: for the first time if the store is empty. The conditions of links do
-    /// not survive a restart and are to be told again. Aborting the task stops it as a crash would.
+    /// Reads the store and gives the task that is to run: for the first time if the store is empty. The conditions of
+    /// links do not survive a restart and are to be told again. Dropping the task stops it as a crash would.
     ///
     /// # Errors
     /// If the store cannot be read, or, when it is doubtful, not be written.
@@ -181,7 +180,7 @@ impl Keys {
         settings: KeysSettings,
         relay_frames: mpsc::Receiver<Arrived>,
         delivery_frames: mpsc::Receiver<Arrived>,
-    ) -> Result<(Self, JoinHandle<Result<(), KeysError>>), KeysError> {
+    ) -> Result<(Self, impl Future<Output = Result<(), KeysError>> + Send + use<>), KeysError> {
         let (orders, to_do) = mpsc::channel(ORDER_LIMIT);
         let (events, first) = broadcast::channel(EVENT_LIMIT);
         let handle = Self {
@@ -193,7 +192,7 @@ impl Keys {
             key_bits: settings.delivery.key_bits,
         };
         let task = Task::load(settings, events).await?;
-        Ok((handle, tokio::spawn(task.run(to_do, relay_frames, delivery_frames))))
+        Ok((handle, task.run(to_do, relay_frames, delivery_frames)))
     }
 
     /// A block of distilled key; waits while much is waiting already.
