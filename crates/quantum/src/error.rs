@@ -46,6 +46,18 @@ pub enum StateError {
         /// The coherence time T2 in seconds.
         t2: f64,
     },
+    /// A time constant of zero.
+    #[error("{what} is zero: leave it out if there is none")]
+    ZeroTime {
+        /// What the time was to be.
+        what: &'static str,
+    },
+    /// A cheaper form of state that has no exact rule for what is to happen.
+    #[error("{what} is not exact for Bell-diagonal pairs: use a density matrix, or twirl and say so")]
+    NotExact {
+        /// What was to happen.
+        what: &'static str,
+    },
     /// More qubits than a density matrix holds here.
     #[error("{0} qubits in one density matrix: at most {MAX_QUBITS} fit; discard some, or use a tableau")]
     TooManyQubits(usize),

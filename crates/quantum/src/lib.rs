@@ -3,6 +3,8 @@
 //! - [`bell`]: pairs that are mixtures of the four Bell states, as four probabilities, with exact rules for noise,
 //!   swapping and purification. A rule is a few dozen multiplications.
 //! - [`density`]: up to ten qubits in any state, as a density matrix, with gates, channels and measurements.
+//! - [`HeraldedState`]: what a link heralds, populations and a coherence, before it is known which tier it needs.
+//! - [`MemoryNoise`] and [`Aged`]: what time does to a stored pair, applied when someone looks.
 //!
 //! A rule of a cheaper tier stands here only where it is exact. Nothing in this room draws a random number: a
 //! measurement tells the probability and the state of each outcome, or takes the number from its caller.
@@ -20,11 +22,17 @@
 //! # Ok::<(), bellwether_quantum::StateError>(())
 //! ```
 
+mod aged;
 pub mod bell;
 pub mod density;
 mod error;
+mod heralded;
+mod memory;
 
+pub use aged::{Aged, Ages};
 pub use error::StateError;
+pub use heralded::HeraldedState;
+pub use memory::{Decay, Dephasing, MemoryNoise};
 pub use num_complex::Complex64;
 
 /// Which of the two qubits of a pair.

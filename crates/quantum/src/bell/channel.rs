@@ -64,6 +64,11 @@ impl PauliChannel {
     pub const fn probabilities(&self) -> [f64; 4] {
         self.0
     }
+    /// What the channel makes of the X, Y and Z of a Bloch vector, as factors between -1 and 1.
+    pub fn bloch_factors(&self) -> [f64; 3] {
+        let [_, z, x, y] = self.0;
+        [1.0 - 2.0 * (y + z), 1.0 - 2.0 * (x + z), 1.0 - 2.0 * (x + y)]
+    }
     /// This channel and then `next`, as one. Pauli channels commute, and those of the two halves of a pair add alike.
     #[inline]
     pub fn then(&self, next: &Self) -> Self {

@@ -162,6 +162,25 @@ impl BellDiagonal {
     pub fn depolarised(&self, mixing: f64) -> Self {
         Self(self.0.map(|p| (1.0 - mixing) * p + 0.25 * mixing))
     }
+    /// The pair after its correlations XX, YY and ZZ were multiplied by `factors`, as unital noise on the Bloch vectors of
+    /// both halves does. `factors` is the product of the halves' factors.
+    #[inline]
+    pub fn shrunk(&self, factors: [f64; 3]) -> Self {
+        let [phi_plus, phi_minus, psi_plus, psi_minus] = self.0;
+        // Correlations, the sign of YY turned so that all are 1 for Φ⁺.
+        let xx = factors[0] * ((phi_plus + psi_plus) - (phi_minus + psi_minus));
+        let yy = factors[1] * ((phi_plus + psi_minus) - (phi_minus + psi_plus));
+        let zz = factors[2] * ((phi_plus + phi_minus) - (psi_plus + psi_minus));
+        let one = (phi_plus + phi_minus) + (psi_plus + psi_minus);
+        // Rounding must not leave a probability below zero.
+        let quarter = |x: f64| f64::max(0.0, 0.25 * x);
+        Self([
+            quarter((one + zz) + (xx + yy)),
+            quarter((one + zz) - (xx + yy)),
+            quarter((one - zz) + (xx - yy)),
+            quarter((one - zz) - (xx - yy)),
+        ])
+    }
     /// The von Neumann entropy in bits.
     pub fn entropy(&self) -> f64 {
         self.0.iter().filter(|p| **p > 0.0).map(|p| -p * libm::log2(*p)).sum()

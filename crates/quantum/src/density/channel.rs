@@ -52,18 +52,27 @@ impl DensityMatrix {
     }
     /// Applies Pauli operators at random to `qubit`.
     pub fn pauli_noise(&mut self, qubit: usize, channel: &PauliChannel) {
+        self.bloch(qubit, channel.bloch_factors(), 0.0);
+    }
+    /// Multiplies the Bloch vector of `qubit` by `factors` (of X, Y and Z), and moves its Z by (1 - the factor of Z) towards
+    /// `equilibrium`, which is 1 for |0⟩, -1 for |1⟩ and 0 for the mixed state.
+    pub fn bloch(&mut self, qubit: usize, factors: [f64; 3], equilibrium: f64) {
         self.check(&[qubit]);
-        let [identity, z, x, y] = channel.probabilities();
+        let [x, y, z] = factors;
         let (mask, side) = (self.mask(qubit), self.dimension());
+        let (keeps, turns) = (0.5 * (x + y), 0.5 * (x - y));
+        let pull = 0.5 * equilibrium * (1.0 - z);
+        let (zeros, ones) = (
+            [0.5 * (1.0 + z) + pull, 0.5 * (1.0 - z) + pull],
+            [0.5 * (1.0 - z) - pull, 0.5 * (1.0 + z) - pull],
+        );
         for row in (0..side).filter(|i| i & mask == 0) {
             for column in (0..side).filter(|i| i & mask == 0) {
                 let [a, b] = [row * side + column, (row | mask) * side + (column | mask)];
                 let [c, d] = [row * side + (column | mask), (row | mask) * side + column];
                 let e = &mut self.entries;
-                (e[a], e[b]) =
-                    (e[a] * (identity + z) + e[b] * (x + y), e[b] * (identity + z) + e[a] * (x + y));
-                (e[c], e[d]) =
-                    (e[c] * (identity - z) + e[d] * (x - y), e[d] * (identity - z) + e[c] * (x - y));
+                (e[a], e[b]) = (e[a] * zeros[0] + e[b] * zeros[1], e[a] * ones[0] + e[b] * ones[1]);
+                (e[c], e[d]) = (e[c] * keeps + e[d] * turns, e[d] * keeps + e[c] * turns);
             }
         }
     }
@@ -96,18 +105,7 @@ impl DensityMatrix {
     /// Relaxes `qubit` from |1⟩ to |0⟩ with probability `gamma`, and dephases it so that coherences are `coherence` of what
     /// they were in all: exact for T1 and T2 with gamma = 1 - exp(-t/T1), coherence = exp(-t/T2), T2 at most 2 T1.
     pub fn relax(&mut self, qubit: usize, gamma: f64, coherence: f64) {
-        self.check(&[qubit]);
-        let (mask, side) = (self.mask(qubit), self.dimension());
-        for row in (0..side).filter(|i| i & mask == 0) {
-            for column in (0..side).filter(|i| i & mask == 0) {
-                let excited = (row | mask) * side + (column | mask);
-                let decayed = self.entries[excited] * gamma;
-                self.entries[excited] *= 1.0 - gamma;
-                self.entries[row * side + column] += decayed;
-                self.entries[row * side + (column | mask)] *= coherence;
-                self.entries[(row | mask) * side + column] *= coherence;
-            }
-        }
+        self.bloch(qubit, [coherence, coherence, 1.0 - gamma], 1.0);
     }
     /// Makes `qubits` random, jointly, with probability `mixing`: depolarisation as after a gate on them.
     pub fn depolarise(&mut self, qubits: &[usize], mixing: f64) {

@@ -93,6 +93,10 @@ impl DensityMatrix {
         }
         Ok(state)
     }
+    /// Two qubits in the state with these entries, which are those of a state.
+    pub(crate) fn two_qubits(entries: [Complex64; 16]) -> Self {
+        Self { qubits: 2, entries: entries.to_vec() }
+    }
     /// Two qubits in a Bell state.
     pub fn bell(index: BellIndex) -> Self {
         let mut amplitudes = [ZERO; 4];
@@ -211,22 +215,17 @@ impl DensityMatrix {
 
 impl From<BellDiagonal> for DensityMatrix {
     fn from(pair: BellDiagonal) -> Self {
-        let mut state = Self::empty(2).expect("two qubits fit");
         let [phi_plus, phi_minus, psi_plus, psi_minus] = pair.probabilities();
-        let entries = [
-            ((0, 0), 0.5 * (phi_plus + phi_minus)),
-            ((3, 3), 0.5 * (phi_plus + phi_minus)),
-            ((0, 3), 0.5 * (phi_plus - phi_minus)),
-            ((3, 0), 0.5 * (phi_plus - phi_minus)),
-            ((1, 1), 0.5 * (psi_plus + psi_minus)),
-            ((2, 2), 0.5 * (psi_plus + psi_minus)),
-            ((1, 2), 0.5 * (psi_plus - psi_minus)),
-            ((2, 1), 0.5 * (psi_plus - psi_minus)),
-        ];
-        for ((row, column), value) in entries {
-            state.entries[4 * row + column] = Complex64::new(value, 0.0);
+        let mut entries = [ZERO; 16];
+        for (i, j, sum, difference) in [
+            (0, 3, phi_plus + phi_minus, phi_plus - phi_minus),
+            (1, 2, psi_plus + psi_minus, psi_plus - psi_minus),
+        ] {
+            for (row, column, value) in [(i, i, sum), (j, j, sum), (i, j, difference), (j, i, difference)] {
+                entries[4 * row + column].re = 0.5 * value;
+            }
         }
-        state
+        Self::two_qubits(entries)
     }
 }
 

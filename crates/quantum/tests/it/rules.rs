@@ -30,9 +30,9 @@ fn beside(pairs: &[BellDiagonal]) -> DensityMatrix {
 /// Bilateral controlled NOTs between the pairs whose first qubits are `control` and `target`, with gates at both ends that
 /// work with probabilities `gates`.
 fn bilateral(state: &mut DensityMatrix, control: usize, target: usize, gates: [f64; 2]) {
-    for end in 0..2 {
+    for (end, gate) in gates.into_iter().enumerate() {
         state.cnot(control + end, target + end);
-        state.depolarise(&[control + end, target + end], 1.0 - gates[end]);
+        state.depolarise(&[control + end, target + end], 1.0 - gate);
     }
 }
 
