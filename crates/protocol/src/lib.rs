@@ -1,4 +1,4 @@
-//! One node's quantum key distribution and key relay, as state machines without I/O.
+//! One node's stack (key distribution, key relay, entanglement) as state machines without I/O.
 //!
 //! Nothing here owns a socket, a thread, a clock, a file or a random generator: a machine is moved by
 //! [`Protocol::handle`](machine::Protocol::handle), to which the driver gives the time, a generator and one
@@ -10,7 +10,9 @@
 //! - [`machine`]: the boundary between a machine and its driver.
 //! - [`qkd`]: raw detections to secret key.
 //! - [`keys`]: secret key to keys for applications.
+//! - [`entanglement`]: heralds to pairs from end to end.
 
+pub mod entanglement;
 pub mod hardware;
 pub mod keys;
 pub mod machine;

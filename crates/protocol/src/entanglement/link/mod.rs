@@ -1,0 +1,5 @@
+//! The link layer: pairs between two neighbours.
+
+mod pair;
+
+pub use pair::{LinkPair, LinkUser};
