@@ -59,7 +59,8 @@ impl TryRng for SystemRandom {
     }
 }
 
-fn fill(bytes: &mut [u8]) {
+/// Bytes that nobody can foretell.
+pub(crate) fn fill(bytes: &mut [u8]) {
     // Nothing that needs a key may go on without.
     getrandom::fill(bytes).expect("an operating system that started this process gives randomness");
 }

@@ -91,7 +91,19 @@ fn a_store_opens_by_a_key_in_a_token_and_by_no_other() {
         let refused = token.refused(&options);
         assert!(refused.contains(told) && !refused.contains("4321"), "{options}: {refused}");
     }
-    let mut running = Running::start(token.node(&right));
-    running.until("ready: ");
-    assert_eq!(running.stop("TERM"), Some(0));
+    // A whole network tries the PIN once, before it starts a node.
+    let wrong_pin = named("a%20site", "master", &format!("file:{}", wrong_pin.display()));
+    let network =
+        |options: &str| token.with_token(place.command(&format!("up network.toml --state state {options}")));
+    let output = network(&wrong_pin).output().expect("it starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("refuses the PIN"), "{told}");
+    assert!(!place.path().join("state/nodes/B/log").exists());
+    // A right PIN is taken after wrong ones, by the nodes of a network in one process too.
+    for options in [format!("{right} --in-process"), right] {
+        fs::remove_dir_all(place.path().join("state/nodes/B")).unwrap_or_default();
+        let mut running = Running::start(network(&options));
+        running.until("--master bank-a");
+        assert_eq!(running.stop("TERM"), Some(0));
+    }
 }

@@ -6,23 +6,29 @@
 //! decrypt (`CKM_AES_GCM` of PKCS#11 2.40 with a nonce of the caller's); what the token gives is what the key itself would
 //! give in software, so a store's header looks the same.
 
+mod login;
+
 use super::StoreError;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
-use cryptoki::session::{Session, UserType};
+use cryptoki::session::Session;
 use cryptoki::slot::Slot;
-use cryptoki::types::AuthPin;
+use login::PinPlace;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Where the PIN is if nobody says.
 const PIN_VARIABLE: &str = "BELLWETHER_PKCS11_PIN";
+/// How often a token is looked for in a module that is loaded, and the pause between two looks.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// Where a key in a token is. No PIN is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +37,6 @@ pub struct TokenKey {
     token: String,
     object: String,
     pin: PinPlace,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum PinPlace {
-    File(PathBuf),
-    Environment(String),
 }
 
 impl TokenKey {
@@ -90,11 +90,8 @@ impl TokenKey {
     pub(super) fn wrap(&self, nonce: &[u8; 12], aad: &[u8], key: &[u8; 32]) -> Result<Vec<u8>, StoreError> {
         let (session, handle) = self.key()?;
         let mut iv = *nonce;
-        let parameters =
-            GcmParams::new(&mut iv, aad, 128.into()).map_err(|error| self.failed("wraps no key", &error))?;
-        session
-            .encrypt(&Mechanism::AesGcm(parameters), handle, key)
-            .map_err(|error| self.failed("wraps no key", &error))
+        let mechanism = gcm(&mut iv, aad).map_err(|error| self.failed("wraps no key", &error))?;
+        session.encrypt(&mechanism, handle, key).map_err(|error| self.failed("wraps no key", &error))
     }
 
     /// Decrypts what was wrapped; nothing if it is not what this key wrapped.
@@ -106,43 +103,26 @@ impl TokenKey {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let (session, handle) = self.key()?;
         let mut iv = *nonce;
-        let parameters = GcmParams::new(&mut iv, aad, 128.into())
-            .map_err(|error| self.failed("unwraps no key", &error))?;
-        match session.decrypt(&Mechanism::AesGcm(parameters), handle, wrapped) {
+        let mechanism = gcm(&mut iv, aad).map_err(|error| self.failed("unwraps no key", &error))?;
+        match session.decrypt(&mechanism, handle, wrapped) {
             Ok(opened) => Ok(Some(Zeroizing::new(opened))),
-            // Tokens differ in what they say of a tag that does not fit.
-            Err(Error::Pkcs11(
-                RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange | RvError::GeneralError,
-                _,
-            )) => Ok(None),
+            Err(Error::Pkcs11(RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange, _)) => Ok(None),
+            // Some tokens say this of a tag that does not fit, and all say it when they fail.
+            Err(error @ Error::Pkcs11(RvError::GeneralError, _)) => match opens_its_own(&session, handle) {
+                Ok(()) => Ok(None),
+                Err(_) => Err(self.failed("unwraps no key, nor what it has just wrapped", &error)),
+            },
             Err(error) => Err(self.failed("unwraps no key", &error)),
         }
     }
 
     /// A session of the user's, and the key in it.
     fn key(&self) -> Result<(Session, ObjectHandle), StoreError> {
-        let module = module(&self.module)?;
+        let module = module(&self.module, &self.token)?;
         let slot = self.slot(&module)?;
         let session =
             module.open_ro_session(slot).map_err(|error| self.failed("opens no session", &error))?;
-        let pin = self.pin.read()?;
-        match session.login(UserType::User, Some(&pin)) {
-            // Another session of this process has logged in.
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
-            Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinLenRange | RvError::PinInvalid, _)) => {
-                return Err(refused(&format!(
-                    "the token `{}` refuses the PIN from {}",
-                    self.token, self.pin
-                )));
-            }
-            Err(Error::Pkcs11(RvError::PinLocked, _)) => {
-                return Err(refused(&format!(
-                    "the token `{}` has locked its PIN after wrong ones",
-                    self.token
-                )));
-            }
-            Err(error) => return Err(self.failed("lets nobody in", &error)),
-        }
+        login::login(&module, slot, &session, &self.token, &self.pin)?;
         let template =
             [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Label(self.object.as_bytes().to_vec())];
         let found = session.find_objects(&template).map_err(|error| self.failed("finds no key", &error))?;
@@ -209,35 +189,25 @@ impl fmt::Display for TokenKey {
     }
 }
 
-impl PinPlace {
-    fn read(&self) -> Result<AuthPin, StoreError> {
-        let text = match self {
-            Self::File(path) => {
-                let content = crate::identity::files::read_private(path)
-                    .map_err(|error| refused(&error.to_string()))?;
-                let text = std::str::from_utf8(content.trim_ascii());
-                text.map(str::to_owned).map_err(|_| refused(&format!("{} is not UTF-8", path.display())))?
-            }
-            Self::Environment(name) => std::env::var(name).map_err(|_| {
-                refused(&format!("the environment has no PIN in {name}: set it, or name a pin-source"))
-            })?,
-        };
-        // From here on it is zeroized when it is dropped.
-        Ok(AuthPin::new(text.into_boxed_str()))
-    }
+/// Whether the token does what is asked of it: what the key wraps, it opens.
+fn opens_its_own(session: &Session, key: ObjectHandle) -> Result<(), Error> {
+    let mut nonce = [0; 12];
+    crate::random::fill(&mut nonce);
+    let [mut first, mut second] = [nonce, nonce];
+    // Nothing is secret in what is tried.
+    let wrapped = session.encrypt(&gcm(&mut first, b"trial")?, key, &[0; 32])?;
+    session.decrypt(&gcm(&mut second, b"trial")?, key, &wrapped).map(drop)
 }
 
-impl fmt::Display for PinPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Environment(name) => write!(f, "env:{name}"),
-        }
-    }
+fn gcm<'a>(nonce: &'a mut [u8; 12], aad: &'a [u8]) -> Result<Mechanism<'a>, Error> {
+    GcmParams::new(nonce, aad, 128.into()).map(Mechanism::AesGcm)
 }
 
 /// A module, loaded once and for as long as the process lives: it may be initialised once only.
-fn module(path: &Path) -> Result<Pkcs11, StoreError> {
+///
+/// What tokens there are is told when it is initialised, and some modules do not see one that another process writes to
+/// just then. So a module in which the token is missing is initialised anew a few times, before anybody has it.
+fn module(path: &Path, token: &str) -> Result<Pkcs11, StoreError> {
     static LOADED: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(module) = loaded.get(path) {
@@ -245,13 +215,26 @@ fn module(path: &Path) -> Result<Pkcs11, StoreError> {
     }
     let failed =
         |error: &Error| refused(&format!("the PKCS#11 module {} cannot be used: {error}", path.display()));
-    let module = Pkcs11::new(path).map_err(|error| failed(&error))?;
-    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-        Err(error) => return Err(failed(&error)),
+    let mut more = LOOKS;
+    loop {
+        let module = Pkcs11::new(path).map_err(|error| failed(&error))?;
+        match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+            Err(error) => return Err(failed(&error)),
+        }
+        more -= 1;
+        if more == 0 || has(&module, token) {
+            loaded.insert(path.to_owned(), module.clone());
+            return Ok(module);
+        }
+        module.finalize().map_err(|error| failed(&error))?;
+        std::thread::sleep(BETWEEN_LOOKS);
     }
-    loaded.insert(path.to_owned(), module.clone());
-    Ok(module)
+}
+
+fn has(module: &Pkcs11, token: &str) -> bool {
+    let labelled = |slot| module.get_token_info(slot).is_ok_and(|info| info.label() == token);
+    module.get_slots_with_token().is_ok_and(|slots| slots.into_iter().any(labelled))
 }
 
 fn refused(why: &str) -> StoreError {

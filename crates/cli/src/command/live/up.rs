@@ -63,8 +63,10 @@ fn in_process(args: &Up, network: Network, state: State, started: &str) -> Resul
 }
 
 fn processes(args: &Up, network: &Network, state: &State, file: &[u8], started: &str) -> Result<(), Failure> {
-    // What cannot be followed is told before anything is started.
-    records(&args.keeping)?;
+    // What cannot be followed is told before anything is started; a wrong PIN costs a token one try, not one a node.
+    if let Some(place) = records(&args.keeping)?.master {
+        place.open().map_err(Failure::live)?;
+    }
     // The parts read a copy: one that is started again later has the same network as the others.
     let copy = state.root().join("network.toml");
     output::write_file(&copy, file)?;
