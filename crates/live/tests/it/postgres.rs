@@ -101,6 +101,26 @@ async fn what_was_committed_is_in_the_database_after_reopening() {
 }
 
 #[tokio::test]
+async fn the_next_server_is_taken_when_the_first_is_away_and_all_are_named_when_none_is_there() {
+    let place = place!();
+    let address = |hosts: &str| {
+        let hosts = hosts.replace('/', "%2F");
+        Address::new(&format!("postgres://bellwether@{hosts}/{}", place.database)).unwrap()
+    };
+    let open = async |hosts: &str| {
+        let settings =
+            PostgresSettings { address: address(hosts), ..place.settings("first", Rollback::Refuse) };
+        PostgresStore::open(settings, place.master(), || {}).await
+    };
+    let socket = place.server.socket().display();
+    let store = open(&format!("/nowhere,{socket}")).await.unwrap();
+    store.commit(vec![put(Space::Delivery, b"key", b"value")]).await.unwrap();
+    drop(store);
+    let error = open("/nowhere,/elsewhere").await.err().unwrap().to_string();
+    assert!(error.contains("/nowhere: ") && error.contains("/elsewhere: "), "{error}");
+}
+
+#[tokio::test]
 async fn the_database_stays_small_however_often_records_change() {
     let place = place!();
     changes_records_often(&place.reopen().await).await;

@@ -8,17 +8,20 @@
 //! that `?sslrootcert=` or the variable `PGSSLROOTCERT` names, or else against those that the system trusts.
 
 use super::super::StoreError;
+use super::password::Passwords;
 use crate::identity::{files, tls};
+use crate::random::unpredictable;
 use rustls::ClientConfig;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
-use zeroize::Zeroizing;
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode};
 
+/// A server's port if nobody says.
+const PORT: u16 = 5432;
 /// How long an attempt to reach a server may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Option of an address that is ours to read.
@@ -27,7 +30,8 @@ const ROOTS: &str = "sslrootcert";
 /// A database, and how to come into it.
 #[derive(Clone)]
 pub struct Address {
-    pub(super) config: Config,
+    /// One for each server that the address names, in its order, with that server's password.
+    servers: Vec<Config>,
     pub(super) tls: Option<ClientConfig>,
     /// What people call it; no secret.
     name: String,
@@ -84,14 +88,88 @@ impl Address {
                 Some(tls::database_client(roots).map_err(|error| refused(&error.to_string()))?)
             }
         };
-        if let Some(password) = password(&config, &database, &user, &variable)? {
-            config.password(password.as_slice());
-        }
         config.connect_timeout(CONNECT);
+        let mut servers = each(&config)?;
+        let passwords = Passwords::find(&variable)?;
+        for server in &mut servers {
+            let host = server.get_hosts().first().expect("each has a host");
+            let port = server.get_ports().first().copied().unwrap_or(PORT);
+            if let Some(password) = passwords.of(host, port, &database, &user) {
+                server.password(password.as_slice());
+            }
+        }
         let hosts: Vec<String> = config.get_hosts().iter().map(host_name).collect();
         let name = format!("{}/{database}", hosts.join(","));
-        Ok(Self { config, tls, name })
+        Ok(Self { servers, tls, name })
     }
+
+    /// The servers in the order in which they are to be tried.
+    pub(super) fn servers(&self) -> Vec<Config> {
+        let mut servers = self.servers.clone();
+        if servers.iter().any(|server| server.get_load_balance_hosts() == LoadBalanceHosts::Random) {
+            for place in (1..servers.len()).rev() {
+                servers.swap(place, (unpredictable() % (place as u64 + 1)) as usize);
+            }
+        }
+        servers
+    }
+}
+
+/// The settings of each server, apart: a client has one password for all that its settings name.
+fn each(all: &Config) -> Result<Vec<Config>, StoreError> {
+    let (hosts, numeric, ports) = (all.get_hosts(), all.get_hostaddrs(), all.get_ports());
+    if !numeric.is_empty() && numeric.len() != hosts.len() {
+        return Err(refused("it has another number of hostaddr than of host"));
+    }
+    if ports.len() > 1 && ports.len() != hosts.len() {
+        return Err(refused("it has another number of ports than of hosts: one for all, or one for each"));
+    }
+    let server = |(place, host): (usize, &Host)| {
+        let mut one = Config::new();
+        match host {
+            Host::Tcp(name) => one.host(name),
+            Host::Unix(folder) => one.host_path(folder),
+        };
+        if let Some(&address) = numeric.get(place) {
+            one.hostaddr(address);
+        }
+        if let Some(&port) = ports.get(place).or(ports.first()) {
+            one.port(port);
+        }
+        for (value, set) in [
+            (all.get_user(), Config::user as fn(&mut Config, String) -> &mut Config),
+            (all.get_dbname(), Config::dbname),
+            (all.get_options(), Config::options),
+        ] {
+            if let Some(value) = value {
+                set(&mut one, value.to_owned());
+            }
+        }
+        for (value, set) in [
+            (
+                all.get_connect_timeout().copied(),
+                Config::connect_timeout as fn(&mut Config, Duration) -> &mut Config,
+            ),
+            (all.get_tcp_user_timeout().copied(), Config::tcp_user_timeout),
+            (all.get_keepalives_interval(), Config::keepalives_interval),
+            (Some(all.get_keepalives_idle()), Config::keepalives_idle),
+        ] {
+            if let Some(value) = value {
+                set(&mut one, value);
+            }
+        }
+        if let Some(retries) = all.get_keepalives_retries() {
+            one.keepalives_retries(retries);
+        }
+        one.keepalives(all.get_keepalives())
+            .ssl_mode(all.get_ssl_mode())
+            .ssl_negotiation(all.get_ssl_negotiation())
+            .channel_binding(all.get_channel_binding())
+            .target_session_attrs(all.get_target_session_attrs())
+            .load_balance_hosts(all.get_load_balance_hosts());
+        one
+    };
+    Ok(hosts.iter().enumerate().map(server).collect())
 }
 
 impl fmt::Display for Address {
@@ -120,7 +198,7 @@ pub(super) fn told(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn refused(why: &str) -> StoreError {
+pub(super) fn refused(why: &str) -> StoreError {
     StoreError::Address(why.to_owned())
 }
 
@@ -148,75 +226,17 @@ fn is_local(host: &Host) -> bool {
     }
 }
 
-fn host_name(host: &Host) -> String {
+pub(super) fn host_name(host: &Host) -> String {
     match host {
         Host::Tcp(name) => name.clone(),
         Host::Unix(folder) => folder.display().to_string(),
     }
 }
 
-fn password(
-    config: &Config,
-    database: &str,
-    user: &str,
-    variable: &impl Fn(&str) -> Option<OsString>,
-) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-    if let Some(password) = variable("PGPASSWORD") {
-        return Ok(Some(Zeroizing::new(password.into_encoded_bytes())));
-    }
-    let named = variable("PGPASSFILE").map(PathBuf::from);
-    let usual = || variable("HOME").map(|home| Path::new(&home).join(".pgpass")).filter(|file| file.exists());
-    let Some(file) = named.or_else(usual) else { return Ok(None) };
-    let content = files::read_private(&file).map_err(|error| refused(&error.to_string()))?;
-    let text =
-        std::str::from_utf8(&content).map_err(|_| refused(&format!("{} is not UTF-8", file.display())))?;
-    let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
-    let found = config.get_hosts().iter().find_map(|host| {
-        let mut names = vec![host_name(host)];
-        if matches!(host, Host::Unix(_)) {
-            names.push("localhost".to_owned());
-        }
-        text.lines().find_map(|line| matching(line, &names, &[&port, database, user]))
-    });
-    Ok(found)
-}
-
-/// The password of a line `host:port:database:user:password`, if the line is for this. `*` is for all; `\` makes the
-/// next character an ordinary one.
-fn matching(line: &str, hosts: &[String], rest: &[&str; 3]) -> Option<Zeroizing<Vec<u8>>> {
-    if line.starts_with('#') {
-        return None;
-    }
-    let mut fields = vec![Zeroizing::new(String::with_capacity(line.len()))];
-    let (mut characters, mut plain_star) = (line.chars(), vec![true]);
-    while let Some(character) = characters.next() {
-        let last = fields.len() - 1;
-        match character {
-            ':' if fields.len() < 5 => {
-                fields.push(Zeroizing::new(String::with_capacity(line.len())));
-                plain_star.push(true);
-            }
-            '\\' => {
-                plain_star[last] = false;
-                fields[last].extend(characters.next());
-            }
-            character => fields[last].push(character),
-        }
-    }
-    let [host, port, database, user, password] = fields.as_slice() else { return None };
-    let any = |place: usize| plain_star[place] && *fields[place] == "*";
-    let fits = (any(0) || hosts.contains(host))
-        && [port, database, user]
-            .iter()
-            .zip(rest)
-            .enumerate()
-            .all(|(at, (field, wanted))| any(at + 1) || field.as_str() == *wanted);
-    fits.then(|| Zeroizing::new(password.as_bytes().to_vec()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio_postgres::config::TargetSessionAttrs;
 
     fn address(text: &str, variables: &[(&str, &str)]) -> Result<Address, StoreError> {
         let find = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
@@ -230,42 +250,78 @@ mod tests {
         let error = address("postgres://u@localhost/d?password=hunter2", &[]).unwrap_err().to_string();
         assert!(error.contains("PGPASSFILE") && !error.contains("hunter2"), "{error}");
         let read = address("postgres://u@localhost/d", &[("PGPASSWORD", "hunter2")]).unwrap();
-        assert_eq!(read.config.get_password(), Some(&b"hunter2"[..]));
+        assert_eq!(read.servers[0].get_password(), Some(&b"hunter2"[..]));
         assert!(!format!("{read:?} {read}").contains("hunter2"));
         assert_eq!(read.to_string(), "postgres://localhost/d");
     }
 
     #[test]
-    fn a_password_file_is_read_as_postgresql_reads_it() {
+    fn each_server_has_the_password_of_its_own_line() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pgpass");
-        let text = "# a comment\nother:5432:d:u:wrong\nlocalhost:5433:*:u:second\n*:*:d\\:x:u:a\\:b:c\n*:*:*:u:last\n";
+        let text = "localhost:5433:*:u:second\n127.0.0.1:*:d:u:first\nlocalhost:5432:*:u:socket\n";
         files::write_private(&file, text.as_bytes()).unwrap();
         let path = file.display().to_string();
-        let found = |text: &str| {
+        let found = |text: &str| -> Vec<Option<String>> {
             let read = address(text, &[("PGPASSFILE", &path)]).unwrap();
-            read.config.get_password().map(|password| String::from_utf8(password.to_vec()).unwrap())
+            let password = |server: &Config| Some(server.get_password()?.to_vec());
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            read.servers.iter().map(|server| password(server).map(text)).collect()
         };
-        assert_eq!(found("postgres://u@localhost:5433/d").as_deref(), Some("second"));
-        assert_eq!(found("postgres://u@localhost/d:x").as_deref(), Some("a:b:c"));
-        assert_eq!(found("postgres://u@localhost/d").as_deref(), Some("last"));
-        assert_eq!(found("postgres://v@localhost/d"), None);
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let error = address("postgres://u@localhost/d", &[("PGPASSFILE", &path)]).unwrap_err();
-        assert!(error.to_string().contains("644"), "{error}");
+        let words = |words: &[&str]| -> Vec<_> {
+            words.iter().map(|word| (!word.is_empty()).then(|| (*word).to_owned())).collect()
+        };
+        assert_eq!(
+            found("postgres://u@127.0.0.1:1,localhost:5433,[::1]:2/d"),
+            words(&["first", "second", ""])
+        );
+        // Of sockets, that in PostgreSQL's own folder is called localhost.
+        let sockets = "postgres://u@%2Frun%2Fpostgresql,%2Ftmp%2Fother/d";
+        assert_eq!(found(sockets), words(&["socket", ""]));
+        let error = address("postgres://u@localhost,127.0.0.1/d?port=1", &[]).unwrap_err();
+        assert!(error.to_string().contains("ports"), "{error}");
+    }
+
+    #[test]
+    fn what_is_said_of_all_servers_holds_for_each() {
+        let text = "postgres://u@localhost:1,127.0.0.1:2/d?target_session_attrs=read-write&keepalives_idle=7\
+                    &tcp_user_timeout=9&keepalives_retries=4&options=-c%20geqo%3Doff";
+        let read = address(text, &[]).unwrap();
+        let ports: Vec<_> = read.servers().iter().map(|server| server.get_ports().to_vec()).collect();
+        assert_eq!(ports, [[1], [2]]);
+        for server in read.servers() {
+            assert_eq!((server.get_user(), server.get_dbname()), (Some("u"), Some("d")));
+            assert_eq!(server.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+            assert_eq!(server.get_keepalives_idle(), Duration::from_secs(7));
+            assert_eq!(server.get_tcp_user_timeout(), Some(&Duration::from_secs(9)));
+            assert_eq!(
+                (server.get_keepalives_retries(), server.get_options()),
+                (Some(4), Some("-c geqo=off"))
+            );
+            assert_eq!(
+                (server.get_ssl_mode(), server.get_connect_timeout()),
+                (SslMode::Disable, Some(&CONNECT))
+            );
+        }
+        let many =
+            address("postgres://u@localhost:1,localhost:2,localhost:3/d?load_balance_hosts=random", &[]);
+        let many = many.unwrap();
+        let first: std::collections::BTreeSet<_> =
+            (0..64).map(|_| many.servers()[0].get_ports()[0]).collect();
+        // One is never the first in 64 draws once in 10^11 runs.
+        assert_eq!(first.len(), 3);
     }
 
     #[test]
     fn another_machine_is_reached_over_tls_only() {
         for local in ["localhost", "127.0.0.1", "[::1]", "%2Frun%2Fpostgresql"] {
             let read = address(&format!("postgres://u@{local}/d"), &[]).unwrap();
-            assert!(read.tls.is_none() && read.config.get_ssl_mode() == SslMode::Disable, "{local}");
+            assert!(read.tls.is_none() && read.servers[0].get_ssl_mode() == SslMode::Disable, "{local}");
         }
         let read = address("postgres://u@db.example.org/d?target_session_attrs=read-write", &[]);
         // Without any authority in the system's store, that is told; with some, TLS is demanded.
         match read {
-            Ok(read) => assert!(read.tls.is_some() && read.config.get_ssl_mode() == SslMode::Require),
+            Ok(read) => assert!(read.tls.is_some() && read.servers[0].get_ssl_mode() == SslMode::Require),
             Err(error) => assert!(matches!(error, StoreError::Address(_)), "{error}"),
         }
         let error = address("postgres://u@db.example.org/d?sslmode=disable", &[]).unwrap_err();

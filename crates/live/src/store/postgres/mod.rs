@@ -7,6 +7,7 @@
 //! database that was put back to an older state is noticed by every replica whose witness saw more.
 
 pub mod address;
+mod password;
 mod session;
 
 pub use address::Address;

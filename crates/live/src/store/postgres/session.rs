@@ -17,7 +17,7 @@
 use super::super::StoreError;
 use super::super::log::{Backend, Each, Which};
 use super::super::seal::{Header, Seal, failed};
-use super::address::{Address, told};
+use super::address::{Address, host_name, told};
 use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::ops::Range;
@@ -84,23 +84,37 @@ impl Session {
         path: &Path,
         broken: watch::Sender<Option<StoreError>>,
     ) -> Result<Self, StoreError> {
-        let refused = |error: &Error| failed(path, told(error));
-        let mut config = address.config.clone();
-        // So that operators see in the server whose session it is.
-        config.application_name(format!("bellwether {store}"));
-        let client = match &address.tls {
-            None => {
-                let (client, connection) = config.connect(NoTls).await.map_err(|e| refused(&e))?;
-                tokio::spawn(drive(connection, path.to_owned(), broken));
-                client
+        let mut refusals = Vec::new();
+        for mut server in address.servers() {
+            // So that operators see in the server whose session it is.
+            server.application_name(format!("bellwether {store}"));
+            let connected = match &address.tls {
+                None => server.connect(NoTls).await.map(|(client, connection)| {
+                    tokio::spawn(drive(connection, path.to_owned(), broken.clone()));
+                    client
+                }),
+                Some(tls) => {
+                    let tls = MakeRustlsConnect::new(tls.clone());
+                    server.connect(tls).await.map(|(client, connection)| {
+                        tokio::spawn(drive(connection, path.to_owned(), broken.clone()));
+                        client
+                    })
+                }
+            };
+            match connected {
+                Ok(client) => return Self::prepared(client, store, path).await,
+                Err(error) => refusals.push((server, told(&error))),
             }
-            Some(tls) => {
-                let tls = MakeRustlsConnect::new(tls.clone());
-                let (client, connection) = config.connect(tls).await.map_err(|e| refused(&e))?;
-                tokio::spawn(drive(connection, path.to_owned(), broken));
-                client
-            }
-        };
+        }
+        let several = refusals.len() > 1;
+        let refusals = refusals.into_iter().map(|(server, why)| match server.get_hosts().first() {
+            Some(host) if several => format!("{}: {why}", host_name(host)),
+            _ => why,
+        });
+        Err(failed(path, refusals.collect::<Vec<_>>().join("; ")))
+    }
+
+    async fn prepared(client: Client, store: &str, path: &Path) -> Result<Self, StoreError> {
         let session = Self { client: Arc::new(client), store: store.to_owned(), path: path.to_owned() };
         session.within(session.prepare()).await?;
         Ok(session)
