@@ -2,6 +2,7 @@
 
 use crate::tunnel::{network, supply};
 use crate::up::free_ports;
+use bellwether_live::application::supply::Supply;
 use bellwether_live::application::tunnel::Limits;
 use bellwether_live::application::tunnel::Role;
 use bellwether_live::application::tunnel::run::{Purpose, Site};
@@ -92,7 +93,8 @@ async fn both_ends_set_equal_keys_in_step_and_random_ones_when_there_are_none() 
         role,
         purpose: Purpose::WireGuard,
         name: name.to_owned(),
-        supply: supply(&state, &up, name, peer, node),
+        // Soon given up, so that a rotation fails while the key before is still good.
+        supply: Supply { patience: Span::from_secs(1), ..supply(&state, &up, name, peer, node) },
         limits: Limits::new(Duration::from_whole_seconds(60), 1 << 20).unwrap(),
         connections: 1,
         tell: Box::new(|_| {}),
@@ -120,13 +122,17 @@ async fn both_ends_set_equal_keys_in_step_and_random_ones_when_there_are_none() 
     b.until("a key after the restart", |b| b.has_told(installed) >= 1).await;
     assert!(b.psk() != before);
 
-    // Without key managers both are locked in time.
+    // Without key managers both keep their channel and their last key, and are locked in time.
     up.stop().await;
+    let apart = |event: &Event| matches!(event, Event::Apart);
+    let before = [a.has_told(apart), b.has_told(apart)];
     let locked = |event: &Event| matches!(event, Event::Locked(_));
     let (locks_a, locks_b) = (a.has_told(locked), b.has_told(locked));
     a.until("the initiator is locked", |a| a.has_told(locked) > locks_a).await;
     b.until("the responder is locked", |b| b.has_told(locked) > locks_b).await;
     assert!(a.psk() != b.psk());
+    assert_eq!([a.has_told(apart), b.has_told(apart)], before);
+    assert!(a.has_told(|event| matches!(event, Event::Kept)) >= 1);
 
     // Whoever cannot set a random key at the end says so.
     fs::write(a.folder.join("broken"), "").unwrap();

@@ -14,8 +14,9 @@
 //! ```
 //!
 //! The initiator sets a key only after the responder has said that it did. If that word is lost, the two differ, and the
-//! initiator begins anew with another key at once, then after pauses. The channel is held until the next rotation: an end
-//! that was started anew, and has forgotten what was set, is noticed by its loss.
+//! initiator begins anew with another key at once, then after pauses. The channel is held until another takes its place: an
+//! end that was started anew, and has forgotten what was set, is noticed by its loss. If none can be opened when a rotation
+//! is due, because there are no fresh keys, the channel stays and so does the key; it is tried again after pauses.
 //!
 //! **Fails closed.** A key is replaced by a random one, which nobody knows, when it becomes too old, when an end is started
 //! (nobody knows how old what it finds is) and when it is stopped.
@@ -108,8 +109,10 @@ pub enum Input {
     Open(KeyId, Psk),
     /// The other end says this on the open channel; `None`: something that no end says.
     Heard(Option<Message>),
-    /// The channel is lost, or none could be opened.
+    /// The channel that was open is lost.
     Closed,
+    /// The channel that was wanted could not be opened. The one before, if there is one, is as it was.
+    Refused,
     /// Whether the key that was to be set is set.
     Set(bool),
     /// Whether a random key is set.
@@ -152,6 +155,8 @@ pub enum Event {
     Failed,
     /// The channel is lost.
     Apart,
+    /// No fresh key could be agreed on; the one before stays, up to its greatest age.
+    Kept,
 }
 
 /// Why a random key is set.
@@ -171,8 +176,8 @@ pub enum Cause {
 enum Phase {
     /// There is no channel; the initiator opens one at this time.
     Apart(Time),
-    /// Initiator: a channel is being opened.
-    Connecting,
+    /// Initiator: a channel is being opened, while that before is `held` or there is none.
+    Connecting { held: bool },
     /// Initiator: for the word that it is set. Responder: for the word to set it.
     Prepared(KeyId, Psk),
     /// While it is being set.
@@ -202,6 +207,8 @@ pub struct Rotation {
     opened: Time,
     heard: Time,
     pinged: Time,
+    /// When a rotation that was due is tried again.
+    again: Option<Time>,
     pause: Duration,
     installed: Option<Installed>,
     /// When a random key is to be set, and why.
@@ -218,6 +225,7 @@ impl Rotation {
             opened: now,
             heard: now,
             pinged: now,
+            again: None,
             pause: PAUSE[0],
             installed: None,
             lock: Some((now, Cause::Start)),
@@ -228,7 +236,8 @@ impl Rotation {
     pub fn deadline(&self) -> Option<Time> {
         let phase = match &self.phase {
             Phase::Apart(at) => (self.role == Role::Initiator).then_some(*at),
-            Phase::Connecting | Phase::Setting(_) => None,
+            Phase::Connecting { held: false } | Phase::Setting(_) => None,
+            Phase::Connecting { held: true } => Some(self.pinged.saturating_add(PING).min(self.silent())),
             Phase::Prepared(..) => Some(self.opened.saturating_add(COMMIT)),
             Phase::Together => Some(match self.role {
                 Role::Initiator => {
@@ -249,14 +258,27 @@ impl Rotation {
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Open(id, psk) => {
-                (self.opened, self.heard, self.pinged) = (now, now, now);
+                (self.opened, self.heard, self.pinged, self.again) = (now, now, now, None);
                 self.phase = Phase::Prepared(id, psk);
                 if self.role == Role::Initiator {
                     out.push(Output::Say(Message::Commit));
                 }
             }
             Input::Heard(message) => self.hear(now, message, out),
-            Input::Closed => self.apart(now, out),
+            Input::Closed => match self.phase {
+                // What comes of the new channel is waited for.
+                Phase::Connecting { .. } => self.phase = Phase::Connecting { held: false },
+                _ => self.apart(now, out),
+            },
+            Input::Refused => match self.phase {
+                Phase::Connecting { held: true } => {
+                    self.phase = Phase::Together;
+                    self.again = Some(now.saturating_add(self.next_pause()));
+                    out.push(Output::Event(Event::Kept));
+                }
+                Phase::Connecting { held: false } => self.apart(now, out),
+                _ => {}
+            },
             Input::Set(done) => self.set(now, done, out),
             Input::Locked(done) => self.locked(now, done, out),
             Input::Handshake(at) => {
@@ -291,7 +313,7 @@ impl Rotation {
             }
             (Some(Message::Ping), Role::Responder, Phase::Together) => out.push(Output::Say(Message::Pong)),
             (Some(Message::Pong), Role::Initiator, Phase::Together) => {}
-            (_, _, Phase::Apart(_) | Phase::Connecting) => {}
+            (_, _, Phase::Apart(_) | Phase::Connecting { .. }) => {}
             _ => {
                 out.push(Output::Close);
                 self.apart(now, out);
@@ -340,10 +362,16 @@ impl Rotation {
             self.pause = PAUSE[0];
             self.phase = Phase::Apart(now);
         } else {
-            self.phase = Phase::Apart(now.saturating_add(self.pause));
-            self.pause = Duration::from_picoseconds(self.pause.picoseconds() * 2).min(PAUSE[1]);
+            self.phase = Phase::Apart(now.saturating_add(self.next_pause()));
         }
         out.push(Output::Event(Event::Apart));
+    }
+
+    /// The pause that is due; the one after it is twice as long.
+    fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = Duration::from_picoseconds(pause.picoseconds() * 2).min(PAUSE[1]);
+        pause
     }
 
     fn when_due(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -361,16 +389,24 @@ impl Rotation {
             out.push(Output::Lock);
         }
         match (&self.phase, self.role) {
-            (Phase::Apart(at), Role::Initiator) if now >= *at && *at < Time::MAX => self.connect(out),
+            (Phase::Apart(at), Role::Initiator) if now >= *at && *at < Time::MAX => self.connect(false, out),
             (Phase::Together, Role::Initiator) if now >= self.next_rotation() => {
-                self.pause = PAUSE[0];
-                self.connect(out);
+                if self.again.is_none() {
+                    self.pause = PAUSE[0];
+                }
+                self.connect(true, out);
             }
             (Phase::Together, _) if now >= self.silent() => {
                 out.push(Output::Close);
                 self.apart(now, out);
             }
-            (Phase::Together, Role::Initiator) if now >= self.pinged.saturating_add(PING) => {
+            (Phase::Connecting { held: true }, _) if now >= self.silent() => {
+                out.push(Output::Close);
+                self.phase = Phase::Connecting { held: false };
+            }
+            (Phase::Together | Phase::Connecting { held: true }, Role::Initiator)
+                if now >= self.pinged.saturating_add(PING) =>
+            {
                 self.pinged = now;
                 out.push(Output::Say(Message::Ping));
             }
@@ -382,13 +418,13 @@ impl Rotation {
         }
     }
 
-    fn connect(&mut self, out: &mut Vec<Output>) {
-        self.phase = Phase::Connecting;
+    fn connect(&mut self, held: bool, out: &mut Vec<Output>) {
+        self.phase = Phase::Connecting { held };
         out.push(Output::Connect);
     }
 
     fn next_rotation(&self) -> Time {
-        self.opened.saturating_add(self.settings.interval)
+        self.again.unwrap_or(self.opened.saturating_add(self.settings.interval))
     }
 
     fn silent(&self) -> Time {

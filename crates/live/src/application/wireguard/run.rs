@@ -174,7 +174,7 @@ impl Driver {
             for output in out {
                 match output {
                     Output::Connect => {
-                        // The channel before is held until the other end knows of this one.
+                        // The channel before is held until this one is open.
                         self.dialling = Some(self.serial);
                         self.spawn(None);
                     }
@@ -221,14 +221,12 @@ impl Driver {
                 self.handle(Input::Heard(Message::of(byte))).await;
             }
             Told::Closed { channel } if self.dialling == Some(channel) => {
-                (self.current, self.dialling) = (None, None);
-                self.handle(Input::Closed).await;
+                self.dialling = None;
+                self.handle(Input::Refused).await;
             }
             Told::Closed { channel } if self.is_current(channel) => {
                 self.current = None;
-                if self.dialling.is_none() {
-                    self.handle(Input::Closed).await;
-                }
+                self.handle(Input::Closed).await;
             }
             // Of a channel that another has replaced.
             Told::Heard { .. } | Told::Closed { .. } => {}
@@ -310,6 +308,11 @@ pub fn log(event: Event) {
             tracing::warn!(?cause, "a random pre-shared key is set: no handshake until there is a fresh one");
         }
         Event::Failed => {}
+        Event::Kept => {
+            tracing::warn!(
+                "no fresh pre-shared key could be agreed on: the one before stays, up to its greatest age"
+            );
+        }
         Event::Apart => tracing::warn!("there is no channel to the other end"),
     }
 }

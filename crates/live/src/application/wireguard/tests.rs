@@ -32,6 +32,7 @@ enum Packet {
     Open(u128),
     Heard(Message),
     Closed,
+    Refused,
     Revive,
 }
 
@@ -46,9 +47,12 @@ struct World {
     now: Time,
     ends: [Option<Rotation>; 2],
     slots: [Slot; 2],
-    /// The channel that each end has or opens.
+    /// The channel that each end has, and the one that the initiator opens.
     channels: [Option<u64>; 2],
+    dialling: Option<u64>,
     next_channel: u64,
+    /// After how long an attempt to open one is given up, in seconds.
+    gives_up: u64,
     /// What arrives when, where and on which channel, in the order of time.
     wire: BTreeMap<(Time, u64), (usize, u64, Packet)>,
     packets: u64,
@@ -60,6 +64,9 @@ struct World {
     agreed: Vec<Time>,
     set_by_responder: BTreeSet<u128>,
     installed: [Vec<u128>; 2],
+    /// How often the ends told that the channel is lost, and that a key was kept.
+    told_apart: u32,
+    told_kept: u32,
     randoms: u64,
     /// Since when the two differ, and for how long they did at most.
     differ_since: Option<Time>,
@@ -80,7 +87,9 @@ impl World {
             // Left over from before.
             slots: [Slot::Random(u64::MAX); 2],
             channels: [None; 2],
+            dialling: None,
             next_channel: 0,
+            gives_up: 10,
             wire: BTreeMap::new(),
             packets: 0,
             silent_until: Time::ZERO,
@@ -90,6 +99,8 @@ impl World {
             agreed: Vec::new(),
             set_by_responder: BTreeSet::new(),
             installed: [Vec::new(), Vec::new()],
+            told_apart: 0,
+            told_kept: 0,
             randoms: 0,
             differ_since: Some(Time::ZERO),
             differed: Duration::ZERO,
@@ -108,6 +119,13 @@ impl World {
 
     fn is_silent(&self) -> bool {
         self.now < self.silent_until
+    }
+
+    /// What an end has set besides this, it closes.
+    fn replace(&mut self, end: usize, channel: u64) {
+        if let Some(before) = self.channels[end].replace(channel).filter(|&before| before != channel) {
+            self.post(self.delay, 1 - end, before, Packet::Closed);
+        }
     }
 
     fn close(&mut self, end: usize) {
@@ -155,6 +173,8 @@ impl World {
                     Output::Event(Event::Locked(Cause::Age)) => {
                         assert!(matches!(self.slots[end], Slot::Random(_)))
                     }
+                    Output::Event(Event::Apart) => self.told_apart += 1,
+                    Output::Event(Event::Kept) => self.told_kept += 1,
                     Output::Event(_) => {}
                 }
             }
@@ -164,16 +184,14 @@ impl World {
 
     fn connect(&mut self, end: usize) {
         assert_eq!(end, 0, "only the initiator opens channels");
-        self.close(0);
         let channel = self.next_channel;
         self.next_channel += 1;
-        self.channels[0] = Some(channel);
+        self.dialling = Some(channel);
         if self.is_silent() || self.now < self.no_keys_until {
-            // The time in which the driver gives up.
-            return self.post(seconds(10), 0, channel, Packet::Closed);
+            return self.post(seconds(self.gives_up), 0, channel, Packet::Refused);
         }
         if self.ends[1].is_none() {
-            return self.post(self.delay, 0, channel, Packet::Closed);
+            return self.post(self.delay, 0, channel, Packet::Refused);
         }
         let id = self.agreed.len() as u128;
         self.agreed.push(self.now);
@@ -204,18 +222,20 @@ impl World {
 
     fn arrive(&mut self, to: usize, channel: u64, packet: Packet) {
         let current = self.channels[to] == Some(channel);
+        let dialled = to == 0 && self.dialling == Some(channel);
         match packet {
             Packet::Revive => self.revive(to),
             _ if self.ends[to].is_none() => {}
             // The session gives up when the other end does not prove itself.
             Packet::Open(_) if to == 0 && self.is_silent() => {
-                self.post(seconds(30), 0, channel, Packet::Closed)
+                self.post(seconds(30), 0, channel, Packet::Refused)
             }
             // What goes between the ends is lost; that an own attempt has failed is not.
             Packet::Open(_) | Packet::Heard(_) if self.is_silent() => {}
-            Packet::Open(id) if to == 1 || current => {
-                if to == 1 {
-                    self.channels[1] = Some(channel);
+            Packet::Open(id) if to == 1 || dialled => {
+                self.replace(to, channel);
+                if to == 0 {
+                    self.dialling = None;
                 }
                 let mut bytes = Zeroizing::new([0; 32]);
                 bytes[..16].copy_from_slice(&id.to_be_bytes());
@@ -225,6 +245,10 @@ impl World {
             Packet::Closed if current => {
                 self.channels[to] = None;
                 self.tell(to, Input::Closed);
+            }
+            Packet::Refused if dialled => {
+                self.dialling = None;
+                self.tell(to, Input::Refused);
             }
             _ => {}
         }
@@ -246,12 +270,21 @@ impl World {
                         self.post(Duration::ZERO, end, channel, Packet::Closed);
                     }
                 }
+                if let Some(channel) = self.dialling {
+                    self.post(Duration::ZERO, 0, channel, Packet::Refused);
+                }
             }
             Fault::Silence(count) => self.silent_until = self.now.saturating_add(seconds(count)),
             Fault::NoKeys(count) => self.no_keys_until = self.now.saturating_add(seconds(count)),
             Fault::NoTool(end, count) => self.no_tool_until[end] = self.now.saturating_add(seconds(count)),
             Fault::Crash(end, count) => {
                 self.close(end);
+                // Whoever is dialled, or dials, is told by the other's system.
+                let dialled = self.dialling.take_if(|_| end == 0).or(self.dialling);
+                if let Some(channel) = dialled {
+                    let gone = if end == 0 { Packet::Closed } else { Packet::Refused };
+                    self.post(self.delay, 1 - end, channel, gone);
+                }
                 self.ends[end] = None;
                 self.down_until[end] = self.down_until[end].max(self.now.saturating_add(seconds(count)));
                 self.post(seconds(count), end, 0, Packet::Revive);
@@ -331,6 +364,25 @@ fn without_fresh_keys_both_ends_are_locked_at_the_greatest_age() {
     assert!(matches!(world.slots, [Slot::Random(_), Slot::Random(_)]), "{:?}", world.slots);
     world.run(seconds(800));
     assert!(matches!(world.slots[0], Slot::Key(_)) && world.slots[0] == world.slots[1], "and open again");
+}
+
+#[test]
+fn a_rotation_that_fails_leaves_the_channel_and_the_key_as_they_were() {
+    // An attempt that lasts longer than an end puts up with silence, too.
+    for gives_up in [1, 60] {
+        let mut world = World::new(Duration::from_milliseconds(50));
+        world.gives_up = gives_up;
+        world.run(seconds(10));
+        let (before, channels) = (world.slots, world.channels);
+        world.fault(Fault::NoKeys(200));
+        world.run(seconds(195));
+        assert_eq!((world.slots, world.channels), (before, channels), "as long as there are no keys");
+        assert!(world.told_kept >= 1 && world.told_apart == 0);
+        world.run(seconds(gives_up + 40));
+        assert!(matches!(world.slots[0], Slot::Key(1)) && world.slots[0] == world.slots[1], "then at once");
+        assert_eq!(world.told_apart, 0);
+        assert!(world.told_kept <= 12, "{}: pauses grow", world.told_kept);
+    }
 }
 
 #[test]
