@@ -93,6 +93,70 @@ fn binomial_by_rejection(n: f64, p: f64, stream: &mut Stream) -> u64 {
     }
 }
 
+/// A gamma variate of shape `shape`, at least 1, and scale 1 (Marsaglia & Tsang, ACM TOMS 26, 363 (2000)).
+fn gamma(shape: f64, stream: &mut Stream) -> f64 {
+    let d = shape - 1.0 / 3.0;
+    let c = 1.0 / libm::sqrt(9.0 * d);
+    loop {
+        let x = standard_normal(stream);
+        let v = 1.0 + c * x;
+        if v <= 0.0 {
+            continue;
+        }
+        let v = v * v * v;
+        // 1 - u is never 0.
+        if libm::log(1.0 - stream.uniform()) < 0.5 * x * x + d - d * v + d * libm::log(v) {
+            return d * v;
+        }
+    }
+}
+
+/// A Poisson variate: by inversion below a mean of 10, else by the rejection algorithm PTRS (Hörmann, Insurance:
+/// Mathematics and Economics 12, 39 (1993)).
+pub(crate) fn poisson(mean: f64, stream: &mut Stream) -> u64 {
+    if mean < 10.0 {
+        let (mut term, mut u, mut k) = (libm::exp(-mean), stream.uniform(), 0);
+        // At a mean below 10, more than 100 have a probability below 1e-60; coming there is a rounding of u.
+        while u >= term && k < 100 {
+            u -= term;
+            k += 1;
+            term *= mean / k as f64;
+        }
+        return k;
+    }
+    let b = 0.931 + 2.53 * libm::sqrt(mean);
+    let a = -0.059 + 0.02483 * b;
+    let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
+    let quick = 0.9277 - 3.6224 / (b - 2.0);
+    let log_mean = libm::log(mean);
+    loop {
+        let u = stream.uniform() - 0.5;
+        let v = stream.uniform();
+        let us = 0.5 - libm::fabs(u);
+        let k = libm::floor((2.0 * a / us + b) * u + mean + 0.43);
+        if us >= 0.07 && v <= quick {
+            return k as u64;
+        }
+        if k < 0.0 || us < 0.013 && v > us {
+            continue;
+        }
+        let bound = k * log_mean - mean - libm::lgamma(k + 1.0);
+        if libm::log(v * inverse_alpha / (a / (us * us) + b)) <= bound {
+            return k as u64;
+        }
+    }
+}
+
+/// The number of failures before the `successes`-th success of trials of probability `p`, above 0: a Poisson count whose
+/// mean is a gamma variate (Devroye, Non-Uniform Random Variate Generation, 1986, chapter X, section 4.7).
+pub(crate) fn negative_binomial(successes: u64, p: f64, stream: &mut Stream) -> u64 {
+    if successes == 0 || p >= 1.0 {
+        return 0;
+    }
+    let mean = gamma(successes as f64, stream) * (1.0 - p) / p;
+    poisson(mean, stream)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +196,33 @@ mod tests {
                 }
             }
             assert!(chi2 < cells + 5.0 * (2.0f64 * cells).sqrt(), "n {n} p {p}: {chi2} in {cells} cells");
+        }
+    }
+
+    /// Chi-square over all values expected at least 20 times, at 5 standard deviations of its law: below and above the
+    /// mean at which the algorithm changes.
+    #[test]
+    fn negative_binomial_variates_follow_their_law() {
+        for (seed, (successes, p)) in [(1u64, 0.3), (3, 0.9), (5, 0.2), (60, 0.4)].into_iter().enumerate() {
+            let mut s = stream(20 + seed as u64);
+            let draws = 100_000;
+            let mut counts = std::collections::BTreeMap::new();
+            for _ in 0..draws {
+                *counts.entry(negative_binomial(successes, p, &mut s)).or_insert(0u32) += 1;
+            }
+            let (mut chi2, mut cells, mut term) = (0.0, 0.0, p.powi(successes as i32) * f64::from(draws));
+            for k in 0..400u64 {
+                if term >= 20.0 {
+                    let seen = f64::from(counts.get(&k).copied().unwrap_or(0));
+                    chi2 += (seen - term).powi(2) / term;
+                    cells += 1.0;
+                }
+                term *= (successes + k) as f64 / (k + 1) as f64 * (1.0 - p);
+            }
+            assert!(
+                chi2 < cells + 5.0 * (2.0f64 * cells).sqrt(),
+                "{successes}, {p}: {chi2} in {cells} cells"
+            );
         }
     }
 
