@@ -2,6 +2,7 @@
 //!
 //! - [`bell`]: pairs that are mixtures of the four Bell states, as four probabilities, with exact rules for noise,
 //!   swapping and purification. A rule is a few dozen multiplications.
+//! - [`tableau`]: any number of qubits under Clifford gates and sampled Pauli errors, as stabilizer tableaux.
 //! - [`density`]: up to ten qubits in any state, as a density matrix, with gates, channels and measurements.
 //! - [`HeraldedState`]: what a link heralds, populations and a coherence, before it is known which tier it needs.
 //! - [`MemoryNoise`] and [`Aged`]: what time does to a stored pair, applied when someone looks.
@@ -28,6 +29,7 @@ pub mod density;
 mod error;
 mod heralded;
 mod memory;
+pub mod tableau;
 
 pub use aged::{Aged, Ages};
 pub use error::StateError;

@@ -1,11 +1,11 @@
 //! Pauli channels on one qubit: what noise does to a Bell-diagonal pair exactly.
 
-use super::convolve;
+use super::{BellIndex, convolve};
 use crate::StateError;
 use crate::error::{distribution, probability};
 
 /// Noise that applies one of the Pauli operators at random: the probabilities of 1, Z, X and Y, in the order of
-/// [`BellIndex`](super::BellIndex).
+/// [`BellIndex`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PauliChannel([f64; 4]);
 
@@ -63,6 +63,14 @@ impl PauliChannel {
     /// The probabilities of 1, Z, X and Y.
     pub const fn probabilities(&self) -> [f64; 4] {
         self.0
+    }
+    /// The operator that a uniform random number from [0, 1) chooses.
+    #[inline]
+    pub fn sample(&self, draw: f64) -> BellIndex {
+        let [identity, z, x, _] = self.0;
+        let index =
+            u8::from(draw >= identity) + u8::from(draw >= identity + z) + u8::from(draw >= identity + z + x);
+        BellIndex::from_bits(index)
     }
     /// What the channel makes of the X, Y and Z of a Bloch vector, as factors between -1 and 1.
     pub fn bloch_factors(&self) -> [f64; 3] {

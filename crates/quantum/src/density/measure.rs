@@ -42,6 +42,10 @@ impl Readout {
     pub const fn flips(&self) -> [f64; 2] {
         self.flips
     }
+    /// What is told of the basis state `truth`, by a uniform random number from [0, 1).
+    pub fn tell(&self, truth: bool, draw: f64) -> bool {
+        truth ^ (draw < self.flips[usize::from(truth)])
+    }
     /// The probability that `told` is told of the basis state `truth`.
     pub fn likelihood(&self, told: bool, truth: bool) -> f64 {
         let flip = self.flips[usize::from(truth)];

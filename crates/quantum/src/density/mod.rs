@@ -123,6 +123,10 @@ impl DensityMatrix {
     pub fn entries(&self) -> &[Complex64] {
         &self.entries
     }
+    /// All entries, to be made those of another state.
+    pub(crate) fn entries_mut(&mut self) -> &mut [Complex64] {
+        &mut self.entries
+    }
     /// The trace: 1 up to rounding.
     pub fn trace(&self) -> f64 {
         (0..self.dimension()).map(|i| self.entry(i, i).re).sum()

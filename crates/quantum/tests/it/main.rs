@@ -3,13 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod circuits;
+mod ensemble;
 mod memory;
 mod reference;
 mod rules;
+mod tableaux;
 
 use bellwether_quantum::bell::{BellDiagonal, PauliChannel};
+use bellwether_units::{EntityId, Purpose, Stream};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+
+/// A stream of its own for each test or circuit.
+fn stream(number: u64) -> Stream {
+    Stream::new(2026, EntityId(0), Purpose::named("test").numbered(number))
+}
 
 /// So many cases from a seed of the test's own.
 fn cases(cases: u32, seed: u64) -> ProptestConfig {
