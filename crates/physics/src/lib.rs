@@ -5,8 +5,8 @@
 //! their counts. Both have the law of the model, and neither spends time on pulses that do not click. An
 //! [`Attack`] turns the model of an honest link into that of an attacked one.
 //!
-//! For entangled pairs, [`entangling`] tells how often a link heralds one and in which state, and draws heralds. Beside it
-//! stand closed forms: [`waiting`] times of links and chains, [`bounds`] that no protocol
+//! For entangled pairs, [`entangling`] tells how often a link heralds one and in which state, and draws heralds, and
+//! [`memory`] what memories do beside dephasing. Beside them stand closed forms: [`waiting`] times of links and chains, [`bounds`] that no protocol
 //! exceeds, repeaters of later [`generations`], and what a pair is [`worth`].
 //!
 //! ```
@@ -42,6 +42,7 @@
 pub mod bounds;
 pub mod entangling;
 pub mod generations;
+pub mod memory;
 pub mod waiting;
 pub mod worth;
 
