@@ -4,6 +4,7 @@
 //!   swapping and purification. A rule is a few dozen multiplications.
 //! - [`tableau`]: any number of qubits under Clifford gates and sampled Pauli errors, as stabilizer tableaux.
 //! - [`density`]: up to ten qubits in any state, as a density matrix, with gates, channels and measurements.
+//! - [`pair`]: one pair in the cheapest of these forms that is exact, promoted by itself, twirled only on request.
 //! - [`HeraldedState`]: what a link heralds, populations and a coherence, before it is known which tier it needs.
 //! - [`MemoryNoise`] and [`Aged`]: what time does to a stored pair, applied when someone looks.
 //!
@@ -29,6 +30,7 @@ pub mod density;
 mod error;
 mod heralded;
 mod memory;
+pub mod pair;
 pub mod tableau;
 
 pub use aged::{Aged, Ages};

@@ -49,6 +49,13 @@ impl PurificationQuality {
     }
 }
 
+impl PurificationQuality {
+    /// What keeps the pairs whose parity was told odd instead of even.
+    pub(crate) fn odd(self) -> Self {
+        Self { parity: 1.0 - self.parity, ..self }
+    }
+}
+
 /// What a round of purification gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Purified {

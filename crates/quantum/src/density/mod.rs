@@ -6,12 +6,14 @@
 //! Functions panic when told a qubit that is not there or the same qubit twice, as slices do.
 
 mod channel;
+mod correlation;
 mod entanglement;
 mod gate;
 mod measure;
 mod spectrum;
 
 pub use channel::Channel;
+pub use correlation::{Axis, Correlations};
 pub use gate::{Gate, Operator, TwoQubitGate};
 pub use measure::{Branch, Instrument, Readout};
 

@@ -34,10 +34,10 @@ impl Tableau {
         };
         let pivot = 64 * word + stabilizers[word].trailing_zeros() as usize;
         // The old stabilizer makes all other rows commute with Z, and becomes the destabilizer of the new one, ±Z.
-        let mut others = self.x_column(qubit).to_vec();
-        others[pivot / 64] &= !(1 << (pivot % 64));
-        others[self.words + pivot / 64] &= !(1 << (pivot % 64));
-        self.multiply_rows(&others, 1, pivot);
+        for word in 0..2 * self.words {
+            let rows = self.x_column(qubit)[word] & !self.bit_of(word, pivot);
+            self.multiply_rows(word, rows, 1, pivot);
+        }
         for column in 0..self.qubits {
             let [x, z] =
                 [self.bit(self.x_column(column), 1, pivot), self.bit(self.z_column(column), 1, pivot)];
@@ -80,30 +80,34 @@ impl Tableau {
     /// Makes ±Z on `qubit`, of which the state is an eigenstate, a stabilizer of its own, which no other row knows of.
     /// Tells its row.
     fn isolate(&mut self, qubit: usize) -> usize {
-        let rows = self.x_column(qubit)[..self.words].to_vec();
+        let words = self.words;
+        let rows = self.x_column(qubit)[..words].to_vec();
         let word = rows.iter().position(|word| *word != 0).expect("Z is not the identity");
         let row = 64 * word + rows[word].trailing_zeros() as usize;
-        let mut others = rows;
-        others[word] &= !(1 << (row % 64));
+        let others = |word: usize| rows[word] & !if word == row / 64 { 1 << (row % 64) } else { 0 };
         // Z is the product of the stabilizers in these rows: make it one of them ..
-        for (word, bits) in others.iter().enumerate() {
-            let mut bits = *bits;
+        for word in 0..words {
+            let mut bits = others(word);
             while bits != 0 {
-                let mut target = vec![0; 2 * self.words];
-                target[self.words + row / 64] = 1 << (row % 64);
-                self.multiply_rows(&target, 1, 64 * word + bits.trailing_zeros() as usize);
+                let by = 64 * word + bits.trailing_zeros() as usize;
+                self.multiply_rows(words + row / 64, 1 << (row % 64), 1, by);
                 bits &= bits - 1;
             }
         }
         // .. and let the other destabilizers commute with it again.
-        others.resize(2 * self.words, 0);
-        self.multiply_rows(&others, 0, row);
+        for word in 0..words {
+            self.multiply_rows(word, others(word), 0, row);
+        }
         // All other rows have no X here now; times Z, no Z either.
-        let mut touching = self.z_column(qubit).to_vec();
-        touching[row / 64] &= !(1 << (row % 64));
-        touching[self.words + row / 64] &= !(1 << (row % 64));
-        self.multiply_rows(&touching, 1, row);
+        for word in 0..2 * words {
+            let touching = self.z_column(qubit)[word] & !self.bit_of(word, row);
+            self.multiply_rows(word, touching, 1, row);
+        }
         row
+    }
+    /// The bit that stands for row `row` in word `word` of a column, for destabilizers and stabilizers alike.
+    const fn bit_of(&self, word: usize, row: usize) -> u64 {
+        if word % self.words == row / 64 { 1 << (row % 64) } else { 0 }
     }
     /// Removes a qubit that is a stabilizer of its own in `row`.
     fn remove(&mut self, qubit: usize, row: usize) {
@@ -127,34 +131,27 @@ impl Tableau {
             self.words = words;
         }
     }
-    /// Multiplies each row in the set `rows` by row `by` of a kind (0: destabilizers, 1: stabilizers).
-    fn multiply_rows(&mut self, rows: &[u64], kind: usize, by: usize) {
-        if rows.iter().all(|word| *word == 0) {
+    /// Multiplies the rows `rows` of word `word` by row `by` of a kind (0: destabilizers, 1: stabilizers), which is not
+    /// among them.
+    fn multiply_rows(&mut self, word: usize, rows: u64, kind: usize, by: usize) {
+        if rows == 0 {
             return;
         }
         // Powers of i, row by row: two bits a row.
-        let mut low = vec![0u64; rows.len()];
-        let mut high = low.clone();
+        let (mut low, mut high) = (0u64, 0u64);
         for qubit in 0..self.qubits {
             let x = self.bit(self.x_column(qubit), kind, by);
             let z = self.bit(self.z_column(qubit), kind, by);
-            if !x && !z {
-                continue;
-            }
             let (x1, z1) = (0u64.wrapping_sub(u64::from(x)), 0u64.wrapping_sub(u64::from(z)));
             let (xs, zs, _) = self.columns(qubit);
-            for (i, rows) in rows.iter().enumerate() {
-                let (plus, minus) = powers_of_i(x1, z1, xs[i], zs[i]);
-                high[i] ^= (plus & low[i]) | (minus & !low[i]);
-                low[i] ^= plus | minus;
-                xs[i] ^= x1 & rows;
-                zs[i] ^= z1 & rows;
-            }
+            let (plus, minus) = powers_of_i(x1, z1, xs[word], zs[word]);
+            high ^= (plus & low) | (minus & !low);
+            low ^= plus | minus;
+            xs[word] ^= x1 & rows;
+            zs[word] ^= z1 & rows;
         }
         let sign = 0u64.wrapping_sub(u64::from(self.bit(&self.signs, kind, by)));
-        for ((signs, high), rows) in self.signs.iter_mut().zip(high).zip(rows) {
-            *signs ^= (sign ^ high) & rows;
-        }
+        self.signs[word] ^= (sign ^ high) & rows;
     }
 }
 

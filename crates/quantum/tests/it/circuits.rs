@@ -227,7 +227,7 @@ fn pairs_are_the_same_in_three_tiers() {
             all.noise(qubit, &channel);
             exact.pauli_noise(qubit, &channel);
         }
-        let mixing = if stream.below(16) == 0 { 0.2 * stream.uniform() } else { 0.0 };
+        let mixing = if stream.below(64) == 0 { 0.2 * stream.uniform() } else { 0.0 };
         let right = 1.0 - 0.2 * stream.uniform();
         let readout = Readout::symmetric(right).unwrap();
         let mut gate = |all: &mut Ensemble, a: usize, b: usize| {

@@ -5,7 +5,9 @@
 
 mod circuits;
 mod ensemble;
+mod laws;
 mod memory;
+mod pairs;
 mod reference;
 mod rules;
 mod tableaux;
