@@ -1,0 +1,59 @@
+//! What an end waits for.
+
+use bellwether_units::Time;
+
+#[derive(Clone, Copy)]
+pub(super) enum Timer {
+    /// Looking for the other end again.
+    Hello,
+    /// Repeating what was not answered.
+    Errand,
+    /// A request has no time left.
+    Expiry,
+    /// A request may be served from then on.
+    Ready,
+    /// The policy chooses anew.
+    Window,
+    /// No pair came for a while: tell which were heard of.
+    Settle,
+    /// Replies that the other end has heard are lost if they do not come until then.
+    Doubt,
+    /// All memories have been in use for long.
+    Starved,
+}
+
+/// One time each; the latest of all times for those that are not set.
+pub(super) struct Timers([Time; 8]);
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self([Time::MAX; 8])
+    }
+}
+
+impl Timers {
+    pub(super) fn next(&self) -> Option<Time> {
+        let next = self.0.iter().copied().fold(Time::MAX, Time::min);
+        (next < Time::MAX).then_some(next)
+    }
+    pub(super) fn set(&mut self, timer: Timer, at: Time) {
+        self.0[timer as usize] = at;
+    }
+    pub(super) fn set_by(&mut self, timer: Timer, at: Time) {
+        self.set(timer, self.0[timer as usize].min(at));
+    }
+    pub(super) fn clear(&mut self, timer: Timer) {
+        self.set(timer, Time::MAX);
+    }
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize] < Time::MAX
+    }
+    /// Whether its time has come; it is not set any more then.
+    pub(super) fn take(&mut self, timer: Timer, now: Time) -> bool {
+        let due = self.0[timer as usize] <= now && self.is_set(timer);
+        if due {
+            self.clear(timer);
+        }
+        due
+    }
+}
