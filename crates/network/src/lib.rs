@@ -31,11 +31,12 @@ pub use model::event::{Attack, EavesdropperBasis, Event, EventKind, LinkEvent, N
 pub use model::fibre::{Attenuation, ClassicalChannel, Direction, Drift, Fibre};
 pub use model::link::{Evidence, Fitted, Link, Published, Recording};
 pub use model::live::{Listener, Listeners, Live, Webhook, WebhookEvent};
+pub use model::platform::{DephasingLaw, Gate, Interface, Noise, Platform, PlatformKind, Qubit, Retrieval};
 pub use model::protocol::{Bound, CascadeVariant, ProtocolSettings, Reconciliation, TagPolicy};
 pub use model::size::Size;
 pub use model::{Detail, Identity, Network, Node, Position, Role, Run};
 pub use overrides::{Override, OverrideError};
-pub use profile::{Device, Figures, Profile, profiles};
+pub use profile::{Basis, Device, Figures, Profile, profiles};
 pub use reference::reference_markdown;
 pub use schema::schema;
 

@@ -1,17 +1,18 @@
 //! The library of device profiles that ships with the program.
 
 use crate::lower::Devices;
+use crate::lower::platform::platform;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::Choice;
 use crate::record::link::LINK;
 use crate::sink::Sink;
 use crate::text::{Named, Texts, moved, profile_base};
-use crate::{Evidence, Receiver, Transmitter};
+use crate::{Evidence, Platform, Receiver, Transmitter};
 use std::sync::OnceLock;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A transmitter or receiver that network files may name.
+/// A transmitter or receiver that network files may name, or a platform of memories for programs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// By which it is named.
@@ -31,6 +32,8 @@ pub enum Device {
     Transmitter(Transmitter),
     /// A receiver.
     Receiver(Receiver),
+    /// A platform of memories. Network files do not name these yet.
+    Platform(Box<Platform>),
 }
 
 /// Where some of a profile's figures come from.
@@ -42,6 +45,21 @@ pub struct Figures {
     pub evidence: Evidence,
     /// Where they stand, or how they were arrived at.
     pub source: String,
+    /// How the source came by them; every platform tells it.
+    pub basis: Option<Basis>,
+    /// One standard deviation, written as the figure is, where it is known. A single figure then.
+    pub uncertainty: Option<String>,
+}
+
+/// How a source came by a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// An experiment measured it.
+    Measured,
+    /// It was chosen so that a model meets an experiment.
+    Fitted,
+    /// It was assumed, by the source or here.
+    Assumed,
 }
 
 macro_rules! embedded {
@@ -75,6 +93,19 @@ embedded! {
     "idq-clavis-receiver",
     "idq-cerberis-transmitter",
     "idq-cerberis-receiver",
+    "nv-electron",
+    "nv-carbon",
+    "colour-centre-2022",
+    "siv-cavity",
+    "calcium-cavity",
+    "calcium-register",
+    "strontium-calcium",
+    "barium-ytterbium",
+    "rubidium-atom",
+    "rubidium-ensemble",
+    "praseodymium-comb",
+    "europium-spin",
+    "quantum-dot-rubidium",
 }
 
 /// The library as tables, whose spans point into its texts.
@@ -138,9 +169,18 @@ pub fn profiles() -> &'static [Profile] {
 
 /// Reads a profile as a link that names it would.
 fn read(name: &'static str, table: &'static DeTable<'static>) -> Option<Profile> {
+    let figures = figures(table)?;
+    let described = |device| {
+        let description = text(table, "description")?.to_owned();
+        Some(Profile { name: name.to_owned(), description, device, figures })
+    };
     let file = Named { name, text: "" };
     let texts = Texts { file, overrides: Vec::new(), profiles: library().texts().collect() };
     let mut sink = Sink::new(texts);
+    if let Some(layer) = table.get("platform").and_then(Layer::of) {
+        let platform = platform(layer, Path::top(name), &mut sink)?;
+        return sink.is_clean().then_some(platform).and_then(|p| described(Device::Platform(Box::new(p))));
+    }
     let empty = DeTable::new();
     let path = Path::top(name);
     let nothing = Layers::one(Some(Layer { table: &empty, start: 0, end: 0 }));
@@ -153,12 +193,7 @@ fn read(name: &'static str, table: &'static DeTable<'static>) -> Option<Profile>
     } else {
         Device::Receiver(devices.receiver(&link, Some(&named), &mut sink)?)
     };
-    Some(Profile {
-        name: name.to_owned(),
-        description: text(table, "description")?.to_owned(),
-        device,
-        figures: figures(table)?,
-    })
+    described(device)
 }
 
 fn text<'t>(table: &'t DeTable<'_>, key: &str) -> Option<&'t str> {
@@ -168,21 +203,30 @@ fn text<'t>(table: &'t DeTable<'_>, key: &str) -> Option<&'t str> {
     }
 }
 
+/// The value of a word.
+fn word<T: Choice>(word: &str) -> Option<T> {
+    T::WORDS.iter().position(|known| known.word == word).map(|place| T::VALUES[place])
+}
+
 fn figures(table: &DeTable<'_>) -> Option<Vec<Figures>> {
     let DeValue::Array(entries) = table.get("figures")?.get_ref() else { return None };
     let read = |entry: &Spanned<DeValue<'_>>| {
         let DeValue::Table(entry) = entry.get_ref() else { return None };
         let DeValue::Array(paths) = entry.get("paths")?.get_ref() else { return None };
-        let word = text(entry, "evidence")?;
-        let place = Evidence::WORDS.iter().position(|known| known.word == word)?;
+        let evidence = word(text(entry, "evidence")?)?;
+        // A basis that is no word is a mistake, not a figure without one.
+        let basis = entry.get("basis").map(|_| word(text(entry, "basis")?));
+        let basis = if let Some(basis) = basis { Some(basis?) } else { None };
         let paths = paths.iter().filter_map(|path| match path.get_ref() {
             DeValue::String(path) => Some(path.to_string()),
             _ => None,
         });
         Some(Figures {
             paths: paths.collect(),
-            evidence: Evidence::VALUES[place],
+            evidence,
             source: text(entry, "source")?.to_owned(),
+            basis,
+            uncertainty: text(entry, "uncertainty").map(str::to_owned),
         })
     };
     entries.iter().map(read).collect()
@@ -212,7 +256,11 @@ mod tests {
         assert_eq!(library().tables.len(), FILES.len(), "every file is TOML");
         assert_eq!(profiles().len(), FILES.len(), "every file is a profile");
         for ((name, _, table), profile) in library().tables.iter().zip(profiles()) {
-            let key = if table.contains_key("transmitter") { "transmitter" } else { "receiver" };
+            let key = match &profile.device {
+                Device::Transmitter(_) => "transmitter",
+                Device::Receiver(_) => "receiver",
+                Device::Platform(_) => "platform",
+            };
             for known in table.keys() {
                 assert!(
                     [key, "description", "figures"].contains(&known.get_ref().as_ref()),
@@ -227,6 +275,18 @@ mod tests {
             assert_eq!(paths, told, "{name}");
             for figures in &profile.figures {
                 assert!(figures.source.len() > 10, "{name} names a source");
+                let of_platform = matches!(profile.device, Device::Platform(_));
+                assert_eq!(
+                    figures.basis.is_some(),
+                    of_platform,
+                    "{name} tells how {:?} came about",
+                    figures.paths
+                );
+                if let Some(uncertainty) = &figures.uncertainty {
+                    assert_eq!(figures.paths.len(), 1, "{name}: an uncertainty of one figure");
+                    let number = uncertainty.split(' ').next().unwrap();
+                    assert!(number.parse::<f64>().unwrap() > 0.0, "{name}: {uncertainty}");
+                }
             }
         }
     }
@@ -235,6 +295,7 @@ mod tests {
     fn every_profile_passes_the_checks_of_a_file() {
         for profile in profiles() {
             let (transmitter, receiver) = match &profile.device {
+                Device::Platform(_) => continue,
                 Device::Transmitter(_) => (profile.name.as_str(), "generic-snspd"),
                 // Slow enough for the gate of any receiver.
                 Device::Receiver(_) => ("idq-clavis-transmitter", profile.name.as_str()),
@@ -248,6 +309,7 @@ mod tests {
             match &profile.device {
                 Device::Transmitter(device) => assert_eq!(*device, network.links[0].transmitter),
                 Device::Receiver(device) => assert_eq!(*device, network.links[0].receiver),
+                Device::Platform(_) => {}
             }
             let unknown = Override::parse(&format!("link.L.receiver.{}=1", "efficency")).unwrap();
             assert!(crate::Network::parse(&text, "x", &[unknown]).is_err());

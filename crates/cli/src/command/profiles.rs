@@ -3,7 +3,9 @@
 use crate::args::Profiles;
 use crate::table::{Align, Table, wrap};
 use crate::{Failure, output, words};
-use bellwether_network::{DetectorTechnology, Device, Profile, Receiver, Source, Transmitter, profiles};
+use bellwether_network::{
+    DetectorTechnology, Device, Platform, Profile, Receiver, Source, Transmitter, profiles,
+};
 use serde::Serialize;
 
 /// A profile as JSON tells it.
@@ -22,6 +24,12 @@ struct Told<'a> {
 struct ToldSource<'a> {
     paths: &'a [String],
     evidence: &'static str,
+    /// How the source came by them: for platforms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    basis: Option<&'static str>,
+    /// One standard deviation, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncertainty: Option<&'a str>,
     source: &'a str,
 }
 
@@ -31,7 +39,9 @@ pub(super) fn run(args: &Profiles) -> Result<(), Failure> {
         return output::print_json(&told);
     }
     let mut text = String::new();
-    for (kind, heading) in [("transmitter", "Transmitters"), ("receiver", "Receivers")] {
+    for (kind, heading) in
+        [("transmitter", "Transmitters"), ("receiver", "Receivers"), ("platform", "Platforms of memories")]
+    {
         let mut table =
             Table::new([("name", Align::Left), ("figures", Align::Left), ("evidence", Align::Left)]);
         for profile in told.iter().filter(|profile| profile.kind == kind) {
@@ -43,7 +53,8 @@ pub(super) fn run(args: &Profiles) -> Result<(), Failure> {
         text.push_str(&format!("{heading}\n{}\n", table.render(output::is_styled())));
     }
     text.push_str(&wrap(
-        "A link names one like transmitter = \"generic-decoy-1ghz\"; --json tells the source of every figure. \
+        "A link names one like transmitter = \"generic-decoy-1ghz\"; platforms are for programs so far. --json tells the \
+         source of every figure. \
          Evidence: published, as it stands in the source; from-memory, not looked up again and no published \
          figure; reconstructed, chosen to complete the device.",
         100,
@@ -56,10 +67,13 @@ fn tell(profile: &Profile) -> Told<'_> {
     let (kind, figures) = match &profile.device {
         Device::Transmitter(transmitter) => ("transmitter", of_transmitter(transmitter)),
         Device::Receiver(receiver) => ("receiver", of_receiver(receiver)),
+        Device::Platform(platform) => ("platform", of_platform(platform)),
     };
     let sources = profile.figures.iter().map(|figures| ToldSource {
         paths: &figures.paths,
         evidence: figures.evidence.name(),
+        basis: figures.basis.map(|basis| basis.name()),
+        uncertainty: figures.uncertainty.as_deref(),
         source: &figures.source,
     });
     Told { name: &profile.name, kind, description: &profile.description, figures, sources: sources.collect() }
@@ -94,6 +108,20 @@ fn of_receiver(receiver: &Receiver) -> String {
         detector.dark_count_rate,
         detector.dead_time
     )
+}
+
+fn of_platform(platform: &Platform) -> String {
+    let interface = &platform.interface;
+    let mut words = vec![format!("{}, {}", platform.kind.name(), platform.wavelength)];
+    words.extend(interface.fibre_wavelength.map(|wavelength| format!("fibre {wavelength}")));
+    words.extend(interface.click_probability.map(|p| format!("click {}", words::plain(p))));
+    let memory = platform.storage.or(platform.communication).and_then(|qubit| qubit.t2);
+    words.extend(memory.map(|t2| format!("T2 {t2}")));
+    if let Some(retrieval) = &platform.retrieval {
+        words.extend(retrieval.efficiency.map(|e| format!("retrieval {} %", words::plain(e * 100.0))));
+        words.extend(retrieval.decay.or(retrieval.storage_time).map(|time| format!("stores {time}")));
+    }
+    words.join(", ")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod hardware;
 mod link;
 mod live;
 mod node;
+pub(crate) mod platform;
 
 use crate::check::check_keys;
 use crate::generate;

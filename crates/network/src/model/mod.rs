@@ -7,6 +7,7 @@ pub(crate) mod event;
 pub(crate) mod fibre;
 pub(crate) mod link;
 pub(crate) mod live;
+pub(crate) mod platform;
 pub(crate) mod protocol;
 pub(crate) mod size;
 

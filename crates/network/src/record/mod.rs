@@ -9,6 +9,7 @@ pub(crate) mod generate;
 pub(crate) mod link;
 pub(crate) mod live;
 pub(crate) mod network;
+pub(crate) mod platform;
 
 use bellwether_units::{Quantity, UnitName};
 
@@ -290,31 +291,36 @@ mod tests {
 
     #[test]
     fn every_record_is_whole() {
-        walk(&network::FILE, &mut Vec::new(), &mut |record, field| {
-            let place = format!("{}.{}", record.name, field.key);
-            assert!(field.doc.ends_with('.') || field.doc.ends_with('`'), "{place} has no sentence");
-            assert_eq!(record.fields.iter().filter(|f| f.key == field.key).count(), 1, "{place} twice");
-            if let Presence::Default(value) = field.presence {
-                match &field.kind {
-                    Kind::Quantity(quantity) => (quantity.check)(value).expect(&place),
-                    Kind::Choice(words) => assert!(words.iter().any(|w| w.word == value), "{place}"),
-                    Kind::Number(range) => assert!(range.contains(value.parse().expect(&place)), "{place}"),
-                    Kind::Integer { least, most } => {
-                        assert!((*least..=*most).contains(&value.parse().expect(&place)), "{place}");
-                    }
-                    Kind::Flag => assert!(matches!(value, "true" | "false"), "{place}"),
-                    _ => {}
+        let mut seen = Vec::new();
+        for record in [&network::FILE, &platform::PLATFORM] {
+            walk(record, &mut seen, &mut whole);
+        }
+    }
+
+    fn whole(record: &Record, field: &Field) {
+        let place = format!("{}.{}", record.name, field.key);
+        assert!(field.doc.ends_with('.') || field.doc.ends_with('`'), "{place} has no sentence");
+        assert_eq!(record.fields.iter().filter(|f| f.key == field.key).count(), 1, "{place} twice");
+        if let Presence::Default(value) = field.presence {
+            match &field.kind {
+                Kind::Quantity(quantity) => (quantity.check)(value).expect(&place),
+                Kind::Choice(words) => assert!(words.iter().any(|w| w.word == value), "{place}"),
+                Kind::Number(range) => assert!(range.contains(value.parse().expect(&place)), "{place}"),
+                Kind::Integer { least, most } => {
+                    assert!((*least..=*most).contains(&value.parse().expect(&place)), "{place}");
                 }
+                Kind::Flag => assert!(matches!(value, "true" | "false"), "{place}"),
+                _ => {}
             }
-            for only in field.only {
-                let Some(Field { kind: Kind::Choice(words), .. }) = record.field(only.key) else {
-                    panic!("{place} depends on `{}`, which is no choice", only.key);
-                };
-                for value in only.values {
-                    assert!(words.iter().any(|w| w.word == *value), "{place} depends on `{value}`");
-                }
+        }
+        for only in field.only {
+            let Some(Field { kind: Kind::Choice(words), .. }) = record.field(only.key) else {
+                panic!("{place} depends on `{}`, which is no choice", only.key);
+            };
+            for value in only.values {
+                assert!(words.iter().any(|w| w.word == *value), "{place} depends on `{value}`");
             }
-        });
+        }
     }
 
     #[test]
