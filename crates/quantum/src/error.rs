@@ -61,6 +61,9 @@ pub enum StateError {
     /// More qubits than a density matrix holds here.
     #[error("{0} qubits in one density matrix: at most {MAX_QUBITS} fit; discard some, or use a tableau")]
     TooManyQubits(usize),
+    /// A handle of a qubit that was measured, dropped, or never there.
+    #[error("this qubit is gone: it was measured or dropped, or belongs to another store")]
+    NoSuchQubit,
     /// A list of amplitudes or matrix entries whose length fits no number of qubits.
     #[error("{found} entries where {wanted} were wanted")]
     WrongSize {

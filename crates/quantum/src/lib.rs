@@ -5,6 +5,7 @@
 //! - [`tableau`]: any number of qubits under Clifford gates and sampled Pauli errors, as stabilizer tableaux.
 //! - [`density`]: up to ten qubits in any state, as a density matrix, with gates, channels and measurements.
 //! - [`pair`]: one pair in the cheapest of these forms that is exact, promoted by itself, twirled only on request.
+//! - [`store`]: qubits by handle, whose joint states merge, grow, shrink and age by themselves.
 //! - [`HeraldedState`]: what a link heralds, populations and a coherence, before it is known which tier it needs.
 //! - [`MemoryNoise`] and [`Aged`]: what time does to a stored pair, applied when someone looks.
 //!
@@ -31,6 +32,7 @@ mod error;
 mod heralded;
 mod memory;
 pub mod pair;
+pub mod store;
 pub mod tableau;
 
 pub use aged::{Aged, Ages};

@@ -1,6 +1,6 @@
 //! Pauli channels on one qubit: what noise does to a Bell-diagonal pair exactly.
 
-use super::{BellIndex, convolve};
+use super::{BellDiagonal, BellIndex, convolve};
 use crate::StateError;
 use crate::error::{distribution, probability};
 
@@ -64,6 +64,10 @@ impl PauliChannel {
     pub const fn probabilities(&self) -> [f64; 4] {
         self.0
     }
+    /// The channel that multiplies the X, Y and Z of a Bloch vector by `factors`, which are such that it is one.
+    pub(crate) fn from_bloch_factors(factors: [f64; 3]) -> Self {
+        Self(BellDiagonal::PERFECT.shrunk(factors).probabilities())
+    }
     /// The operator that a uniform random number from [0, 1) chooses.
     #[inline]
     pub fn sample(&self, draw: f64) -> BellIndex {
@@ -81,5 +85,12 @@ impl PauliChannel {
     #[inline]
     pub fn then(&self, next: &Self) -> Self {
         Self(convolve(&self.0, &next.0))
+    }
+}
+
+impl From<BellDiagonal> for PauliChannel {
+    /// The channel that makes this pair of Φ⁺.
+    fn from(pair: BellDiagonal) -> Self {
+        Self(pair.probabilities())
     }
 }

@@ -24,6 +24,14 @@ impl BellMeasurement {
         probability("the mixing of a Bell measurement's gate", mixing)?;
         Ok(Self { mixing, readouts })
     }
+    /// The probability that the two-qubit gate makes both qubits random.
+    pub const fn mixing(&self) -> f64 {
+        self.mixing
+    }
+    /// The readouts of the first qubit (phase) and the second (bit).
+    pub const fn readouts(&self) -> [Readout; 2] {
+        self.readouts
+    }
     /// The same as a quality for Bell-diagonal rules, if the readouts err alike on 0 and 1.
     pub fn swap_quality(&self) -> Option<SwapQuality> {
         let [phase, bit] = self.readouts;

@@ -85,6 +85,14 @@ impl PairState {
     pub const fn is_bell_diagonal(&self) -> bool {
         matches!(self, Self::Bell(_))
     }
+    /// The pair with its halves exchanged.
+    pub fn exchanged(&self) -> Self {
+        match self {
+            // Ψ⁻ changes its sign only.
+            Self::Bell(pair) => Self::Bell(*pair),
+            Self::Dense(state) => Self::Dense(state.reordered(&[1, 0])),
+        }
+    }
     /// Makes the pair Bell-diagonal as random Pauli operators on both halves would, and counts what that took away.
     pub fn twirl(&mut self, demotions: &mut Demotions) {
         if let Self::Dense(state) = self {

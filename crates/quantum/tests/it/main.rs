@@ -10,6 +10,7 @@ mod memory;
 mod pairs;
 mod reference;
 mod rules;
+mod stores;
 mod tableaux;
 
 use bellwether_quantum::bell::{BellDiagonal, PauliChannel};
