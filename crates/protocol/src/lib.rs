@@ -17,3 +17,4 @@ pub mod hardware;
 pub mod keys;
 pub mod machine;
 pub mod qkd;
+mod timers;

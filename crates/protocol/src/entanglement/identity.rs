@@ -20,13 +20,11 @@ pub struct PairId {
 }
 
 impl PairId {
-    #[expect(dead_code, reason = "the messages that carry it come with the layers")]
     pub(super) fn write(self, w: &mut Writer) {
         w.count(self.link.0.into());
         w.count(self.epoch.into());
         w.count(self.sequence);
     }
-    #[expect(dead_code, reason = "the messages that carry it come with the layers")]
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         let small = |r: &mut Reader<'_>, what| u32::try_from(r.count()?).map_err(|_| Malformed::Value(what));
         let link = LinkId(small(r, "the link of a pair")?);

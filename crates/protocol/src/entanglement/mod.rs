@@ -2,5 +2,6 @@
 
 mod identity;
 pub mod link;
+pub mod network;
 
 pub use identity::{CircuitId, EndToEndId, MemoryId, PairId};

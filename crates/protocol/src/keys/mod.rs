@@ -99,7 +99,6 @@ mod settings;
 mod source;
 mod statistics;
 mod tag;
-mod timers;
 mod topology;
 mod view;
 mod wire;

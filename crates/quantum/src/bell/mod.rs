@@ -98,6 +98,11 @@ impl BellDiagonal {
     pub fn new(probabilities: [f64; 4]) -> Result<Self, StateError> {
         distribution("the probabilities of the four Bell states", probabilities).map(Self)
     }
+    /// The same, with every number kept bit for bit: for what was told over a wire.
+    pub fn as_told(probabilities: [f64; 4]) -> Result<Self, StateError> {
+        distribution("the probabilities of the four Bell states", probabilities)?;
+        Ok(Self(probabilities))
+    }
     /// Without a check; `p` is a distribution up to rounding.
     pub(crate) const fn from_array(p: [f64; 4]) -> Self {
         Self(p)

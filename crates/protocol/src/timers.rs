@@ -5,43 +5,43 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// At most one time for every `T`.
 #[derive(Debug)]
-pub(super) struct Timers<T> {
+pub(crate) struct Timers<T> {
     at: BTreeMap<T, Time>,
     order: BTreeSet<(Time, T)>,
 }
 
 impl<T: Ord + Copy> Timers<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { at: BTreeMap::new(), order: BTreeSet::new() }
     }
     /// How many have a time.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.at.len()
     }
     /// Sets the time of `timer`, in place of the one it had.
-    pub(super) fn set(&mut self, timer: T, time: Time) {
+    pub(crate) fn set(&mut self, timer: T, time: Time) {
         if let Some(old) = self.at.insert(timer, time) {
             self.order.remove(&(old, timer));
         }
         self.order.insert((time, timer));
     }
     /// Sets the time of `timer` unless it has an earlier one.
-    pub(super) fn set_by(&mut self, timer: T, time: Time) {
+    pub(crate) fn set_by(&mut self, timer: T, time: Time) {
         if self.at.get(&timer).is_none_or(|&old| time < old) {
             self.set(timer, time);
         }
     }
-    pub(super) fn cancel(&mut self, timer: T) {
+    pub(crate) fn cancel(&mut self, timer: T) {
         if let Some(old) = self.at.remove(&timer) {
             self.order.remove(&(old, timer));
         }
     }
     /// The earliest time.
-    pub(super) fn next(&self) -> Option<Time> {
+    pub(crate) fn next(&self) -> Option<Time> {
         self.order.first().map(|&(time, _)| time)
     }
     /// Takes the earliest timer that is due.
-    pub(super) fn pop(&mut self, now: Time) -> Option<T> {
+    pub(crate) fn pop(&mut self, now: Time) -> Option<T> {
         let &(time, timer) = self.order.first()?;
         if time > now {
             return None;

@@ -1,0 +1,128 @@
+//! What is known of pairs, found by their names at the cost of an index.
+
+use crate::entanglement::PairId;
+use std::collections::{BTreeMap, VecDeque};
+
+/// How far the sequence numbers of one window may lie apart.
+const REACH: u64 = 1 << 16;
+
+/// Values by the pairs of one link. A station counts its successes, so nearly all that is asked for lies within a short
+/// run of numbers and is found by its place; what does not is kept apart.
+#[derive(Debug)]
+pub(super) struct ByPair<T> {
+    /// The name of the first place in the window.
+    base: Option<PairId>,
+    window: VecDeque<Option<T>>,
+    apart: BTreeMap<PairId, T>,
+}
+
+impl<T> Default for ByPair<T> {
+    fn default() -> Self {
+        Self { base: None, window: VecDeque::new(), apart: BTreeMap::new() }
+    }
+}
+
+impl<T> ByPair<T> {
+    fn place(&self, id: PairId) -> Option<usize> {
+        let base = self.base.filter(|base| (base.link, base.epoch) == (id.link, id.epoch))?;
+        let place = id.sequence.checked_sub(base.sequence).filter(|place| *place < REACH)?;
+        Some(place as usize)
+    }
+
+    pub(super) fn get(&self, id: PairId) -> Option<&T> {
+        match self.place(id) {
+            Some(place) if place < self.window.len() => self.window[place].as_ref(),
+            _ => self.apart.get(&id),
+        }
+        .or_else(|| self.apart.get(&id))
+    }
+
+    pub(super) fn get_mut(&mut self, id: PairId) -> Option<&mut T> {
+        match self.place(id) {
+            Some(place) if self.window.get(place).is_some_and(Option::is_some) => self.window[place].as_mut(),
+            _ => self.apart.get_mut(&id),
+        }
+    }
+
+    /// Puts `value` in, in place of what was there.
+    pub(super) fn insert(&mut self, id: PairId, value: T) {
+        if self.window.is_empty() {
+            self.base = Some(id);
+        }
+        let Some(place) = self.place(id) else {
+            self.apart.insert(id, value);
+            return;
+        };
+        if place >= self.window.len() {
+            self.window.resize_with(place + 1, || None);
+        }
+        self.window[place] = Some(value);
+    }
+
+    /// Forgets what is `over`, from the front on as far as everything is; a few steps at a time.
+    pub(super) fn forget(&mut self, over: impl Fn(&T) -> bool) {
+        for _ in 0..8 {
+            match self.window.front() {
+                Some(None) => {}
+                Some(Some(value)) if over(value) => {}
+                _ => break,
+            }
+            self.window.pop_front();
+            if let Some(base) = &mut self.base {
+                base.sequence += 1;
+            }
+        }
+        if let Some(first) = self.apart.first_entry()
+            && over(first.get())
+        {
+            first.remove();
+        }
+    }
+
+    /// All values, in the order of their names as far as these lie in the window.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.window.iter_mut().flatten().chain(self.apart.values_mut())
+    }
+
+    /// How many places are in use or held open.
+    pub(super) fn len(&self) -> usize {
+        self.window.len() + self.apart.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_units::LinkId;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in proptest::collection::vec((0u32..2, 0u64..40, 0u8..4), 0..200), far: bool) {
+            let (mut ours, mut plain) = (ByPair::default(), BTreeMap::new());
+            for (n, (epoch, sequence, what)) in steps.into_iter().enumerate() {
+                let sequence = if far && what == 3 { sequence * 10_000 } else { sequence };
+                let id = PairId { link: LinkId(1), epoch, sequence };
+                match what {
+                    0 => {
+                        assert_eq!(ours.get(id), plain.get(&id));
+                        assert_eq!(ours.get_mut(id), plain.get_mut(&id));
+                    }
+                    1 => {
+                        // Only what is over goes.
+                        ours.forget(|value| *value % 2 == 0);
+                        plain.retain(|id, value| *value % 2 == 1 || ours.get(*id).is_some());
+                    }
+                    _ => {
+                        ours.insert(id, n);
+                        plain.insert(id, n);
+                    }
+                }
+            }
+            for (id, value) in &plain {
+                assert_eq!(ours.get(*id), Some(value));
+            }
+            assert_eq!(ours.values_mut().count(), plain.len());
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! The network layer: pairs from end to end of virtual circuits.
+//!
+//! Life of a pair. At the head of a circuit an application makes a [`PairRequest`]; a [`NetworkMessage::Forward`] runs
+//! down the circuit, and each link begins to make pairs for it. A node that holds a pair on both sides measures
+//! the two halves in the Bell basis at once. Each end tells the other of every half that it holds with a [`Track`],
+//! which each node on the way turns by what it did, gathering the Bell state and an estimate of the fidelity. When an end
+//! holds the other's track of its half, the pair is handed out.
+//!
+//! What is promised, whatever is lost, doubled, reordered, or crashes: no memory belongs to two pairs; ends that hand out
+//! the same pair agree on its name, its Bell state and its request; every half is handed out or given up in bounded
+//! time. What is not promised, because no protocol can over a channel that loses messages, is that both ends hand a
+//! pair out: one may give it up while the other's word is lost. Then the other is told, and its application hears
+//! [`NetworkEvent::Revoked`].
+//!
+//! The protocol follows Kozlowski, Dahlberg & Wehner, "Designing a quantum network protocol" (CoNEXT 2020): swap on
+//! availability, lazy tracking, cutoffs between the ends only. It differs where that leaves room: pairs have names
+//! that are never used again, the head alone gives pairs to requests (so that there are no epochs to agree on), tracks
+//! are repeated until they are answered, and what was said of requests fades unless it is said again.
+
+mod api;
+mod by_pair;
+mod end;
+mod message;
+mod middle;
+mod requests;
+
+pub use api::{
+    Circuit, Delivered, Hop, NetworkEffect, NetworkEvent, NodeQuality, PairChoice, PairRequest, RequestEnd,
+};
+pub use message::{End, NetworkMessage, RequestId, Track};
+
+use crate::entanglement::link::{LinkPair, LinkUser};
+use crate::entanglement::{CircuitId, MemoryId, PairId};
+use crate::timers::Timers;
+use bellwether_quantum::bell::BellIndex;
+use bellwether_units::{Duration, LinkId, NodeId, Time};
+use end::CircuitEnd;
+use middle::Middle;
+use std::collections::BTreeMap;
+
+/// How often a request is told again, in round trips.
+const REFRESH: u64 = 16;
+/// After how many round trips in which it was not told again a request is taken for over.
+const FADE: u64 = 64;
+/// For how many round trips a removed circuit is remembered.
+const REMEMBERED: u64 = 64;
+
+enum Role {
+    End(CircuitEnd),
+    Middle(Middle),
+}
+
+struct Passage {
+    circuit: Circuit,
+    role: Role,
+    /// The requests of which this node has heard, and until when it believes in them.
+    active: BTreeMap<RequestId, Time>,
+    wanted: bool,
+    /// At the head: when the requests are told again.
+    refresh: Option<Time>,
+    /// The circuit was removed; when it is forgotten.
+    forgotten: Option<Time>,
+}
+
+/// Why a circuit or a request is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// It passes no link at this node, or the same one twice.
+    #[error("{0} does not lead anywhere from this node")]
+    NoWay(CircuitId),
+    /// It is installed otherwise, or was removed.
+    #[error("{0} is installed already, or was, and is not the same")]
+    Known(CircuitId),
+    /// This node is not its head.
+    #[error("{0} has no head at this node: requests are made at the head")]
+    NotHead(CircuitId),
+    /// The number of the request is in use.
+    #[error("request {} is under way already", .0.0)]
+    RequestKnown(RequestId),
+}
+
+/// The network layer of one node.
+pub struct Network {
+    quality: NodeQuality,
+    passages: BTreeMap<CircuitId, Passage>,
+    timers: Timers<CircuitId>,
+    swaps: BTreeMap<u64, CircuitId>,
+    next_token: u64,
+}
+
+impl Network {
+    /// A node without circuits.
+    pub fn new(quality: NodeQuality) -> Self {
+        Self {
+            quality,
+            passages: BTreeMap::new(),
+            timers: Timers::new(),
+            swaps: BTreeMap::new(),
+            next_token: 0,
+        }
+    }
+
+    /// A circuit passes this node from now on. The same one again changes nothing.
+    ///
+    /// # Errors
+    /// If it leads nowhere, or differs from one of the same number.
+    pub fn install(&mut self, circuit: Circuit) -> Result<(), NetworkError> {
+        if let Some(known) = self.passages.get(&circuit.id) {
+            let same = known.circuit == circuit && known.forgotten.is_none();
+            return if same { Ok(()) } else { Err(NetworkError::Known(circuit.id)) };
+        }
+        let role = match (circuit.towards_head, circuit.towards_tail) {
+            (None, Some(hop)) => Role::End(CircuitEnd::new(&circuit, End::Head, hop)),
+            (Some(hop), None) => Role::End(CircuitEnd::new(&circuit, End::Tail, hop)),
+            (Some(before), Some(after)) if before.link != after.link => Role::Middle(Middle::new(&circuit)),
+            _ => return Err(NetworkError::NoWay(circuit.id)),
+        };
+        let id = circuit.id;
+        let active = BTreeMap::new();
+        let passage = Passage { circuit, role, active, wanted: false, refresh: None, forgotten: None };
+        self.passages.insert(id, passage);
+        Ok(())
+    }
+
+    /// A circuit is torn down: its links stop, what is not confirmed is given up, and late messages are answered for a
+    /// while.
+    pub fn remove(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NetworkEffect>) {
+        let Some(passage) = self.passages.get_mut(&circuit).filter(|p| p.forgotten.is_none()) else { return };
+        let span = passage.circuit.round_trip.saturating_mul(REMEMBERED);
+        passage.forgotten = Some(now.saturating_add(span));
+        passage.active.clear();
+        passage.refresh = None;
+        match &mut passage.role {
+            Role::Middle(middle) => middle.drain(&passage.circuit, now, out),
+            Role::End(end) => {
+                for request in end.requests.all() {
+                    end.requests.close(request, RequestEnd::CircuitGone);
+                }
+                end.drain(&passage.circuit, now, out);
+            }
+        }
+        self.after(now, circuit, out);
+    }
+
+    /// An application at the head asks for pairs.
+    ///
+    /// # Errors
+    /// If this is not the head, or the number of the request is in use.
+    pub fn request(
+        &mut self,
+        now: Time,
+        circuit: CircuitId,
+        request: PairRequest,
+        out: &mut Vec<NetworkEffect>,
+    ) -> Result<(), NetworkError> {
+        let head = self.head(circuit).ok_or(NetworkError::NotHead(circuit))?;
+        if !head.requests.add(request) {
+            return Err(NetworkError::RequestKnown(request.id));
+        }
+        self.refresh(now, circuit, out);
+        self.after(now, circuit, out);
+        Ok(())
+    }
+
+    /// An application wants no more pairs; those under way are still handed out.
+    pub fn withdraw(
+        &mut self,
+        now: Time,
+        circuit: CircuitId,
+        request: RequestId,
+        out: &mut Vec<NetworkEffect>,
+    ) {
+        if let Some(head) = self.head(circuit) {
+            head.requests.close(request, RequestEnd::Withdrawn);
+            self.after(now, circuit, out);
+        }
+    }
+
+    fn head(&mut self, circuit: CircuitId) -> Option<&mut CircuitEnd> {
+        let passage = self.passages.get_mut(&circuit)?;
+        match &mut passage.role {
+            Role::End(end) if passage.circuit.towards_head.is_none() && passage.forgotten.is_none() => {
+                Some(end)
+            }
+            _ => None,
+        }
+    }
+
+    /// The head tells all that it is asked for.
+    fn refresh(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NetworkEffect>) {
+        let Some(Passage { circuit, role: Role::End(end), active, refresh, .. }) =
+            self.passages.get_mut(&circuit)
+        else {
+            return;
+        };
+        let (round_trip, id) = (circuit.round_trip, circuit.id);
+        let Some(hop) = circuit.towards_tail else { return };
+        let mut any = false;
+        for request in end.requests.wanting() {
+            any = true;
+            active.insert(request, now.saturating_add(round_trip.saturating_mul(FADE)));
+            let message = NetworkMessage::Forward { circuit: id, request };
+            out.push(NetworkEffect::Send { to: hop.peer, link: hop.link, message });
+        }
+        *refresh = any.then(|| now.saturating_add(round_trip.saturating_mul(REFRESH)));
+    }
+
+    /// A link has made a pair for a circuit.
+    pub fn pair(&mut self, now: Time, pair: LinkPair, out: &mut Vec<NetworkEffect>) {
+        let LinkUser::Circuit(id) = pair.user else { return };
+        let Some(Passage { circuit, role, wanted, .. }) = self.passages.get_mut(&id) else {
+            return out.push(NetworkEffect::Free(pair.memory));
+        };
+        match role {
+            Role::End(end) => end.pair(circuit, &self.quality, now, pair, out),
+            Role::Middle(middle) => {
+                let before = circuit.towards_head.is_some_and(|hop| hop.link == pair.id.link);
+                let side = if before { End::Head } else { End::Tail };
+                if middle.pair(circuit, (side, pair), (now, *wanted), self.next_token, out) {
+                    self.swaps.insert(self.next_token, id);
+                    self.next_token += 1;
+                }
+            }
+        }
+        self.after(now, id, out);
+    }
+
+    /// A link takes a pair back that it had made.
+    pub fn revoked(&mut self, now: Time, pair: PairId, out: &mut Vec<NetworkEffect>) {
+        let passes = |hop: Option<Hop>| hop.is_some_and(|hop| hop.link == pair.link);
+        let circuits: Vec<_> = self
+            .passages
+            .iter()
+            .filter(|(_, p)| passes(p.circuit.towards_head) || passes(p.circuit.towards_tail))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in circuits {
+            let Some(Passage { circuit, role, .. }) = self.passages.get_mut(&id) else { continue };
+            match role {
+                Role::End(end) => end.revoked(circuit, now, pair, out),
+                Role::Middle(middle) => {
+                    let side = if passes(circuit.towards_head) { End::Head } else { End::Tail };
+                    middle.revoked(circuit, side, pair, now, out);
+                }
+            }
+            self.after(now, id, out);
+        }
+    }
+
+    /// The hardware has measured two halves in the Bell basis; without an outcome, both are lost.
+    pub fn swapped(
+        &mut self,
+        now: Time,
+        token: u64,
+        outcome: Option<BellIndex>,
+        out: &mut Vec<NetworkEffect>,
+    ) {
+        let Some(id) = self.swaps.remove(&token) else { return };
+        if let Some(Passage { circuit, role: Role::Middle(middle), .. }) = self.passages.get_mut(&id) {
+            middle.swapped(circuit, &self.quality, now, token, outcome, out);
+            self.after(now, id, out);
+        }
+    }
+
+    /// The application gives back the memory of a half that it was handed; `pair` is this end's link pair.
+    pub fn released(
+        &mut self,
+        circuit: CircuitId,
+        pair: PairId,
+        memory: MemoryId,
+        out: &mut Vec<NetworkEffect>,
+    ) {
+        match self.passages.get_mut(&circuit) {
+            Some(Passage { role: Role::End(end), .. }) => end.released(pair, memory, out),
+            _ => out.push(NetworkEffect::Free(memory)),
+        }
+    }
+
+    /// A neighbour said something, over `link`. What it is not entitled to say is ignored.
+    pub fn hear(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        link: LinkId,
+        message: &NetworkMessage,
+        out: &mut Vec<NetworkEffect>,
+    ) {
+        let id = message.circuit();
+        let Some(Passage { circuit, role, active, forgotten, .. }) = self.passages.get_mut(&id) else {
+            // This node was away and has forgotten, or the circuit is long gone.
+            if let NetworkMessage::Track(track) = message {
+                let message = NetworkMessage::Expire { circuit: id, to: track.from, origin: track.origin };
+                out.push(NetworkEffect::Send { to: from, link, message });
+            }
+            return;
+        };
+        let came_from = |hop: Option<Hop>| hop == Some(Hop { link, peer: from });
+        let (from_head, from_tail) = (came_from(circuit.towards_head), came_from(circuit.towards_tail));
+        let onward = if from_head { circuit.towards_tail } else { circuit.towards_head };
+        let mut hand_on = |message: &NetworkMessage| {
+            if let Some(hop) = onward {
+                out.push(NetworkEffect::Send { to: hop.peer, link: hop.link, message: *message });
+            }
+        };
+        match (message, role) {
+            (NetworkMessage::Track(track), role)
+                if from_head && track.from == End::Head || from_tail && track.from == End::Tail =>
+            {
+                match role {
+                    Role::End(end) => end.hear(circuit, &self.quality, now, *track, out),
+                    Role::Middle(middle) => middle.track(circuit, now, *track, out),
+                }
+            }
+            (NetworkMessage::Expire { to, origin, .. }, role)
+                if from_head && *to == End::Tail || from_tail && *to == End::Head =>
+            {
+                match role {
+                    Role::End(end) => end.give_up(circuit, now, *origin, out),
+                    Role::Middle(_) => hand_on(message),
+                }
+            }
+            (NetworkMessage::Forward { request, .. }, _) if from_head && forgotten.is_none() => {
+                hand_on(message);
+                active.insert(*request, now.saturating_add(circuit.round_trip.saturating_mul(FADE)));
+            }
+            (NetworkMessage::Complete { request, .. }, _) if from_head => {
+                hand_on(message);
+                active.remove(request);
+            }
+            _ => return,
+        }
+        self.after(now, id, out);
+    }
+
+    /// Tells what is over, starts and stops links, and sets the clock of a circuit, after anything has happened to it.
+    fn after(&mut self, now: Time, id: CircuitId, out: &mut Vec<NetworkEffect>) {
+        let Some(passage) = self.passages.get_mut(&id) else { return };
+        let Passage { circuit, role, active, wanted, refresh, forgotten } = passage;
+        if let (Role::End(end), Some(hop)) = (&mut *role, circuit.towards_tail) {
+            while let Some((request, delivered, why)) = end.requests.take_over() {
+                active.remove(&request);
+                let message = NetworkMessage::Complete { circuit: id, request };
+                out.push(NetworkEffect::Send { to: hop.peer, link: hop.link, message });
+                let over = NetworkEvent::RequestOver { circuit: id, request, delivered, end: why };
+                out.push(NetworkEffect::Event(over));
+            }
+        }
+        if *wanted == active.is_empty() {
+            *wanted = !active.is_empty();
+            if let Some(hop) = circuit.towards_tail {
+                out.push(NetworkEffect::Want { link: hop.link, circuit: id, wanted: *wanted });
+            }
+            if let (Role::Middle(middle), false) = (&mut *role, *wanted) {
+                middle.flush(circuit, now, out);
+            }
+        }
+        let own = match role {
+            Role::End(end) => [end.deadline(), end.requests.deadline()].into_iter().flatten().min(),
+            Role::Middle(middle) => middle.deadline(circuit),
+        };
+        // The head's own are told again, and fade nowhere sooner.
+        let fading = if circuit.towards_head.is_some() { active.values().min().copied() } else { None };
+        if let Some(next) = [own, *refresh, *forgotten, fading].into_iter().flatten().min() {
+            let soonest = now.saturating_add(Duration::from_picoseconds(1));
+            self.timers.set_by(id, next.max(soonest));
+        }
+    }
+
+    /// Does what is due.
+    pub fn timeout(&mut self, now: Time, out: &mut Vec<NetworkEffect>) {
+        while let Some(id) = self.timers.pop(now) {
+            let Some(passage) = self.passages.get_mut(&id) else { continue };
+            if passage.forgotten.is_some_and(|at| at <= now) {
+                self.passages.remove(&id);
+                continue;
+            }
+            let Passage { circuit, role, active, refresh, .. } = passage;
+            match role {
+                Role::Middle(middle) => middle.timeout(circuit, now, out),
+                Role::End(end) => {
+                    end.timeout(circuit, now, out);
+                    end.requests.close_due(now);
+                }
+            }
+            if circuit.towards_head.is_some() {
+                active.retain(|_, until| *until > now);
+            }
+            if refresh.is_some_and(|at| at <= now) {
+                self.refresh(now, id, out);
+            }
+            self.after(now, id, out);
+        }
+    }
+
+    /// When [`timeout`](Self::timeout) is wanted next.
+    pub fn deadline(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// How many halves are held that nobody was handed, and how many records and tombstones are kept: for reports and
+    /// tests.
+    pub fn held(&mut self) -> (usize, usize) {
+        let held = self.passages.values_mut().map(|passage| match &mut passage.role {
+            Role::End(end) => end.held(),
+            Role::Middle(middle) => middle.held(),
+        });
+        held.fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
+    }
+}

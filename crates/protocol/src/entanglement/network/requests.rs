@@ -1,0 +1,122 @@
+//! The requests at the head of a circuit: how many pairs each still wants, and which are under way.
+
+use super::api::{PairRequest, RequestEnd};
+use super::message::RequestId;
+use bellwether_units::Time;
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+struct Open {
+    request: PairRequest,
+    /// Halves that are given to it and not confirmed.
+    under_way: u64,
+    delivered: u64,
+    /// It wants no more, and ends when nothing is under way: the other end may have counted on that already.
+    closing: Option<RequestEnd>,
+}
+
+impl Open {
+    fn wants(&self) -> bool {
+        let more = self.request.pairs.is_none_or(|pairs| self.delivered + self.under_way < pairs);
+        more && self.closing.is_none()
+    }
+    fn end(&self) -> Option<RequestEnd> {
+        let done = self.request.pairs.is_some_and(|pairs| self.delivered >= pairs);
+        let end = if done { Some(RequestEnd::Done) } else { self.closing };
+        end.filter(|_| self.under_way == 0)
+    }
+}
+
+/// The requests at the head of a circuit.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    open: BTreeMap<RequestId, Open>,
+    /// Some may be over.
+    changed: bool,
+}
+
+impl Requests {
+    /// Takes a request on, unless its number is in use.
+    pub(super) fn add(&mut self, request: PairRequest) -> bool {
+        if self.open.contains_key(&request.id) {
+            return false;
+        }
+        let open = Open { request, under_way: 0, delivered: 0, closing: None };
+        self.open.insert(request.id, open);
+        self.changed = true;
+        true
+    }
+
+    /// The request for which the next pair is: the oldest that wants one.
+    pub(super) fn assign(&mut self) -> Option<RequestId> {
+        let (id, open) = self.open.iter_mut().find(|(_, open)| open.wants())?;
+        open.under_way += 1;
+        Some(*id)
+    }
+    /// A pair that was given to it came to nothing.
+    pub(super) fn unassign(&mut self, request: RequestId) {
+        if let Some(open) = self.open.get_mut(&request) {
+            open.under_way -= 1;
+            self.changed = true;
+        }
+    }
+    pub(super) fn delivered(&mut self, request: RequestId) {
+        if let Some(open) = self.open.get_mut(&request) {
+            open.under_way -= 1;
+            open.delivered += 1;
+            self.changed = true;
+        }
+    }
+    /// A pair that was delivered is revoked.
+    pub(super) fn take_back(&mut self, request: RequestId) {
+        if let Some(open) = self.open.get_mut(&request) {
+            open.delivered -= 1;
+        }
+    }
+
+    /// Whether its halves are handed out early, and whether the tail turns them.
+    pub(super) fn manner(&self, request: RequestId) -> (bool, bool) {
+        self.open.get(&request).map_or((false, false), |open| (open.request.early, open.request.correct))
+    }
+
+    /// It wants no more pairs.
+    pub(super) fn close(&mut self, request: RequestId, end: RequestEnd) {
+        if let Some(open) = self.open.get_mut(&request) {
+            open.closing = open.closing.or(Some(end));
+            self.changed = true;
+        }
+    }
+    /// Those whose time is up want no more.
+    pub(super) fn close_due(&mut self, now: Time) {
+        for open in self.open.values_mut() {
+            if open.closing.is_none() && open.request.until.is_some_and(|until| until <= now) {
+                open.closing = Some(RequestEnd::TimeOut);
+                self.changed = true;
+            }
+        }
+    }
+    /// Takes a request that is over, with how many pairs it had.
+    pub(super) fn take_over(&mut self) -> Option<(RequestId, u64, RequestEnd)> {
+        if !self.changed {
+            return None;
+        }
+        let over = self.open.iter().find_map(|(id, open)| Some((*id, open.delivered, open.end()?)));
+        match over {
+            Some((id, ..)) => drop(self.open.remove(&id)),
+            None => self.changed = false,
+        }
+        over
+    }
+    /// Those that want pairs.
+    pub(super) fn wanting(&self) -> impl Iterator<Item = RequestId> {
+        self.open.iter().filter(|(_, open)| open.closing.is_none()).map(|(id, _)| *id)
+    }
+    pub(super) fn all(&self) -> Vec<RequestId> {
+        self.open.keys().copied().collect()
+    }
+    /// When the first runs out of time.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let running = self.open.values().filter(|open| open.closing.is_none());
+        running.filter_map(|open| open.request.until).min()
+    }
+}
