@@ -1,5 +1,5 @@
 //! Everything that decodes a message by itself: bit strings, tags, sifting's messages, key nodes' and key
-//! managers' frames.
+//! managers' frames, messages of entangling links.
 //!
 //! Bytes are decoded or refused, within a bounded size; what is decoded is encoded again and decodes to the
 //! same.
@@ -7,6 +7,8 @@
 
 use arbitrary::Arbitrary;
 use bellwether_bits::BitString;
+use bellwether_protocol::entanglement::link::draft::{Create, DraftReply};
+use bellwether_protocol::entanglement::link::{LinkMessage, MidpointReply};
 use bellwether_protocol::keys::{check_frame, delivery};
 use bellwether_protocol::qkd::authenticate::Tag;
 use bellwether_protocol::qkd::sift::{Announcement, Reply};
@@ -22,7 +24,7 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     let (bytes, count) = (input.bytes, usize::from(input.count));
-    match input.what % 6 {
+    match input.what % 7 {
         0 => {
             for len in
                 [count, 8 * bytes.len(), (8 * bytes.len()).saturating_sub(count % 9), usize::MAX - count]
@@ -62,6 +64,23 @@ fuzz_target!(|input: Input<'_>| {
             let mut framed = vec![1, input.count as u8 % 8];
             framed.extend(bytes);
             let _ = delivery::check_frame(&framed);
+        }
+        5 => {
+            let framed = [&[input.count as u8 % 14], bytes].concat();
+            for bytes in [bytes, &framed] {
+                if let Ok(message) = LinkMessage::decode(bytes) {
+                    assert_eq!(message.encode(), bytes);
+                }
+                if let Ok(reply) = MidpointReply::decode(bytes) {
+                    assert_eq!(reply.encode(), bytes);
+                }
+                if let Ok(create) = Create::decode(bytes) {
+                    assert_eq!(create.encode(), bytes);
+                }
+                if let Ok(reply) = DraftReply::decode(bytes) {
+                    assert_eq!(reply.encode(), bytes);
+                }
+            }
         }
         _ => {
             let _ = check_frame(bytes);

@@ -63,6 +63,7 @@ fn troubled(seed: u64, crashes: bool) -> World {
     let mut world = World::new(memories, settings, weather, seed);
     world.success_us = 100 + s.below(1500);
     world.hold_us = Some(1 + s.below(4000));
+    world.strays = if s.chance(0.3) { 0.3 } else { 0.0 };
     for id in 0..1 + s.below(10) {
         let side = s.below(2) as usize;
         let at = s.below(TROUBLE_US);

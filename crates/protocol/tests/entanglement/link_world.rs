@@ -94,6 +94,8 @@ pub(crate) enum Happening {
     Admit(usize, LinkUser),
     Crash(usize),
     Restart(usize),
+    Fault(usize),
+    Repaired(usize),
     CrashMidpoint,
     RestartMidpoint,
 }
@@ -150,6 +152,12 @@ pub(crate) struct World {
     pub(crate) effects: u64,
     pub(crate) hash: u64,
     pub(crate) messages: u64,
+    /// The next reply of the heralding station does not reach this end.
+    pub(crate) lose_reply_to: Option<usize>,
+    /// How probable it is that an attempt that fails is told before one that succeeds.
+    pub(crate) strays: f64,
+    /// How many such replies were sent, by what they said.
+    pub(crate) stray_replies: [u32; 4],
 }
 
 impl World {
@@ -183,6 +191,9 @@ impl World {
             effects: 0,
             hash: 0,
             messages: 0,
+            lose_reply_to: None,
+            strays: 0.0,
+            stray_replies: [0; 4],
         };
         world.restart(0);
         world.restart(1);
@@ -299,6 +310,8 @@ impl World {
             Happening::Withdraw(side, id) => self.with(side, |end, now, out| end.withdraw(now, id, out)),
             Happening::Refuse(side, user) => self.with(side, |end, now, out| end.refuse(now, user, out)),
             Happening::Admit(side, user) => self.with(side, |end, _, _| end.admit(user)),
+            Happening::Fault(side) => self.with(side, LinkEnd::fault),
+            Happening::Repaired(side) => self.with(side, |end, _, _| end.repaired()),
             Happening::Crash(side) => {
                 let side = &mut self.sides[side];
                 side.end = None;
@@ -381,6 +394,10 @@ impl World {
             Some(tag) if device.qubit.is_none() => Arrival::Announced { tag, cycle },
             _ => Arrival::Nothing,
         });
+        if self.fate.chance(self.strays) {
+            self.stray(slot, arrivals, cycle);
+        }
+        let Some(midpoint) = &mut self.midpoint else { return };
         let bell = BellIndex::from_bits(self.fate.below(4) as u8);
         let replies = midpoint.attempt(arrivals, Some(bell));
         if midpoint.heralded() > heralded {
@@ -394,11 +411,51 @@ impl World {
             // The ends do not agree yet; they try on.
             self.attempt(slot);
         }
+        self.send_replies(replies);
+    }
+
+    fn send_replies(&mut self, replies: [Option<MidpointReply>; 2]) {
         for (to, reply) in replies.into_iter().enumerate() {
-            if let Some(reply) = reply {
+            let Some(reply) = reply else { continue };
+            if self.lose_reply_to == Some(to) {
+                self.lose_reply_to = None;
+            } else {
                 self.transmit(|bytes| Happening::Reply { to, bytes }, reply.encode());
             }
         }
+    }
+
+    /// An attempt that comes to nothing, in one of the ways in which it can.
+    fn stray(&mut self, slot: usize, mut arrivals: [Arrival; 2], cycle: u64) {
+        let Some(midpoint) = &mut self.midpoint else { return };
+        let (which, side) = (self.fate.below(4) as usize, self.fate.below(2) as usize);
+        let mut click = None;
+        match which {
+            0 => {}
+            1 => arrivals[side] = Arrival::Nothing,
+            2 => arrivals[side] = Arrival::Photon,
+            _ => {
+                // An announcement for another request.
+                if let Some(mut tag) = self.sides[side].devices[slot].armed {
+                    tag.item.count ^= 1 << 30;
+                    arrivals[side] = Arrival::Announced { tag, cycle };
+                    click = Some(BellIndex::PSI_PLUS);
+                }
+            }
+        }
+        let heralded = midpoint.heralded();
+        let replies = midpoint.attempt(arrivals, click);
+        assert_eq!(midpoint.heralded(), heralded);
+        self.stray_replies[which] += replies.iter().flatten().count() as u32;
+        self.send_replies(replies);
+    }
+
+    /// An end begins a new life with other settings.
+    pub(crate) fn replace_settings(&mut self, side: usize, settings: LinkSettings) {
+        let old = core::mem::replace(&mut self.settings, Arc::new(settings));
+        self.do_now(Happening::Crash(side));
+        self.do_now(Happening::Restart(side));
+        self.settings = old;
     }
 
     fn transmit(&mut self, happening: impl Fn(Vec<u8>) -> Happening, bytes: Vec<u8>) {

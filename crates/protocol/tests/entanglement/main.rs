@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod link_errors;
 mod link_faults;
 mod link_honest;
+mod link_wire;
 mod link_world;

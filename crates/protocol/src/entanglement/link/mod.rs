@@ -11,6 +11,7 @@
 //! effects in their order; call [`LinkEnd::timeout`] when the time of [`LinkEnd::deadline`] has come, which may change
 //! with every call. After a crash make a new end with a higher life; nothing has to be kept.
 
+pub mod draft;
 mod effect;
 mod end;
 mod fidelity;
