@@ -123,38 +123,65 @@ fn disjoint_paths(links: &[(usize, usize)], from: usize, to: usize) -> u32 {
 }
 
 /// A switch in the middle of a star: equal links make pairs all the time, and pairs of two different links are swapped
-/// as soon as there are any (Vardoyan, Guha, Nain & Towsley 2019), with buffers for as many as wait and no decoherence.
+/// as soon as there are any (Vardoyan, Guha, Nain & Towsley, arXiv:1903.04420), with buffers for as many as wait. All that
+/// wait are of one link, so that their number is a birth and death process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StarSwitch {
-    /// How many links there are: above 2.
     links: usize,
-    link_rate: Rate,
+    link_rate: f64,
     swap_success: f64,
+    /// How often a stored pair is lost, a second.
+    loss_rate: f64,
 }
 
 impl StarSwitch {
-    /// A switch with `links` links that each make pairs at `link_rate`.
+    /// A switch with `links` links that each make pairs at `link_rate`, and whose memories lose nothing.
     ///
     /// # Errors
     /// There are two links or fewer, with which the buffers would fill without end, the rate is not above 0, or the
     /// probability not above 0 and at most 1.
     pub fn new(links: usize, link_rate: Rate, swap_success: f64) -> Result<Self, ParameterError> {
-        within("the number of links", links, 3, usize::MAX, "at least 3")?;
-        positive("the rate of a link, in pairs a second,", link_rate.per_second())?;
+        within("the number of links", links, 3, 1_000_000, "3 to 1000000")?;
+        let link_rate = positive("the rate of a link, in pairs a second,", link_rate.per_second())?;
         chance("the success probability of a swap", swap_success)?;
-        Ok(Self { links, link_rate, swap_success })
+        Ok(Self { links, link_rate, swap_success, loss_rate: 0.0 })
     }
 
-    /// How many end-to-end pairs it makes: every link pair is used in the end, two a swap.
+    /// The switch with memories that lose each stored pair at this rate.
+    ///
+    /// # Errors
+    /// The rate is not above 0.
+    pub fn with_loss(mut self, of_each_pair: Rate) -> Result<Self, ParameterError> {
+        self.loss_rate = positive("the rate of losing a stored pair, a second,", of_each_pair.per_second())?;
+        Ok(self)
+    }
+
+    /// The probability that something waits, and the mean number of pairs that do: the first comes with the rate of all
+    /// links, a further one with that of its link; one goes when another link makes a pair, or when it is lost.
+    fn stationary(&self) -> (f64, f64) {
+        let (k, rate) = (self.links as f64, self.link_rate);
+        let (mut weight, mut total, mut mean, mut waiting) = (1.0, 1.0, 0.0, 0.0);
+        // Terms fall at least by k - 1, which is 2 or more.
+        while weight > 1e-18 * total {
+            waiting += 1.0;
+            let comes = if waiting == 1.0 { k * rate } else { rate };
+            weight *= comes / ((k - 1.0) * rate + waiting * self.loss_rate);
+            total += weight;
+            mean += waiting * weight;
+        }
+        (1.0 - 1.0 / total, mean / total)
+    }
+
+    /// How many end-to-end pairs it makes: whenever one waits and another link makes its pair. Without loss this is
+    /// `q k mu / 2`: every link pair is used in the end, two a swap.
     pub fn capacity(&self) -> Rate {
-        let links = self.links as f64;
-        Rate::from_per_second(self.swap_success * links * self.link_rate.per_second() / 2.0)
+        let others = (self.links as f64 - 1.0) * self.link_rate;
+        Rate::from_per_second(self.swap_success * self.stationary().0 * others)
     }
 
-    /// How many link pairs wait in it on average: k / (2 (k - 2)).
+    /// How many link pairs wait in it on average: `k / (2 (k - 2))` without loss.
     pub fn mean_stored(&self) -> f64 {
-        let links = self.links as f64;
-        links / (2.0 * (links - 2.0))
+        self.stationary().1
     }
 }
 
@@ -171,18 +198,19 @@ mod tests {
         assert!((throughput - 0.1296).abs() < 1e-12);
     }
 
-    /// The stationary law of the birth and death of waiting pairs, summed: with i > 0 waiting (all of one link) the next
-    /// comes from that link with 1/k and else takes one away.
+    /// Without loss against the closed forms; with loss, every pair made is swapped with another or lost.
     #[test]
-    fn a_switch_stores_what_its_stationary_law_says() {
-        let switch = StarSwitch::new(5, Rate::from_per_second(1.0), 0.9).unwrap();
-        let (mut weight, mut total, mut mean) = (1.0, 1.0, 0.0);
-        for i in 1..200 {
-            weight *= if i == 1 { 5.0 / 4.0 } else { 1.0 / 4.0 };
-            total += weight;
-            mean += f64::from(i) * weight;
+    fn a_switch_uses_or_loses_what_its_links_make() {
+        for links in [3, 5, 40] {
+            let k = links as f64;
+            let switch = StarSwitch::new(links, Rate::from_per_second(2.0), 0.9).unwrap();
+            assert!((switch.capacity().per_second() - 0.9 * k).abs() < 1e-9);
+            assert!((switch.mean_stored() - k / (2.0 * (k - 2.0))).abs() < 1e-9);
+            let leaky = switch.with_loss(Rate::from_per_second(1.5)).unwrap();
+            let used = 2.0 * leaky.capacity().per_second() / 0.9;
+            assert!((used + 1.5 * leaky.mean_stored() - 2.0 * k).abs() < 1e-9);
+            assert!(leaky.capacity().per_second() < switch.capacity().per_second());
         }
-        assert!((switch.mean_stored() - mean / total).abs() < 1e-12);
     }
 
     #[test]
@@ -192,5 +220,7 @@ mod tests {
         assert!(Connectivity::of_grid(1, 1, 0.5).is_err());
         assert!(Connectivity::of_grid(5, 5, 0.5).is_err());
         assert!(StarSwitch::new(2, Rate::from_per_second(1.0), 0.9).is_err());
+        let switch = StarSwitch::new(3, Rate::from_per_second(1.0), 0.9).unwrap();
+        assert!(switch.with_loss(Rate::from_per_second(-1.0)).is_err());
     }
 }

@@ -1,7 +1,9 @@
 //! Waiting times of links and chains against values computed independently, by other programs and other methods.
 
+use crate::stream;
+use bellwether_physics::entangling::Attempts;
 use bellwether_physics::waiting::*;
-use bellwether_units::Rate;
+use bellwether_units::{Rate, Stream};
 
 #[track_caller]
 fn close(value: f64, expected: f64, tolerance: f64) {
@@ -83,4 +85,64 @@ fn networks_in_time_slots() {
     let switch = StarSwitch::new(5, Rate::from_per_second(1.0), 0.9).unwrap();
     close(switch.capacity().per_second(), 2.25, 1e-12);
     close(switch.mean_stored(), 0.833333, 5e-7);
+}
+
+/// One pair of a chain by doubling, from drawn heralds: how many attempts it took, and its Werner parameter.
+fn drawn(attempts: &Attempts, levels: &[Level], stream: &mut Stream) -> (u64, f64) {
+    let Some((level, below)) = levels.split_last() else {
+        return (attempts.first(1..u64::MAX, stream).unwrap().attempt, 0.98);
+    };
+    let mut elapsed = 0;
+    loop {
+        let [(s, v), (t, w)] = [drawn(attempts, below, stream), drawn(attempts, below, stream)];
+        if let Some(cutoff) = level.cutoff.filter(|cutoff| s.abs_diff(t) > *cutoff as u64) {
+            elapsed += s.min(t) + cutoff as u64;
+            continue;
+        }
+        elapsed += s.max(t);
+        if stream.chance(level.swap_success) {
+            return (elapsed, v * w * (-(s.abs_diff(t) as f64) / level.coherence).exp());
+        }
+    }
+}
+
+/// Chains drawn from heralds against their laws: chi-square of the first 200 times (267.5 is the 0.1 % point at 200
+/// degrees of freedom), means of time and of the Werner parameter within 4 standard errors.
+#[test]
+fn drawn_chains_follow_their_laws() {
+    for (test, cutoffs) in [[None, None], [Some(15), Some(40)]].into_iter().enumerate() {
+        let levels = cutoffs.map(|cutoff| Level { swap_success: 0.5, coherence: 400.0, cutoff });
+        let chain = NestedChain { link_success: 0.1, link_werner: 0.98, levels: levels.to_vec() };
+        let law = nested(&chain).unwrap();
+        let attempts = Attempts::with_success(0.1).unwrap();
+        let (mut stream, draws) = (stream(700 + test as u64), 200_000);
+        let mut counts = [0f64; 201];
+        let (mut times, mut squares, mut werner, mut werner_squares) = (0.0, 0.0, 0.0, 0.0);
+        for _ in 0..draws {
+            let (time, w) = drawn(&attempts, &levels, &mut stream);
+            counts[usize::min(time as usize, 201) - 1] += 1.0;
+            let t = time as f64;
+            (times, squares) = (times + t, squares + t * t);
+            (werner, werner_squares) = (werner + w, werner_squares + w * w);
+        }
+        let draws = f64::from(draws);
+        let first: f64 = law.probabilities()[..=200].iter().sum();
+        let chi2: f64 = (1..=201)
+            .map(|t| {
+                let expected = draws * if t <= 200 { law.probabilities()[t] } else { 1.0 - first };
+                (counts[t - 1] - expected).powi(2) / expected
+            })
+            .sum();
+        assert!(chi2 < 267.5, "{cutoffs:?}: {chi2}");
+        for (sum, squares, expected) in
+            [(times, squares, law.mean_attempts()), (werner, werner_squares, law.mean_werner())]
+        {
+            let mean = sum / draws;
+            let error = ((squares / draws - mean * mean) / draws).sqrt();
+            assert!(
+                (mean - expected).abs() < 4.0 * error,
+                "{cutoffs:?}: {mean} +- {error} against {expected}"
+            );
+        }
+    }
 }
