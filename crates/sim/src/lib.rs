@@ -8,6 +8,7 @@
 //! - [`emulator`]: the devices of a link and the light between them, for the simulator and for daemons.
 //! - [`nodes`]: the nodes as key nodes know them, for the simulator and for daemons.
 //! - [`expect`]: what the formulas expect, without sampling.
+//! - [`platforms`]: models of memories and of links between them, from the library's profiles.
 //! - [`summary`], [`trace`]: what a run tells.
 
 mod budget;
@@ -21,6 +22,7 @@ mod ledger;
 mod link;
 pub mod nodes;
 mod optics;
+pub mod platforms;
 pub mod run;
 pub mod summary;
 pub mod trace;
