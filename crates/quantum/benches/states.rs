@@ -18,22 +18,23 @@ fn pair() -> BellDiagonal {
 
 fn bell(c: &mut Criterion) {
     let mut group = c.benchmark_group("Bell-diagonal pair");
+    let own = pair();
     let other = BellDiagonal::werner(0.93).expect("a fidelity");
     let swap = SwapQuality::new(0.99, 0.995, 1.0).expect("qualities");
     group.bench_function("swap", |b| {
-        b.iter(|| black_box(pair()).swap(black_box(&other), black_box(&swap)));
+        b.iter(|| black_box(own).swap(black_box(&other), black_box(&swap)));
     });
     let channel = PauliChannel::new([0.9, 0.05, 0.03, 0.02]).expect("a distribution");
-    group.bench_function("Pauli noise", |b| b.iter(|| black_box(pair()).after(black_box(&channel))));
+    group.bench_function("Pauli noise", |b| b.iter(|| black_box(own).after(black_box(&channel))));
     let quality = PurificationQuality::new(0.99, 0.99).expect("qualities");
     for how in [Purification::Bbpssw, Purification::Dejmps, Purification::Phase] {
         group.bench_function(format!("{how:?}"), |b| {
-            b.iter(|| black_box(pair()).purify(black_box(&other), how, black_box(&quality)));
+            b.iter(|| black_box(own).purify(black_box(&other), how, black_box(&quality)));
         });
     }
     let double = DoubleSelection::uniform(quality);
     group.bench_function("double selection", |b| {
-        b.iter(|| black_box(pair()).double_selection(black_box(&other), &other, black_box(&double)));
+        b.iter(|| black_box(own).double_selection(black_box(&other), &other, black_box(&double)));
     });
     let t2 = Dephasing::Exponential(Duration::from_milliseconds(100));
     let noise = MemoryNoise::new(None, t2).expect("a memory");

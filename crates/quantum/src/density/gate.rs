@@ -222,9 +222,53 @@ impl DensityMatrix {
             }
         }
     }
-    /// The controlled NOT.
+    /// The controlled NOT, which only exchanges entries.
     pub fn cnot(&mut self, control: usize, target: usize) {
-        self.apply_two(control, target, &TwoQubitGate::CNOT);
+        self.check(&[control, target]);
+        let (control, target) = (self.mask(control), self.mask(target));
+        self.exchange(target, |basis| basis & control != 0);
+    }
+    /// The controlled Z, which only turns signs.
+    pub fn cz(&mut self, first: usize, second: usize) {
+        self.check(&[first, second]);
+        let both = self.mask(first) | self.mask(second);
+        self.turn_signs(|basis| basis & both == both);
+    }
+    /// The Pauli operator X^a Z^b of a frame.
+    pub fn pauli(&mut self, qubit: usize, index: BellIndex) {
+        self.check(&[qubit]);
+        let mask = self.mask(qubit);
+        if index.phase() {
+            self.turn_signs(|basis| basis & mask != 0);
+        }
+        if index.bit() {
+            self.exchange(mask, |_| true);
+        }
+    }
+    /// Flips the bit `mask` of basis states that are `chosen`, which must not depend on that bit.
+    fn exchange(&mut self, mask: usize, chosen: impl Fn(usize) -> bool) {
+        let side = self.dimension();
+        for low in (0..side).filter(|basis| basis & mask == 0 && chosen(*basis)) {
+            let (above, below) = self.entries.split_at_mut((low | mask) * side);
+            above[low * side..(low + 1) * side].swap_with_slice(&mut below[..side]);
+        }
+        for row in self.entries.chunks_exact_mut(side) {
+            for low in (0..side).filter(|basis| basis & mask == 0 && chosen(*basis)) {
+                row.swap(low, low | mask);
+            }
+        }
+    }
+    /// Multiplies basis states that are `chosen` by -1.
+    fn turn_signs(&mut self, chosen: impl Fn(usize) -> bool) {
+        let side = self.dimension();
+        for (row, entries) in self.entries.chunks_exact_mut(side).enumerate() {
+            let turned = chosen(row);
+            for (column, entry) in entries.iter_mut().enumerate() {
+                if chosen(column) != turned {
+                    *entry = -*entry;
+                }
+            }
+        }
     }
     /// Applies a unitary operator to as many qubits as it has.
     pub fn apply_operator(&mut self, qubits: &[usize], operator: &Operator) {

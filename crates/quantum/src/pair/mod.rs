@@ -136,7 +136,7 @@ impl PairState {
     pub fn correct(&mut self, half: Half, frame: BellIndex) {
         match self {
             Self::Bell(pair) => *pair = pair.reframed(frame),
-            Self::Dense(state) => state.apply(half.index(), &Gate::pauli(frame)),
+            Self::Dense(state) => state.pauli(half.index(), frame),
         }
     }
     /// Applies Pauli noise to one half.

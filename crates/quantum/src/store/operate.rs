@@ -2,7 +2,7 @@
 
 use super::{Joint, QubitId, Store};
 use crate::bell::{BellIndex, PauliChannel};
-use crate::density::{Gate, Readout, TwoQubitGate};
+use crate::density::{Gate, Readout};
 use crate::pair::{BellMeasurement, PairState};
 use crate::tableau::Clifford;
 use crate::{Half, MemoryNoise, StateError};
@@ -28,7 +28,7 @@ impl Store {
         let (state, places) = self.at(group, &[qubit]);
         match state {
             Joint::Pair(pair) => pair.correct(half(places[0]), frame),
-            Joint::Dense(state) => state.apply(places[0], &Gate::pauli(frame)),
+            Joint::Dense(state) => state.pauli(places[0], frame),
             Joint::Tableau(tableau) => tableau.pauli(places[0], frame),
         }
         Ok(())
@@ -137,11 +137,10 @@ impl Store {
                 tableau.depolarise(&[a, b], mixing, stream);
             }
             Joint::Dense(state) => {
-                let gate = match gate {
-                    Controlled::Not => TwoQubitGate::CNOT,
-                    Controlled::Z => TwoQubitGate::CZ,
-                };
-                state.apply_two(a, b, &gate);
+                match gate {
+                    Controlled::Not => state.cnot(a, b),
+                    Controlled::Z => state.cz(a, b),
+                }
                 if mixing > 0.0 {
                     state.depolarise(&[a, b], mixing);
                 }

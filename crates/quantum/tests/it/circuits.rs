@@ -130,6 +130,12 @@ fn density_matrices_agree_with_another_crate() {
                     ours.apply(qubit, &our);
                     theirs.apply_1q(&their, q);
                 }
+                2 if p < 0.3 => {
+                    let index = BellIndex::from_bits((angle * 100.0) as u8);
+                    ours.pauli(qubit, index);
+                    let operators = [gates::id(), gates::z(), gates::x(), gates::y()];
+                    theirs.apply_1q(&operators[index.index()], q);
+                }
                 2 | 3 => {
                     let (our, their) = match stream.below(3) {
                         0 => (Gate::rx(angle), gates::rx(angle)),
@@ -140,11 +146,20 @@ fn density_matrices_agree_with_another_crate() {
                     theirs.apply_1q(&their, q);
                 }
                 4 | 5 => {
-                    ours.cnot(a, b);
+                    // Once by exchanging entries, once as a matrix.
+                    if p < 0.5 {
+                        ours.cnot(a, b)
+                    } else {
+                        ours.apply_two(a, b, &TwoQubitGate::CNOT)
+                    }
                     theirs.apply_controlled_1q(&gates::x(), c, t);
                 }
                 6 => {
-                    ours.apply_two(a, b, &TwoQubitGate::CZ);
+                    if p < 0.5 {
+                        ours.cz(a, b)
+                    } else {
+                        ours.apply_two(a, b, &TwoQubitGate::CZ)
+                    }
                     theirs.apply_controlled_1q(&gates::z(), c, t);
                 }
                 7 => {
