@@ -1,7 +1,8 @@
 //! How fast states change.
 //!
-//! Goals: at most 15 ns for a swap of Bell-diagonal pairs and for a round of purification, and 10 ns for noise, for half a
-//! million delivered pairs a second leave 2 µs for all that happens to one; at most 10 ns for a gate on a tableau of 64 qubits.
+//! Goals: at most 20 ns for a swap of Bell-diagonal pairs, a round of purification or noise, for half a million delivered
+//! pairs a second leave 2 µs for all that happens to one; at most 10 ns for a gate on a tableau of 64 qubits; at most 200 µs
+//! for a gate on a density matrix of 8.
 
 use bellwether_quantum::bell::*;
 use bellwether_quantum::density::{DensityMatrix, Gate, Readout};
