@@ -67,9 +67,13 @@ impl Ensemble {
     pub fn mode_success(&self) -> Result<f64, ParameterError> {
         self.check()?;
         let [single, each, twice, _] = self.clicks();
-        let p = self.write_probability;
-        let dark = (1.0 - p) * (1.0 - p) * self.optics.one_dark();
-        Ok(single + each + 2.0 * twice + dark)
+        Ok(single + each + 2.0 * twice + self.dark())
+    }
+
+    /// The probability of a dark click without any excitation.
+    fn dark(&self) -> f64 {
+        let none = 1.0 - self.write_probability;
+        none * none * self.optics.one_dark()
     }
 
     /// The probability that an attempt is heralded by any mode: `1 - (1 - p1)^M`.
@@ -96,7 +100,8 @@ impl Ensemble {
         let lost = 1.0 - r;
         let one = single / 2.0 * r + each * r * lost + twice * (1.0 - lost * lost);
         let both = each * r * r;
-        let populations = [success - 2.0 * one - both, one, one, both].map(|weight| weight / success);
+        let nothing = self.dark() + single * lost + (each + 2.0 * twice) * lost * lost;
+        let populations = [nothing, one, one, both].map(|weight| weight / success);
         let kept = sqrt(self.optics.visibility) * self.optics.single_click_coherence();
         Ok(NumberState { populations, coherence: seen / 2.0 * r * kept / success })
     }

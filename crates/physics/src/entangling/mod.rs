@@ -92,14 +92,19 @@ pub struct Heralded {
 impl Heralded {
     /// From the probabilities of a herald together with each basis state, and the coherence in the same measure.
     fn from_weights(weights: [f64; 4], coherence: f64, two_ports: bool) -> Result<Self, ParameterError> {
-        let probability: f64 = weights.iter().sum();
-        if probability <= 0.0 {
+        let total: f64 = weights.iter().sum();
+        if total <= 0.0 {
             let (what, range) =
                 ("the probability of a herald", "above 0: give some light or some dark clicks");
-            return Err(ParameterError { what, value: probability, range });
+            return Err(ParameterError { what, value: total, range });
         }
-        let (probability, state) = HeraldedState::from_weights(weights, coherence)
-            .expect("weights of a valid link are probabilities that bound its coherence");
+        // The models cannot break this; states of excitations that a caller made up can.
+        let (probability, state) = HeraldedState::from_weights(weights, coherence).map_err(|_| {
+            let what = "the coherence of the heralded state, times its probability,";
+            let range =
+                "at most the root of the product of the weights of ud and du, which are probabilities";
+            ParameterError { what, value: coherence, range }
+        })?;
         Ok(Self { probability, state, two_ports })
     }
 

@@ -17,7 +17,7 @@ pub struct PairSource {
     pub efficiencies: [f64; 2],
     /// The probability that each end, all its detectors together, clicks without light.
     pub darks: [f64; 2],
-    /// The probability that a photon is told as the other one of its two states.
+    /// The probability that a pair's outcomes disagree for being misaligned: 0 to 0.5.
     pub misalignment: f64,
 }
 
@@ -46,7 +46,10 @@ impl PairSource {
         for value in self.darks {
             probability("the probability of a dark click of an end", value)?;
         }
-        probability("the misalignment", self.misalignment)?;
+        let misalignment = self.misalignment;
+        if !(0.0..=0.5).contains(&misalignment) {
+            return Err(ParameterError { what: "the misalignment", value: misalignment, range: "0 to 0.5" });
+        }
         let ([e, f], [dark_e, dark_f]) = (self.efficiencies, self.darks);
         let (a, b, c) = (1.0 + e * l, 1.0 + f * l, 1.0 + (e + f - e * f) * l);
         // 1 - (1-y)/A^2 and so on, with the 1 taken out so that small gains keep their digits: of both ends silent less
@@ -93,5 +96,6 @@ mod tests {
         assert!(PairSource { mean_pairs: 0.0, ..source }.heralded().is_err());
         assert!(PairSource { efficiencies: [0.0, 0.1], ..source }.heralded().is_err());
         assert!(PairSource { darks: [2.0, 0.0], ..source }.heralded().is_err());
+        assert!(PairSource { misalignment: 0.6, ..source }.heralded().is_err());
     }
 }

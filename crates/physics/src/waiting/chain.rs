@@ -7,8 +7,8 @@
 use crate::parameter::{ParameterError, chance, decay_per_attempt, within};
 use libm::{exp, log, log1p};
 
-/// The longest time followed, in attempts.
-const LONGEST: f64 = 1e8;
+/// The longest time followed, in attempts, times the number of links: what it takes then is some hundred megabytes.
+const LONGEST: f64 = 2e7;
 
 /// A chain of equal links without cutoffs whose memories dephase while they wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,13 +24,14 @@ impl ChainDephasing {
     /// falls to 1/e in `coherence` attempts.
     ///
     /// # Errors
-    /// There is no link or above a thousand, the probability is not above 0 and at most 1 or so small that laws would
-    /// reach beyond 10^8 attempts, or the coherence is not above 0.
+    /// There is no link or above a thousand, the probability is not above 0 and at most 1 or below 2e-6 times the
+    /// number of links (count in longer attempts then), or the coherence is not above 0.
     pub fn new(links: usize, success: f64, coherence: f64) -> Result<Self, ParameterError> {
         within("the number of links", links, 1, 1000, "1 to 1000")?;
         chance("the success probability of an attempt", success)?;
-        if horizon(success) > LONGEST {
-            let (what, range) = ("the success probability of an attempt", "above 4e-7");
+        if horizon(success) * links as f64 > LONGEST {
+            let (what, range) =
+                ("the success probability of an attempt", "above 2e-6 times the number of links");
             return Err(ParameterError { what, value: success, range });
         }
         let decay = decay_per_attempt("the coherence in attempts", coherence)?;

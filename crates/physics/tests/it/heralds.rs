@@ -1,7 +1,9 @@
 //! Heralded links against values computed independently, and against experiments.
 
 use bellwether_physics::entangling::*;
+use bellwether_quantum::bell::BellIndex;
 use bellwether_units::{Angle, Duration, Loss, Rate};
+use proptest::prelude::*;
 
 #[track_caller]
 fn close(value: f64, expected: f64, tolerance: f64) {
@@ -80,5 +82,57 @@ fn rates_and_fidelities_of_humphreys_2018() {
         let shaken = single_click(bright, 3.5e-4, Optics { unmodelled_coherence: 0.9, ..optics });
         let gap = |heralded: &Heralded| (heralded.fidelity() - measured_fidelity).abs();
         assert!(gap(&shaken) < gap(&heralded) * 0.6, "{bright}: {}", shaken.fidelity());
+    }
+}
+
+/// A probability, often one of the ends.
+fn any_probability() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), Just(1.0), 0.0..=1.0f64, (-12.0..0.0f64).prop_map(|x| 10f64.powf(x))]
+}
+
+proptest! {
+    /// Whatever the parameters, a link is refused or gives a probability and a state; noise never helps.
+    #[test]
+    fn any_parameters_give_a_state_or_an_error(
+        p in prop::array::uniform5(any_probability()),
+        [visibility, dark, double_excitation, unmodelled_coherence] in prop::array::uniform4(any_probability()),
+        phase in 0.0..4.0f64,
+    ) {
+        let phase = Angle::from_radians(phase);
+        let optics = Optics { visibility, dark, phase, double_excitation, unmodelled_coherence };
+        let end = |bright, efficiency| SingleClickEnd { bright, efficiency };
+        let single = SingleClick::new(end(p[0], p[1]), end(p[2], p[3]), optics);
+        let source = PairSource {
+            mean_pairs: 10.0 * p[0],
+            efficiencies: [p[1], p[2]],
+            darks: [p[3], dark],
+            misalignment: p[4] / 2.0,
+        };
+        let serial = SerialReflection { mean_photons: 10.0 * p[0], efficiency: p[1], dark, contrast: visibility };
+        let ensemble = Ensemble { write_probability: p[0] / 4.0, efficiency: p[1], modes: 3, optics };
+        let kept = ensemble.retrieved(p[2]).and_then(|state| state.kept_with(&state));
+        let links = [
+            single.heralded(),
+            single.counting_photons().heralded(),
+            DoubleClick { efficiencies: [p[0], p[1]], optics }.heralded(),
+            source.heralded(),
+            serial.heralded(),
+            kept,
+        ];
+        for heralded in links {
+            match heralded {
+                Ok(heralded) => {
+                    prop_assert!((0.0..=1.0 + 1e-12).contains(&heralded.probability));
+                    for index in BellIndex::ALL {
+                        let fidelity = heralded.state.fidelity(index);
+                        prop_assert!((-1e-9..=1.0 + 1e-9).contains(&fidelity), "{fidelity}");
+                    }
+                    Attempts::of(&heralded);
+                }
+                Err(error) => {
+                    prop_assert!(error.value <= 0.0, "{error}: only links that never herald are refused");
+                }
+            }
+        }
     }
 }
