@@ -66,7 +66,7 @@ fuzz_target!(|input: Input<'_>| {
             let _ = delivery::check_frame(&framed);
         }
         5 => {
-            let framed = [&[input.count as u8 % 14], bytes].concat();
+            let framed = [&[input.count as u8 % 15], bytes].concat();
             for bytes in [bytes, &framed] {
                 if let Ok(message) = LinkMessage::decode(bytes) {
                     assert_eq!(message.encode(), bytes);

@@ -57,6 +57,7 @@ fn troubled(seed: u64, crashes: bool) -> World {
     settings.window = us(200 + s.below(5000));
     settings.starvation = us(500 + s.below(10_000));
     settings.settle = us(500 + s.below(10_000));
+    settings.test_share = if s.chance(0.3) { 10_000 } else { 0 };
     let slots = 1 + s.below(4);
     // Now and then one end has a memory more than the other.
     let memories = [slots, slots + u64::from(s.chance(0.2))].map(|count| count as usize);

@@ -162,3 +162,26 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
 }
+
+#[test]
+fn test_rounds_show_the_fidelity_at_both_ends() {
+    let mut settings = settings();
+    // One pair in four.
+    settings.test_share = 1 << 14;
+    let mut world = World::new([2; 2], settings, Weather::FAIR, 5);
+    world.error = 0.1;
+    let user = LinkUser::Circuit(CircuitId(9));
+    world.create(0, LinkRequest::standing(RequestId(0), user, 0.85, 1));
+    world.run_us(5_000_000);
+    let kept = world.delivered_to(0, user).len() as f64;
+    assert_eq!(world.delivered_to(0, user), world.delivered_to(1, user));
+    for end in world.sides.iter().flat_map(|side| &side.end) {
+        // The level that promises 0.9 is the brightest that suffices, and it alone is tested.
+        let estimates = [0, 1, 2].map(|level| end.estimate(level));
+        assert_eq!((estimates[0].fidelity(), estimates[1].fidelity()), (None, None));
+        let tested = estimates[2].pairs.iter().sum::<u64>() as f64;
+        assert!((tested / (tested + kept) - 0.25).abs() < 0.01, "{tested} of {kept}");
+        let (fidelity, error) = estimates[2].fidelity().unwrap();
+        assert!(error < 0.01 && (fidelity - 0.85).abs() < 4.0 * error, "{fidelity} with {error}");
+    }
+}

@@ -85,6 +85,11 @@ fn body() -> impl Strategy<Value = LinkBody> {
         any::<(u32, u64)>().prop_map(|(epoch, expected)| LinkBody::Synced { epoch, expected }),
         any::<(u32, bool)>().prop_map(|(stamp, any)| LinkBody::Memory { stamp, any }),
         any::<u32>().prop_map(|stamp| LinkBody::MemoryHeard { stamp }),
+        any::<(u32, u64, bool)>().prop_map(|(epoch, sequence, outcome)| LinkBody::Outcome {
+            epoch,
+            sequence,
+            outcome
+        }),
     ]
 }
 
@@ -134,7 +139,7 @@ proptest! {
 
     /// What any bytes are read as is written as the same bytes.
     #[test]
-    fn any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..64), kind in 0..14u8) {
+    fn any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..64), kind in 0..15u8) {
         let framed = [&[kind, 1, 2], &bytes[..]].concat();
         for bytes in [&bytes, &framed] {
             if let Ok(message) = LinkMessage::decode(bytes) {

@@ -2,9 +2,9 @@
 //! can make, and the checks that hold whatever happens.
 
 use bellwether_protocol::entanglement::link::{
-    Arrival, AttemptTag, FidelityLevel, FidelityTable, LinkEffect, LinkEnd, LinkError, LinkMessage, LinkPair,
-    LinkPlace, LinkRequest, LinkSettings, LinkUser, MeasuredBasis, Midpoint, MidpointOutcome, MidpointReply,
-    RequestId,
+    Arrival, AttemptTag, BasisChoice, FidelityLevel, FidelityTable, LinkEffect, LinkEnd, LinkError,
+    LinkMessage, LinkPair, LinkPlace, LinkRequest, LinkSettings, LinkUser, MeasuredBasis, Midpoint,
+    MidpointOutcome, MidpointReply, RequestId, TestBasis,
 };
 use bellwether_protocol::entanglement::{MemoryId, PairId};
 use bellwether_quantum::bell::BellIndex;
@@ -70,6 +70,8 @@ pub(crate) enum Happening {
         side: usize,
         slot: usize,
         life: u32,
+        pair: PairId,
+        basis: BasisChoice,
     },
     /// The user is done with a pair.
     Release {
@@ -154,6 +156,8 @@ pub(crate) struct World {
     pub(crate) messages: u64,
     /// The next reply of the heralding station does not reach this end.
     pub(crate) lose_reply_to: Option<usize>,
+    /// How probable it is that the outcomes of a pair are wrong, in every basis.
+    pub(crate) error: f64,
     /// How probable it is that an attempt that fails is told before one that succeeds.
     pub(crate) strays: f64,
     /// How many such replies were sent, by what they said.
@@ -192,6 +196,7 @@ impl World {
             hash: 0,
             messages: 0,
             lose_reply_to: None,
+            error: 0.0,
             strays: 0.0,
             stray_replies: [0; 4],
         };
@@ -272,10 +277,10 @@ impl World {
                     self.with(side, |end, now, out| end.unanswered(now, Self::memory(side, slot), out));
                 }
             }
-            Happening::Measured { side, slot, life } => {
+            Happening::Measured { side, slot, life, pair, basis } => {
                 if self.sides[side].life == life && self.sides[side].end.is_some() {
                     self.sides[side].devices[slot].qubit = None;
-                    let outcome = self.fate.chance(0.5);
+                    let outcome = self.outcome(side, pair, basis);
                     let memory = Self::memory(side, slot);
                     let basis = MeasuredBasis::Z;
                     self.with(side, |end, now, out| end.measured(now, memory, basis, outcome, out));
@@ -520,7 +525,7 @@ impl World {
             }
             LinkEffect::Free { memory } => self.order(side, memory, None),
             LinkEffect::Pair(pair) => self.pair(side, pair),
-            LinkEffect::Measure { memory, pair, .. } => {
+            LinkEffect::Measure { memory, pair, basis } => {
                 let slot = Self::slot(side, memory);
                 assert_eq!(
                     self.sides[side].devices[slot].qubit,
@@ -528,7 +533,7 @@ impl World {
                     "the half to measure is not there"
                 );
                 let (at, life) = (self.later(50), self.sides[side].life);
-                self.at(at, Happening::Measured { side, slot, life });
+                self.at(at, Happening::Measured { side, slot, life, pair, basis });
             }
             LinkEffect::Measured { pair, .. } => {
                 assert_eq!(self.truth[&pair.id], pair.bell);
@@ -572,6 +577,14 @@ impl World {
         }
         let other = self.live(1 - side).into_iter().find(|other| other.id == pair.id);
         self.compare(&pair, other);
+    }
+
+    /// One end's outcomes are random; the other's are as the Bell state has them, but for errors.
+    fn outcome(&mut self, side: usize, pair: PairId, basis: BasisChoice) -> bool {
+        let first = pair.sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 != 0;
+        let basis = TestBasis::ALL.into_iter().find(|test| test.choice() == basis).unwrap_or(TestBasis::Z);
+        let error = self.fate.chance(self.error);
+        first ^ (side == 1 && basis.differs(self.truth[&pair]) ^ error)
     }
 
     fn compare(&self, ours: &LinkPair, theirs: Option<LinkPair>) {

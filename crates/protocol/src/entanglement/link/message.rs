@@ -130,6 +130,15 @@ pub enum LinkBody {
         /// As in the message that is answered.
         stamp: u32,
     },
+    /// A half that both ends test gave this outcome. It is told once, and not answered.
+    Outcome {
+        /// The epoch of the pair.
+        epoch: u32,
+        /// Its number.
+        sequence: u64,
+        /// Whether -1 was measured.
+        outcome: bool,
+    },
 }
 
 impl LinkMessage {
@@ -150,6 +159,7 @@ impl LinkMessage {
             LinkBody::Synced { .. } => 10,
             LinkBody::Memory { .. } => 11,
             LinkBody::MemoryHeard { .. } => 12,
+            LinkBody::Outcome { .. } => 13,
         };
         w.u8(kind);
         w.count(self.from.into());
@@ -227,6 +237,11 @@ impl LinkBody {
                 w.u8(any.into());
             }
             Self::MemoryHeard { stamp } => w.count(stamp.into()),
+            Self::Outcome { epoch, sequence, outcome } => {
+                w.count(epoch.into());
+                w.count(sequence);
+                w.u8(outcome.into());
+            }
         }
     }
 
@@ -270,6 +285,7 @@ impl LinkBody {
             10 => Self::Synced { epoch: read_u32(r)?, expected: r.count()? },
             11 => Self::Memory { stamp: read_u32(r)?, any: read_bool(r)? },
             12 => Self::MemoryHeard { stamp: read_u32(r)? },
+            13 => Self::Outcome { epoch: read_u32(r)?, sequence: r.count()?, outcome: read_bool(r)? },
             kind => return Err(Malformed::Kind(kind)),
         })
     }

@@ -14,6 +14,7 @@
 pub mod draft;
 mod effect;
 mod end;
+mod estimate;
 mod fidelity;
 mod message;
 mod midpoint;
@@ -25,6 +26,7 @@ mod settings;
 
 pub use effect::{AttemptTag, LinkEffect, QueueNumber};
 pub use end::LinkEnd;
+pub use estimate::{FidelityEstimate, TestBasis};
 pub use fidelity::{FidelityLevel, FidelityTable, FidelityTableError};
 pub use message::{LinkBody, LinkMessage, Refusal, SequenceRange};
 pub use midpoint::{Arrival, Midpoint, MidpointOutcome, MidpointReply};

@@ -24,6 +24,8 @@ pub struct LinkSettings {
     pub starvation: Duration,
     /// How long no pair may have come before the ends compare which pairs they have heard of.
     pub settle: Duration,
+    /// Of how many of 65536 pairs that are kept one by one both ends measure theirs, to learn how good the others are.
+    pub test_share: u16,
     /// How many requests the queue takes from each end.
     pub queue_limit: usize,
 }
@@ -31,7 +33,7 @@ pub struct LinkSettings {
 impl LinkSettings {
     /// Settings for a link with this cycle and these promises, over which messages take `delay`: shared by weight in
     /// windows of 10 ms or ten delays; memories may all be in use for 50 delays, and pairs are compared after 20, at
-    /// least 10 ms each.
+    /// least 10 ms each; no pair is measured for a test.
     pub fn new(table: FidelityTable, cycle: Duration, delay: Duration) -> Self {
         let spans = |n: u64| delay.saturating_mul(n).max(Duration::from_milliseconds(10));
         Self {
@@ -43,6 +45,7 @@ impl LinkSettings {
             policy: LinkPolicy::WEIGHTED_FAIR,
             starvation: spans(50),
             settle: spans(20),
+            test_share: 0,
             queue_limit: 256,
         }
     }

@@ -4,6 +4,7 @@ mod errands;
 mod pairs;
 mod peer;
 mod queue;
+mod rounds;
 mod slots;
 mod timers;
 
@@ -18,6 +19,7 @@ use bellwether_units::Time;
 use errands::{Doubt, Errand};
 use pairs::Recent;
 use queue::Item;
+use rounds::Tests;
 use slots::Slot;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ pub struct LinkEnd {
     recent: Box<[Recent]>,
     errands: Vec<Errand>,
     doubts: Vec<Doubt>,
+    tests: Tests,
     /// Whom this end does not serve.
     refused: Vec<LinkUser>,
     /// Requests that the other end has taken back, by their names, the last ones.
@@ -80,6 +83,7 @@ impl LinkEnd {
             heralds: Heralds::default(),
             errands: Vec::new(),
             doubts: Vec::new(),
+            tests: Tests::default(),
             refused: Vec::new(),
             removed: VecDeque::new(),
             next_serial: 0,

@@ -9,7 +9,7 @@ use crate::entanglement::link::effect::{AttemptTag, LinkEffect, QueueNumber};
 use crate::entanglement::link::message::SequenceRange;
 use crate::entanglement::link::midpoint::{MidpointOutcome, MidpointReply};
 use crate::entanglement::link::pair::LinkPair;
-use crate::entanglement::link::request::MeasuredBasis;
+use crate::entanglement::link::request::{MeasuredBasis, PairKind};
 use crate::entanglement::link::sequence::Heard;
 use crate::entanglement::{MemoryId, PairId};
 use bellwether_quantum::bell::BellIndex;
@@ -97,10 +97,10 @@ impl LinkEnd {
         bell: BellIndex,
         out: &mut Vec<LinkEffect>,
     ) {
+        let test = self.test_basis(reply.epoch, reply.sequence);
         let slot = &mut self.slots[at];
         let index = slot.index as usize;
         let Some(item) = self.items.get_mut(index) else { return };
-        item.made += u32::from(item.demand.number.is_some());
         let since = self.settings.cycle.saturating_mul(reply.cycle);
         let id = PairId { link: reply.link, epoch: reply.epoch, sequence: reply.sequence };
         let pair = LinkPair {
@@ -112,6 +112,15 @@ impl LinkEnd {
             user: item.demand.user,
         };
         let told = item.role == Role::Keep && item.demand.consecutive;
+        if item.demand.kind == PairKind::Keep
+            && told
+            && let Some(basis) = test
+        {
+            slot.state = SlotState::Testing(Some(pair));
+            out.push(LinkEffect::Measure { memory: slot.memory, pair: id, basis: basis.choice() });
+            return self.less_available(now);
+        }
+        item.made += u32::from(item.demand.number.is_some());
         match item.role {
             Role::Keep if told => {
                 slot.state = SlotState::Held(pair);
@@ -145,7 +154,11 @@ impl LinkEnd {
         out: &mut Vec<LinkEffect>,
     ) {
         let Some(at) = self.slot_of(memory) else { return };
-        let SlotState::Measuring(pair) = self.slots[at].state else { return };
+        let pair = match self.slots[at].state {
+            SlotState::Measuring(pair) => pair,
+            SlotState::Testing(pair) => return self.tested(now, memory, at, pair, outcome, out),
+            _ => return,
+        };
         let index = self.slots[at].index as usize;
         self.slots[at].state = SlotState::Idle;
         let mut done = false;
@@ -184,7 +197,7 @@ impl LinkEnd {
             self.expire_both(now, SequenceRange { epoch, low, high: low + 1 }, out);
         }
         match self.slots[at].state {
-            SlotState::Away | SlotState::Held(_) | SlotState::Withheld(_) => {}
+            SlotState::Away | SlotState::Held(_) | SlotState::Withheld(_) | SlotState::Testing(_) => {}
             SlotState::Idle => self.less_available(now),
             SlotState::Armed => {
                 self.less_available(now);
@@ -261,6 +274,12 @@ impl LinkEnd {
         let mut any = false;
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
+            if let SlotState::Testing(Some(pair)) = slot.state
+                && lost(pair.id.epoch, pair.id.sequence)
+            {
+                slot.state = SlotState::Testing(None);
+                continue;
+            }
             let (SlotState::Held(pair) | SlotState::Withheld(pair) | SlotState::Measuring(Some(pair))) =
                 slot.state
             else {

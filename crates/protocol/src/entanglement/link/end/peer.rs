@@ -60,6 +60,7 @@ impl LinkEnd {
             LinkBody::Synced { epoch, expected } => {
                 self.end_errand(now, &ErrandKind::Sync { epoch, expected }, out);
             }
+            LinkBody::Outcome { epoch, sequence, outcome } => self.hear_outcome(epoch, sequence, outcome),
             LinkBody::Memory { stamp, any } => {
                 self.send(LinkBody::MemoryHeard { stamp }, out);
                 if stamp > self.peer_stamp {
@@ -109,6 +110,7 @@ impl LinkEnd {
         self.doubts.clear();
         self.timers.clear(Timer::Doubt);
         self.heralds.forget_given_up();
+        self.tests.forget_waiting();
         self.expire_all(now, out);
         self.items.retain(|item| item.request.is_some());
         for item in &mut self.items {

@@ -37,6 +37,8 @@ pub(super) enum SlotState {
     Withheld(LinkPair),
     /// A pair is being measured; `None` if it has been given up meanwhile.
     Measuring(Option<LinkPair>),
+    /// A pair is being measured to learn how good others are; likewise.
+    Testing(Option<LinkPair>),
 }
 
 impl Slot {
