@@ -30,7 +30,7 @@ pub use model::device::{
 pub use model::event::{Attack, EavesdropperBasis, Event, EventKind, LinkEvent, NodeEvent, Tampering};
 pub use model::fibre::{Attenuation, ClassicalChannel, Direction, Drift, Fibre};
 pub use model::link::{Evidence, Fitted, Link, Published, Recording};
-pub use model::live::{Listener, Listeners, Live, Webhook, WebhookEvent};
+pub use model::live::{CertificateName, Listener, Listeners, Live, Webhook, WebhookEvent};
 pub use model::platform::{DephasingLaw, Gate, Interface, Noise, Platform, PlatformKind, Qubit, Retrieval};
 pub use model::protocol::{Bound, CascadeVariant, ProtocolSettings, Reconciliation, TagPolicy};
 pub use model::size::Size;

@@ -126,6 +126,7 @@ impl NodeSettings {
         directory: Arc<Directory>,
         state: State,
     ) -> Result<Self, LiveNetworkError> {
+        let older_tls = if network.live.tls_1_2 { OlderTls::Allow } else { OlderTls::Refuse };
         Ok(Self {
             addresses: directory::node_addresses(&network, node)?,
             compatibility: Compatibility::of(&network),
@@ -136,7 +137,7 @@ impl NodeSettings {
             directory,
             state,
             records: Records::default(),
-            older_tls: OlderTls::default(),
+            older_tls,
         })
     }
 }
@@ -152,6 +153,7 @@ pub struct Node {
     news: broadcast::Sender<(LinkId, LinkNews)>,
     observer: Arc<Observer>,
     webhooks: Arc<Webhooks>,
+    callers: Arc<callers::Names>,
     /// The network as its file was last read.
     network: Mutex<Arc<Network>>,
     stop: watch::Sender<bool>,
@@ -189,7 +191,8 @@ impl Node {
         };
         let layout = state.identities();
         let identity = layout.load(Role::Node, &name)?;
-        let security = callers::applications(&layout, &name, older_tls)?;
+        let callers = callers::Names::of(network);
+        let security = callers::applications(&layout, &name, older_tls, Arc::clone(&callers))?;
         let folder_here = state.node(&name)?;
         // Who stands by takes no socket from whoever leads.
         let opened = match &records.place {
@@ -338,6 +341,7 @@ impl Node {
             news,
             observer,
             webhooks,
+            callers,
             network: Mutex::new(Arc::clone(network)),
             stop,
             last,
@@ -388,6 +392,7 @@ impl Node {
         if let Some(directory) = directory {
             self.keys.set_directory(directory).await;
         }
+        self.callers.set(&network);
         if !changes.is_empty() {
             tracing::info!(node = self.name, changes = changes.join("; "), "the policy was read anew");
             self.observer.tell(News::Policy { changes: changes.clone() });

@@ -39,7 +39,7 @@ pub(super) struct Difference {
 
 /// What differs from `old` to `new`.
 pub(super) fn difference(old: &Network, new: &Network) -> Result<Difference, ReloadError> {
-    let fixed: [(&str, bool); 8] = [
+    let fixed: [(&str, bool); 9] = [
         ("`network.name`", old.name == new.name),
         ("[run]", old.run == new.run),
         ("[node]", old.nodes == new.nodes),
@@ -47,6 +47,14 @@ pub(super) fn difference(old: &Network, new: &Network) -> Result<Difference, Rel
         ("[demand]", old.demands == new.demands),
         ("[[event]]", old.events == new.events),
         ("`live.key_size`", old.live.key_size == new.live.key_size),
+        ("a switch in [live]", {
+            let switches = |network: &Network| {
+                let live = &network.live;
+                let compatibility = (live.unknown_key_is_404, live.absent_peer_is_success);
+                (live.paths, compatibility, live.tls_1_2, live.certificate_names.clone())
+            };
+            switches(old) == switches(new)
+        }),
         ("an address in [live]", {
             let addresses = |network: &Network| {
                 let live = &network.live;

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod audit;
+mod callers;
 mod client;
 mod database;
 mod directory;
+mod disjoint;
 mod identity;
 mod keys;
 mod light;

@@ -5,6 +5,8 @@ use crate::up::free_ports;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bellwether_live::identity::{Role, tls};
+use bellwether_live::state::State;
+use bellwether_live::up::Up;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -20,11 +22,15 @@ struct FrameClient(TlsStream<TcpStream>);
 
 impl FrameClient {
     async fn connect(running: &Running, sae: &str, node: usize) -> Self {
-        let layout = running.state.identities();
+        Self::to(&running.state, &running.up, sae, node).await
+    }
+
+    async fn to(state: &State, up: &Up, sae: &str, node: usize) -> Self {
+        let layout = state.identities();
         let identity = layout.load(Role::Application, sae).unwrap();
         let roots = layout.roots(Role::KeyManager).unwrap();
         let config = tls::application_client(&identity, roots, None).unwrap();
-        let stream = TcpStream::connect(running.up.nodes[node].key_streams()).await.unwrap();
+        let stream = TcpStream::connect(up.nodes[node].key_streams()).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         Self(TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap())
     }
@@ -75,6 +81,23 @@ impl FrameClient {
         assert_eq!((kind, answer.len()), (9, 4));
         number(&answer)
     }
+}
+
+/// The status of a stream that an application at the first node opens while the other has not; `sae` is whose
+/// certificate is shown.
+pub(crate) async fn open_alone(state: &State, up: &Up, sae: &str, other: &str) -> u32 {
+    let open = async {
+        loop {
+            let mut client = FrameClient::to(state, up, sae, 0).await;
+            let status = number(&client.open("bank-a", other, USUAL, [0; 16]).await);
+            // The node at the other end may not be reached yet.
+            if status < 2 {
+                return status;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), open).await.unwrap()
 }
 
 fn number(bytes: &[u8]) -> u32 {

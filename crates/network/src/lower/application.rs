@@ -11,6 +11,7 @@ use bellwether_units::NodeId;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use toml::Spanned;
+use toml::de::DeValue;
 
 /// Reads the file's applications.
 pub(super) fn saes<'a>(
@@ -21,6 +22,7 @@ pub(super) fn saes<'a>(
 ) -> Vec<Sae> {
     let tables = file.named("sae", sink);
     let mut saes = Vec::with_capacity(tables.len());
+    let mut pinned = BTreeMap::new();
     for table in tables {
         // An application with a mistake is known all the same, so that its pairs are not told as mistakes too;
         // identifiers are only right of a file without any.
@@ -31,11 +33,51 @@ pub(super) fn saes<'a>(
         reader.check(sink);
         let node = reader.reference("node", "node", nodes, sink);
         let keys_per_second = keys_per_second(&reader, sink);
+        let public_keys = public_keys(&reader, &mut pinned, table.name, sink);
         if let Some(node) = node {
-            saes.push(Sae { name: table.name.to_owned(), node, keys_per_second });
+            saes.push(Sae { name: table.name.to_owned(), node, keys_per_second, public_keys });
         }
     }
     saes
+}
+
+/// Reads the digests of an application's public keys; `pinned` tells whose those before are.
+fn public_keys<'a>(
+    reader: &Reader<'a, '_, '_>,
+    pinned: &mut BTreeMap<[u8; 32], &'a str>,
+    name: &'a str,
+    sink: &mut Sink<'_>,
+) -> Vec<[u8; 32]> {
+    const KEY: &str = "public_keys";
+    let texts = reader.texts(KEY, sink).unwrap_or_default();
+    let items = match reader.value(KEY).map(Spanned::get_ref) {
+        Some(DeValue::Array(items)) => items.iter().map(Spanned::span).collect(),
+        _ => Vec::new(),
+    };
+    let mut keys = Vec::with_capacity(texts.len());
+    for (text, span) in texts.iter().zip(items) {
+        let condition = match digest(text) {
+            None => "must be the SHA-256 of a public key in 64 hexadecimal digits".to_owned(),
+            Some(key) => match pinned.insert(key, name) {
+                None => {
+                    keys.push(key);
+                    continue;
+                }
+                Some(other) => format!("is already a key of `{}`", clip(other)),
+            },
+        };
+        let problem = Problem::Condition { what: format!("`{}`", clip(text)), condition };
+        reader.tell(sink, span, KEY, problem);
+    }
+    keys
+}
+
+/// 32 bytes in hexadecimal digits, with or without colons between them.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> =
+        text.chars().filter(|&c| c != ':').map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    (digits.len() == 64).then(|| bytes.try_into().ok())?
 }
 
 /// Reads the file's pairs, each way of a pair apart. Whether keys can get from one end to the other is only looked

@@ -5,7 +5,9 @@ use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::live::{LEAST_FIRST_PORT, LIVE, LIVE_NODE, WEBHOOK};
 use crate::sink::Sink;
 use crate::text::clip;
-use crate::{Listener, Listeners, Live, Node, Problem, Size, Webhook, WebhookEvent, nearest_of_all};
+use crate::{
+    CertificateName, Listener, Listeners, Live, Node, Problem, Size, Webhook, WebhookEvent, nearest_of_all,
+};
 use bellwether_units::{Duration, NodeId};
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -46,6 +48,9 @@ pub(super) fn live(
     let key_size = key_size(&reader, sink);
     let paths = reader.integer("paths", sink).and_then(|paths| u8::try_from(paths).ok());
     let unknown_key_is_404 = reader.flag("unknown_key_is_404", sink);
+    let absent_peer_is_success = reader.flag("absent_peer_is_success", sink);
+    let certificate_names = certificate_names(&reader, sink);
+    let tls_1_2 = reader.flag("tls_1_2", sink);
     let mut written = Vec::new();
     let physical_layer = address(&reader, "physical_layer", None, &mut written, sink);
     let listeners = listeners(&reader, names, &mut written, sink);
@@ -57,6 +62,9 @@ pub(super) fn live(
         key_size: key_size?,
         paths: paths?,
         unknown_key_is_404: unknown_key_is_404?,
+        absent_peer_is_success: absent_peer_is_success?,
+        certificate_names: certificate_names?,
+        tls_1_2: tls_1_2?,
         listeners,
         webhooks,
     };
@@ -74,6 +82,22 @@ fn head_start(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Durati
         reader.tell(sink, value.span(), "head_start", problem);
     }
     Some(head_start)
+}
+
+fn certificate_names(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Vec<CertificateName>> {
+    const KEY: &str = "certificate_names";
+    let names: Vec<CertificateName> = reader.choices(KEY, sink)?;
+    let Some(value) = reader.value(KEY) else {
+        return Some(vec![CertificateName::Uri, CertificateName::Dns, CertificateName::CommonName]);
+    };
+    let again = names.iter().enumerate().any(|(place, name)| names[..place].contains(name));
+    if names.is_empty() || again {
+        let condition = "must name at least one field, and none twice".to_owned();
+        let problem = Problem::Condition { what: format!("`{KEY}`"), condition };
+        reader.tell(sink, value.span(), KEY, problem);
+        return None;
+    }
+    Some(names)
 }
 
 fn key_size(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Size> {

@@ -15,6 +15,9 @@ pub struct Sae {
     pub node: NodeId,
     /// The most keys a second that it may ask for in all; `None` is without limit.
     pub keys_per_second: Option<u32>,
+    /// SHA-256 digests of public keys (SubjectPublicKeyInfo, DER): whoever has a certificate for one of them is this
+    /// application, whatever name the certificate carries.
+    pub public_keys: Vec<[u8; 32]>,
 }
 
 /// What an ordered pair of applications may have. Pairs that are not listed are denied.

@@ -20,10 +20,25 @@ pub struct Live {
     pub paths: u8,
     /// Whether applications are answered 404 instead of the standard's 400 for a key that is not there.
     pub unknown_key_is_404: bool,
+    /// Whether a key stream that one application has opened is told as success before the other has.
+    pub absent_peer_is_success: bool,
+    /// In which fields of an application's certificate its name is looked for, in this order; at least one.
+    pub certificate_names: Vec<CertificateName>,
+    /// Whether applications may speak TLS 1.2.
+    pub tls_1_2: bool,
     /// The addresses that are written in the file; [`Network::listener`] tells all.
     pub listeners: BTreeMap<NodeId, Listeners>,
     /// Whom the nodes tell what happens, by name.
     pub webhooks: Vec<Webhook>,
+}
+
+/// A field of an application's certificate in which its name may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is documented at its word in network files")]
+pub enum CertificateName {
+    Uri,
+    Dns,
+    CommonName,
 }
 
 /// Somebody who is told what happens to the nodes.

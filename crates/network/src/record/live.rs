@@ -3,7 +3,7 @@
 use super::quantities::{DURATION, SIZE};
 use super::{Field, Kind, Record, words};
 use crate::record::Choice;
-use crate::{Requirement, WebhookEvent};
+use crate::{CertificateName, Requirement, WebhookEvent};
 
 words! { pub Requirement {
     "both" => Both: "quantum key and a post-quantum secret, combined: whoever wants the key must break both",
@@ -26,6 +26,13 @@ pub(crate) static SAE: Record = Record {
             "keys_per_second",
             MOST_KEYS,
             "The most keys a second that it may ask for in all. Without it, no limit.",
+        ),
+        Field::optional(
+            "public_keys",
+            Kind::Texts,
+            "Certificates that are this application's whatever name they carry, each by the SHA-256 of its public key \
+             (SubjectPublicKeyInfo): 64 hexadecimal digits, colons allowed. The authority must have signed them all \
+             the same.",
         ),
     ],
 };
@@ -115,6 +122,26 @@ pub(crate) static LIVE: Record = Record {
             "Whether applications are answered 404 for a `key_ID` that is not there, as some clients expect, and not \
              400 as ETSI GS QKD 014 says.",
         ),
+        Field::default(
+            "absent_peer_is_success",
+            Kind::Flag,
+            "false",
+            "Whether OPEN_CONNECT of a key stream (ETSI GS QKD 004) answers 0 although the other application has not \
+             opened it, and chunks are given at once, as some clients expect, and not 1 as the standard says.",
+        ),
+        Field::optional(
+            "certificate_names",
+            Kind::Choices(CertificateName::WORDS),
+            "In which fields of an application's certificate its name is looked for, in this order; the first that \
+             holds anything decides. Without it, `[\"uri\", \"dns\", \"common-name\"]`.",
+        ),
+        Field::default(
+            "tls_1_2",
+            Kind::Flag,
+            "false",
+            "Whether applications may speak TLS 1.2 (ECDHE with AEAD), for encryptors that know nothing newer. It is not \
+             post-quantum: whoever records it can read it once elliptic curves fall.",
+        ),
         Field::optional("node", Kind::Named(&LIVE_NODE), "Where nodes listen, by their names."),
         Field::optional(
             "webhook",
@@ -123,6 +150,12 @@ pub(crate) static LIVE: Record = Record {
         ),
     ],
 };
+
+words! { pub CertificateName {
+    "uri" => Uri: "a URI among the alternative names: `urn:bellwether:sae:NAME`, else any other as a whole",
+    "dns" => Dns: "a DNS name among the alternative names",
+    "common-name" => CommonName: "the subject's common name",
+} }
 
 words! { pub WebhookEvent {
     "alarm" => Alarm: "something needs attention",

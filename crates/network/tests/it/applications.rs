@@ -1,7 +1,7 @@
 //! Applications, their pairs and where a network listens, beyond single values and mistakes.
 
 use crate::{SMALL, parse, with};
-use bellwether_network::{Listener, Network, Problem, Requirement, Size};
+use bellwether_network::{Listener, Mistake, Network, Problem, Requirement, Size};
 use bellwether_units::{Duration, NodeId};
 use std::collections::BTreeSet;
 
@@ -69,6 +69,40 @@ fn a_mistake_in_an_application_is_not_told_again_of_its_pairs() {
     let found = problems(&format!("[sae.c]\nnode = \"X\"\n{}", pair("bank-a", "c", "")));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(matches!(&found[0], Problem::NoSuch { what: "node", .. }));
+}
+
+#[test]
+fn what_is_said_of_certificates_is_pointed_at_where_it_is_wrong() {
+    // What the file has at each mistake, and what is said of it.
+    let told = |more: &str| -> Vec<(String, String)> {
+        let text = format!("{SMALL}{more}");
+        let errors = parse(&text).unwrap_err();
+        let at = |mistake: &Mistake| text[mistake.place.as_ref().unwrap().span.clone()].to_owned();
+        errors.mistakes.iter().map(|mistake| (at(mistake), mistake.problem.to_string())).collect()
+    };
+    let key = "ab".repeat(32);
+    let sae = |name: &str, keys: &str| format!("[sae.{name}]\nnode = \"A\"\npublic_keys = [{keys}]\n");
+    for wrong in ["abc", &key[1..], &format!("{key}00"), &key.replace('a', "g")] {
+        let [(at, problem)] = &told(&sae("bank-a", &format!("\"{key}\", \"{wrong}\"")))[..] else {
+            panic!("{wrong}")
+        };
+        assert!(at == &format!("\"{wrong}\"") && problem.contains("64 hexadecimal digits"), "{at} {problem}");
+    }
+    let twice = sae("bank-a", &format!("\"{key}\"")) + &sae("bank-b", &format!("\"{}\"", key.to_uppercase()));
+    let [(at, problem)] = &told(&twice)[..] else { panic!("{:?}", told(&twice)) };
+    assert!(at.contains("ABAB") && problem.contains("`bank-a`"), "{at} {problem}");
+    for wrong in ["[]", "[\"uri\", \"uri\"]"] {
+        let [(at, problem)] = &told(&format!("[live]\ncertificate_names = {wrong}\n"))[..] else {
+            panic!("{wrong}")
+        };
+        assert!(at == wrong && problem.contains("at least one field"), "{at} {problem}");
+    }
+    let [(at, _)] = &told("[live]\ncertificate_names = [\"dns\", \"cn\"]\n")[..] else {
+        panic!("no such field")
+    };
+    assert_eq!(at, "\"cn\"");
+    let [(at, _)] = &told("[live]\ntls_1_2 = 1\n")[..] else { panic!("no flag") };
+    assert_eq!(at, "1");
 }
 
 #[test]

@@ -120,6 +120,13 @@ fn applications(network: &Network) {
     let live = &network.live;
     assert_eq!((live.first_port, live.head_start), (5000, Duration::from_whole_seconds(0)));
     assert_eq!((live.key_size, live.unknown_key_is_404), (Size::from_bits(128), true));
+    assert!(live.absent_peer_is_success && live.tls_1_2);
+    assert_eq!(live.certificate_names, [CertificateName::CommonName, CertificateName::Uri]);
+    let counted: [u8; 32] = std::array::from_fn(|place| place as u8);
+    let mut other = counted;
+    other[0] = 0xff;
+    assert_eq!(network.sae(clerk).public_keys, [counted, other]);
+    assert!(network.sae(bank).public_keys.is_empty());
     let at = |node, listener| network.listener(NodeId(node), listener).unwrap().to_string();
     assert_eq!(at(0, Listener::NodeToNode), "192.0.2.7:4430");
     assert_eq!(at(0, Listener::KeyManager), "0.0.0.0:443");

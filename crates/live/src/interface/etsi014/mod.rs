@@ -63,7 +63,12 @@ impl Default for Compatibility {
 impl Compatibility {
     /// What the file of a network says, and the usual for all else.
     pub fn of(network: &Network) -> Self {
-        Self { unknown_key_is_404: network.live.unknown_key_is_404, ..Self::default() }
+        let live = &network.live;
+        Self {
+            unknown_key_is_404: live.unknown_key_is_404,
+            absent_peer_is_success: live.absent_peer_is_success,
+            ..Self::default()
+        }
     }
 }
 
