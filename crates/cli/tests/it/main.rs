@@ -3,6 +3,7 @@
 mod abuse;
 mod attacks;
 mod command;
+mod crowd;
 #[path = "../../../live/tests/it/database.rs"]
 mod database;
 mod examples;
