@@ -5,6 +5,7 @@
     reason = "processes run by the wall clock, and so does what is waited for them"
 )]
 
+use crate::database::server;
 use crate::https::{Connection, application};
 use crate::live::{Place, Running, network};
 use bellwether_live::state::State;
@@ -173,14 +174,12 @@ fn bytes_of(base64: &str) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn the_bytes_of_a_delivered_key_are_in_no_process_and_no_file_of_the_network() {
-    let place = Place::with(relayed);
+/// Keys that were delivered: names, texts in base64, and bytes.
+type Delivered = Vec<(String, String, Vec<u8>)>;
+
+/// Delivers keys between the ends of a network that runs.
+fn deliver(place: &Place) -> Delivered {
     let folder = place.path().join("state");
-    let mut running = Running::start(
-        place.command(&format!("up network.toml --state {} --log-level debug", folder.display())),
-    );
-    running.until("--master bank-a");
     let state = State::at(&folder);
     let options = format!("--network network.toml --state {}", folder.display());
     // One key in a process of its own shows that all is ready.
@@ -201,9 +200,61 @@ fn the_bytes_of_a_delivered_key_are_in_no_process_and_no_file_of_the_network() {
         assert_eq!(keys_of(&collected.body), issued);
         keys.extend(issued);
     }
+    keys
+}
+
+fn traces_of(keys: &Delivered) -> Traces {
     let bytes: Vec<Vec<u8>> = keys.iter().map(|(_, _, bytes)| bytes.clone()).collect();
     let texts: Vec<String> = keys.iter().map(|(_, text, _)| text.clone()).collect();
-    let traces = Traces::of(&bytes, &texts);
+    Traces::of(&bytes, &texts)
+}
+
+/// Searches all files under a folder, which must hold nothing of the keys; whether they hold `marks`.
+fn search_files(folder: &Path, traces: &Traces, marks: &[u8]) -> bool {
+    let files = files(folder);
+    let (mut size, mut marked) = (0, false);
+    for path in &files {
+        // What went away meanwhile holds nothing.
+        let Ok(bytes) = fs::read(path) else { continue };
+        let mut found = BTreeSet::new();
+        traces.search(&bytes, &mut found);
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+        marked |= bytes.windows(marks.len()).any(|window| window == marks);
+        size += bytes.len();
+    }
+    println!("nothing in {} files of {} KiB", files.len(), size >> 10);
+    marked
+}
+
+#[test]
+fn the_bytes_of_a_delivered_key_are_in_no_table_and_no_file_of_a_database() {
+    let Some(server) = server() else { return };
+    let place = Place::with(relayed);
+    let state = place.path().join("state");
+    let store = server.address(&server.new_database());
+    let line = format!("up network.toml --state {} --store {store} --log-level debug", state.display());
+    let mut running = Running::start(place.command(&line));
+    running.until("--master bank-a");
+    let keys = deliver(&place);
+    let traces = traces_of(&keys);
+    assert_eq!(running.stop("INT"), Some(0));
+    // Tables, dead rows in them and the log of what was written (WAL): the stores' names are there.
+    server.write_all_out();
+    assert!(search_files(&server.data(), &traces, b"Two Nodes/A"), "the database's files were not read");
+    search_files(&state, &traces, b"audit");
+    assert!(!keys.is_empty());
+}
+
+#[test]
+fn the_bytes_of_a_delivered_key_are_in_no_process_and_no_file_of_the_network() {
+    let place = Place::with(relayed);
+    let folder = place.path().join("state");
+    let mut running = Running::start(
+        place.command(&format!("up network.toml --state {} --log-level debug", folder.display())),
+    );
+    running.until("--master bank-a");
+    let keys = deliver(&place);
+    let traces = traces_of(&keys);
 
     // They can be found: here they are, and what is searched holds the names of the keys.
     let mut found = BTreeSet::new();
@@ -243,16 +294,9 @@ fn the_bytes_of_a_delivered_key_are_in_no_process_and_no_file_of_the_network() {
         assert!(begun.elapsed() < PATIENCE, "found {all:?}");
         sleep(Duration::from_secs(1));
     }
-    let files = files(&folder);
-    let mut size = 0;
-    for path in &files {
-        let (mut found, bytes) = (BTreeSet::new(), fs::read(path).expect("a file"));
-        traces.search(&bytes, &mut found);
-        assert!(found.is_empty(), "{}: {found:?}", path.display());
-        size += bytes.len();
-    }
-    println!("nor in {} files of {} KiB", files.len(), size >> 10);
+    let name = keys[0].0.as_bytes();
+    assert!(search_files(&folder, &traces, name), "the audit logs name the keys");
     // And they were held to the end.
-    assert!(!bytes.is_empty() && !texts.is_empty());
+    assert!(!keys.is_empty());
     assert_eq!(running.stop("INT"), Some(0));
 }

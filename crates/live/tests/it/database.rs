@@ -102,6 +102,23 @@ impl Server {
         name
     }
 
+    /// The folder of all that it keeps.
+    #[allow(dead_code, reason = "of two crates' tests, one looks at it")]
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Has it write to its files what it holds in memory.
+    #[allow(dead_code, reason = "of two crates' tests, one wants it")]
+    pub(crate) fn write_all_out(&self) {
+        let done = as_server(&self.programs.join("psql"))
+            .arg("-h")
+            .arg(self.socket())
+            .args(["-q", "-U", OWNER, "-d", "postgres", "-c", "CHECKPOINT"])
+            .status();
+        assert!(done.expect("psql starts").success());
+    }
+
     /// A database as stores take it.
     pub(crate) fn address(&self, database: &str) -> String {
         format!("postgres:///{database}?user={OWNER}&host={}", self.socket().display())
