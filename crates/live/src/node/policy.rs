@@ -2,7 +2,7 @@
 
 use crate::directory::{self, LiveNetworkError};
 use crate::webhook::WebhookError;
-use bellwether_network::Network;
+use bellwether_network::{Live, Network};
 use bellwether_protocol::keys::delivery::Directory;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub enum ReloadError {
         "{0} of the network file cannot change while a node runs: restart it, or undo the change. \
          [sae], [[pair]] and [live.webhook] may change"
     )]
-    Fixed(&'static str),
+    Fixed(String),
     /// The applications.
     #[error(transparent)]
     Network(#[from] LiveNetworkError),
@@ -39,32 +39,9 @@ pub(super) struct Difference {
 
 /// What differs from `old` to `new`.
 pub(super) fn difference(old: &Network, new: &Network) -> Result<Difference, ReloadError> {
-    let fixed: [(&str, bool); 9] = [
-        ("`network.name`", old.name == new.name),
-        ("[run]", old.run == new.run),
-        ("[node]", old.nodes == new.nodes),
-        ("[link]", old.links == new.links),
-        ("[demand]", old.demands == new.demands),
-        ("[[event]]", old.events == new.events),
-        ("`live.key_size`", old.live.key_size == new.live.key_size),
-        ("a switch in [live]", {
-            let switches = |network: &Network| {
-                let live = &network.live;
-                let compatibility = (live.unknown_key_is_404, live.absent_peer_is_success);
-                (live.paths, compatibility, live.tls_1_2, live.certificate_names.clone())
-            };
-            switches(old) == switches(new)
-        }),
-        ("an address in [live]", {
-            let addresses = |network: &Network| {
-                let live = &network.live;
-                (live.first_port, live.physical_layer, live.head_start, live.listeners.clone())
-            };
-            addresses(old) == addresses(new)
-        }),
-    ];
-    if let Some((what, _)) = fixed.into_iter().find(|(_, same)| !same) {
-        return Err(ReloadError::Fixed(what));
+    let differing = fixed_parts(old, new);
+    if !differing.is_empty() {
+        return Err(ReloadError::Fixed(differing.join(", ")));
     }
     let mut changes = Vec::new();
     let names = |network: &Network| network.saes.iter().map(|sae| sae.name.clone()).collect::<Vec<_>>();
@@ -111,4 +88,103 @@ pub(super) fn difference(old: &Network, new: &Network) -> Result<Difference, Rel
         changes.push(format!("webhooks are now: {now}"));
     }
     Ok(Difference { directory, changes })
+}
+
+/// What differs and must not while a node runs, as it is called in network files.
+///
+/// Networks are taken apart to the last part, so that whoever adds one decides here whether it may change.
+fn fixed_parts(old: &Network, new: &Network) -> Vec<&'static str> {
+    let Network {
+        name,
+        run,
+        nodes,
+        links,
+        demands,
+        events,
+        live,
+        // What people read.
+        description: _,
+        sources: _,
+        identity: _,
+        // What may change.
+        saes: _,
+        pairs: _,
+    } = old;
+    let Live {
+        first_port,
+        physical_layer,
+        head_start,
+        key_size,
+        paths,
+        unknown_key_is_404,
+        absent_peer_is_success,
+        certificate_names,
+        tls_1_2,
+        listeners,
+        // It may change.
+        webhooks: _,
+    } = live;
+    let fixed = [
+        ("`network.name`", *name == new.name),
+        ("[run]", *run == new.run),
+        ("[node]", *nodes == new.nodes),
+        ("[link]", *links == new.links),
+        ("[demand]", *demands == new.demands),
+        ("[[event]]", *events == new.events),
+        ("`live.first_port`", *first_port == new.live.first_port),
+        ("`live.physical_layer`", *physical_layer == new.live.physical_layer),
+        ("`live.head_start`", *head_start == new.live.head_start),
+        ("`live.key_size`", *key_size == new.live.key_size),
+        ("`live.paths`", *paths == new.live.paths),
+        ("`live.unknown_key_is_404`", *unknown_key_is_404 == new.live.unknown_key_is_404),
+        ("`live.absent_peer_is_success`", *absent_peer_is_success == new.live.absent_peer_is_success),
+        ("`live.certificate_names`", *certificate_names == new.live.certificate_names),
+        ("`live.tls_1_2`", *tls_1_2 == new.live.tls_1_2),
+        ("[live.node]", *listeners == new.live.listeners),
+    ];
+    fixed.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(live: &str, rest: &str) -> Network {
+        let text = format!(
+            "format = 1\nnetwork.name = \"n\"\n[live]\n{live}\n[node.A]\n[node.B]\n[sae.a]\nnode = \"A\"\n{rest}"
+        );
+        Network::parse(&text, "n.toml", &[]).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn what_of_live_holds_until_a_restart_is_refused_by_its_name() {
+        let old = network("", "");
+        for (written, told) in [
+            ("paths = 2", "`live.paths`"),
+            ("unknown_key_is_404 = true", "`live.unknown_key_is_404`"),
+            ("absent_peer_is_success = true", "`live.absent_peer_is_success`"),
+            ("tls_1_2 = true", "`live.tls_1_2`"),
+            ("certificate_names = [\"common-name\"]", "`live.certificate_names`"),
+            ("key_size = \"128 bit\"", "`live.key_size`"),
+            ("head_start = \"1 min\"", "`live.head_start`"),
+            ("first_port = 5000", "`live.first_port`"),
+            ("physical_layer = \"127.0.0.1:6000\"", "`live.physical_layer`"),
+            ("node.A.operations = \"127.0.0.1:6000\"", "[live.node]"),
+        ] {
+            let error = may_replace(&old, &network(written, "")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{told} of the network file")), "{written}: {error}");
+        }
+        let error = may_replace(&old, &network("paths = 2", "[node.C]")).unwrap_err().to_string();
+        assert!(error.starts_with("[node], `live.paths` of"), "{error}");
+    }
+
+    #[test]
+    fn applications_and_webhooks_may_change() {
+        let old = network("", "");
+        let new = network("webhook.pager.url = \"http://127.0.0.1:9/\"", "[sae.b]\nnode = \"B\"");
+        let Difference { changes, directory } = difference(&old, &new).unwrap();
+        assert_eq!(changes, ["sae b is new", "webhooks are now: pager"]);
+        assert!(directory.is_some());
+        assert_eq!(difference(&old, &old).unwrap().changes, Vec::<String>::new());
+    }
 }

@@ -2,8 +2,12 @@
 //!
 //! A process that was started by another holds a pipe from it as its standard input. However the other ends, kill -9
 //! included, the system closes that pipe, and its end is read here. A [`RELOAD`] that comes before means what SIGHUP does.
+//!
+//! SIGHUP means two things: somebody wants the network file to be read anew, or the terminal at which the process was
+//! started is gone. In the second case, and only then, standard input, output or error was a terminal and is none any more:
+//! the system cuts a terminal off before it sends the signal.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -20,15 +24,18 @@ pub enum Cause {
     Terminated,
     /// Standard input has ended: the parent wants it so, or is no more.
     Parent,
+    /// The terminal is gone at which the process was started.
+    Terminal,
 }
 
 /// What the parent of a process writes when its network file is to be read anew.
 pub const RELOAD: u8 = b'\n';
 
 /// Takes the wishes that a process reads its network file anew: SIGHUP, or the parent's. From its making on, the signal no
-/// longer ends the process.
+/// longer ends the process by itself; one that comes because the terminal is gone is told by [`Stop`].
 pub struct Reload {
     signal: Signal,
+    terminal: Terminal,
     parent: Option<mpsc::UnboundedReceiver<()>>,
 }
 
@@ -38,7 +45,9 @@ impl Reload {
     /// # Errors
     /// If the operating system refuses.
     pub fn listen(stop: &mut Stop) -> io::Result<Self> {
-        Ok(Self { signal: signal(SignalKind::hangup())?, parent: stop.reload.take() })
+        let terminal = Terminal::look();
+        stop.hangup = Some((signal(SignalKind::hangup())?, terminal));
+        Ok(Self { signal: signal(SignalKind::hangup())?, terminal, parent: stop.reload.take() })
     }
 
     /// Waits until somebody asks. Nothing is lost if the wait is given up.
@@ -49,8 +58,16 @@ impl Reload {
                 None => None,
             }
         };
+        let signal = async {
+            while self.signal.recv().await.is_some() {
+                if !self.terminal.is_gone() {
+                    return Some(());
+                }
+            }
+            None
+        };
         tokio::select! {
-            Some(()) = self.signal.recv() => {}
+            Some(()) = signal => {}
             Some(()) = parent => {}
             else => std::future::pending().await,
         }
@@ -63,6 +80,8 @@ pub struct Stop {
     terminate: Signal,
     parent: Option<oneshot::Receiver<()>>,
     reload: Option<mpsc::UnboundedReceiver<()>>,
+    /// Of a process that takes SIGHUP: it, and the terminal at the start.
+    hangup: Option<(Signal, Terminal)>,
 }
 
 impl Stop {
@@ -89,7 +108,7 @@ impl Stop {
             (None, None)
         };
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())?, parent, reload })
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())?, parent, reload, hangup: None })
     }
 
     /// Waits until somebody asks. Nothing is lost if the wait is given up, and a second wish ends a second wait.
@@ -103,15 +122,44 @@ impl Stop {
                 None => std::future::pending().await,
             }
         };
+        let hangup = async {
+            if let Some((signal, terminal)) = &mut self.hangup {
+                while signal.recv().await.is_some() {
+                    if terminal.is_gone() {
+                        return;
+                    }
+                }
+            }
+            std::future::pending().await
+        };
         let cause = tokio::select! {
             _ = self.interrupt.recv() => Cause::Interrupted,
             _ = self.terminate.recv() => Cause::Terminated,
             () = parent => Cause::Parent,
+            () = hangup => Cause::Terminal,
         };
-        if cause == Cause::Parent {
-            self.parent = None;
+        match cause {
+            Cause::Parent => self.parent = None,
+            // A shell that ends with its terminal sends the signal once more: that is no second wish.
+            Cause::Terminal => self.hangup = None,
+            Cause::Interrupted | Cause::Terminated => {}
         }
         cause
+    }
+}
+
+/// Which of standard input, output and error were a terminal.
+#[derive(Clone, Copy)]
+struct Terminal([bool; 3]);
+
+impl Terminal {
+    fn look() -> Self {
+        Self([io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()])
+    }
+
+    fn is_gone(self) -> bool {
+        let Self(now) = Self::look();
+        self.0.iter().zip(now).any(|(was, is)| *was && !is)
     }
 }
 
