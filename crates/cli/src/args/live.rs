@@ -132,6 +132,10 @@ pub struct Keeping {
     /// [default: master.key in the node's folder]
     #[arg(long, value_name = "PLACE")]
     pub master_key: Option<String>,
+    /// The folder of the store's witness, NODE.witness, which notices that an old copy of the store was put back: better
+    /// on another disk [default: witness in the node's folder]
+    #[arg(long, value_name = "DIR")]
+    pub witness: Option<PathBuf>,
 }
 
 /// How a part of a network runs.

@@ -35,16 +35,16 @@ pub struct NodeStatus {
 /// Read audit logs.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// Check that nothing in a log was changed, added, moved or taken out
+    /// Check that nothing in logs was changed, added, moved or taken out
     Verify(Verify),
     /// Find what a log says of a node, a key or a time
     Search(Search),
 }
 
-/// Check a log.
+/// Check logs.
 #[derive(Debug, Arguments)]
 pub struct Verify {
-    /// The log's files, the oldest first
+    /// The files, of each log the oldest first; files of different nodes or folders are different logs
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The hash of an entry that was noted before: it must be in the log
@@ -100,4 +100,5 @@ On a terminal the tables are refreshed in place until Ctrl-C.";
 pub(super) const AUDIT_EXAMPLES: &str = "\
 Examples:
   bellwether audit verify bellwether-state/secoqc-2008/nodes/SIE/audit.jsonl
+  bellwether audit verify bellwether-state/secoqc-2008/nodes/*/audit.jsonl
   bellwether audit search bellwether-state/secoqc-2008/nodes/SIE/audit.jsonl --node ERD --from 2026-11-21";

@@ -4,8 +4,11 @@ use super::chain::{BrokenChain, Hash, Head};
 use crate::wall_clock;
 use serde_json::Value;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+/// The longest first line in which a node's name is looked for, in bytes.
+const LONGEST_ENTRY: u64 = 16 << 20;
 
 /// What a log holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +59,40 @@ pub enum CheckError {
     Time(String),
 }
 
-/// Checks that the chain of these files, the oldest first, holds, and looks for the hash of an entry in it.
+/// The files of one node's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The node, as the first entry of each file has it.
+    pub node: String,
+    /// The folder of all of them.
+    pub folder: PathBuf,
+    /// In the order in which they were given.
+    pub files: Vec<PathBuf>,
+}
+
+/// Parts files into logs, each of a node and in a folder, in the order of their first files. Each has a chain of its own.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn logs(files: &[PathBuf]) -> Result<Vec<Log>, CheckError> {
+    let mut logs: Vec<Log> = Vec::new();
+    for path in files {
+        let read = |source| CheckError::Read { path: path.clone(), source };
+        let mut line = Vec::new();
+        let first =
+            BufReader::new(File::open(path).map_err(read)?).take(LONGEST_ENTRY).read_until(b'\n', &mut line);
+        first.map_err(read)?;
+        let node = member(&String::from_utf8_lossy(&line), "node");
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        match logs.iter_mut().find(|log| log.node == node && log.folder == folder) {
+            Some(log) => log.files.push(path.clone()),
+            None => logs.push(Log { node, folder, files: vec![path.clone()] }),
+        }
+    }
+    Ok(logs)
+}
+
+/// Checks that the chain of these files of one log, the oldest first, holds, and looks for the hash of an entry in it.
 ///
 /// # Errors
 /// The first place at which it does not hold.

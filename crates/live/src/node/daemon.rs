@@ -223,7 +223,7 @@ impl Node {
 
         let (store, memory) = match opened {
             Some(opened) => opened,
-            None => records.open_embedded(folder_here.clone()).await?,
+            None => records.open_embedded(folder_here.clone(), &name).await?,
         };
         let observer = observe(network, &name, folder_here).await?;
         let operations_security = callers::operators(operations, &identity, layout.roots(Role::Node)?)?;
@@ -295,6 +295,7 @@ impl Node {
             Measured { service: keys.clone(), measures: measures.clone(), observer: Arc::clone(&observer) };
         let absent_peer_is_success = compatibility.absent_peer_is_success;
         let interface = Etsi014::new(Arc::new(service), compatibility);
+        let counted = interface.counters();
         let refused = |interface| {
             let observer = Arc::clone(&observer);
             Arc::new(move |address, why| observer.refused(interface, address, why))
@@ -316,6 +317,7 @@ impl Node {
             observer: Arc::clone(&observer),
             webhooks: Arc::clone(&webhooks),
             measures,
+            etsi014: counted,
             listeners: vec![("key-manager", applications.counters()), ("key-streams", streams.counters())],
             key_manager,
             stop: stopped.clone(),

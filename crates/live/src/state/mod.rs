@@ -4,19 +4,22 @@
 //! |---|---|---|
 //! | `pki/` | authorities, certificates and private keys ([`identity`](crate::identity)) | everybody; a separate host its own certificate, its private key and the authorities' certificates |
 //! | `links/LINK.secret` | the secret that authenticates a link's first messages | the link's two nodes |
+//! | `lock` | whoever runs the whole network from here holds it locked | `bellwether up` |
 //! | `names` | the nodes and links that the directory was used for: stores know them by their places | all |
 //! | `webhooks/NAME.secret` | the text that signs what nodes post to a webhook | the nodes, and whoever is told |
 //! | `nodes/NAME/audit.jsonl` | the node's audit log ([`audit`](crate::audit)) | the node, and auditors |
 //! | `nodes/NAME/store.redb` | the node's sealed records ([`store`](crate::store)) | the node |
-//! | `nodes/NAME/witness` | the counter that tells a store put back from a current one; better on another disk | the node |
+//! | `nodes/NAME/witness` | the counter that tells a store put back from a current one; better on another disk (`--witness`) | the node |
 //! | `nodes/NAME/master.key` | the key that opens the store | the node |
 //!
 //! Folders have mode 0700, secrets 0600.
 
 mod claim;
 mod export;
+mod lock;
 
 pub use export::Holder;
+pub use lock::Lock;
 
 use crate::identity::{
     Authority, AuthorityError, IdentityFileError, Layout, Role, SignatureKind, authority, files,
@@ -60,6 +63,19 @@ pub enum StateError {
     /// A node has a name that is kept for something else.
     #[error("a node of a network that runs live cannot be called `{0}`: rename it")]
     Reserved(String),
+    /// A network runs from the directory.
+    #[error(
+        "this network runs already{}, with its state in {}: stop it first, or name another directory with --state and \
+         other ports",
+        process.map_or(String::new(), |process| format!(" (process {process})")),
+        root.display()
+    )]
+    Running {
+        /// The directory.
+        root: PathBuf,
+        /// Who runs it, if that is known.
+        process: Option<u32>,
+    },
     /// The directory was used for another network.
     #[error(
         "{} tells that this state is of another network: {kind} {place} was `{was}` and is {}; name another directory \

@@ -4,7 +4,7 @@
 //! thread of its own, at most once a second and when the store closes, always after the commit became durable; so it
 //! is never ahead of a store that nobody put back, and a copy less than a second older than the store may go
 //! unnoticed here (the peers, who remember what they were told, notice that). On the same disk it is put back
-//! together with the store: give it a place that is not part of the same snapshot.
+//! together with the store: give it a place that is not part of the same snapshot (`--witness`).
 
 use super::seal::{Seal, failed};
 use super::{Rollback, StoreError};

@@ -274,6 +274,8 @@ async fn operators_see_keys_alarms_and_figures_but_no_key() {
     assert_eq!(value("bellwether_ready", ""), 1.0);
     assert_eq!(value("bellwether_key_requests_total", r#"method="enc_keys",result="ok""#), 1.0);
     assert!(value("bellwether_key_request_seconds_count", "enc_keys") >= 1.0);
+    assert!(value("bellwether_http_answers_total", r#"class="2xx""#) >= 1.0);
+    assert_eq!(value("bellwether_unknown_members_total", ""), 0.0);
     assert!(value("bellwether_link_secret_bits_total", "A-B") > 0.0);
     assert!(value("bellwether_link_blocks_total", "key") > 0.0);
     assert!(value("bellwether_transport_frames_total", "sent") > 0.0);

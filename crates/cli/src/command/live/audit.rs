@@ -21,22 +21,51 @@ impl From<CheckError> for Failure {
 }
 
 fn verify(args: &Verify) -> Result<(), Failure> {
-    let report = check::verify(&args.files, args.head)?;
-    let head: String = report.head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    if args.head.is_some() && !report.found {
+    let logs = check::logs(&args.files)?;
+    let several = logs.len() > 1;
+    let (mut noted, mut broken, mut heads) = (false, 0, Vec::new());
+    for log in &logs {
+        let whose = match several {
+            true => format!("node {} in {}: ", log.node, log.folder.display()),
+            false => String::new(),
+        };
+        let report = match check::verify(&log.files, args.head) {
+            Ok(report) => report,
+            // What is wrong with one log hides nothing of the others.
+            Err(error @ (CheckError::Broken { .. } | CheckError::Empty { .. })) if several => {
+                output::tell(&format!("{whose}{error}"));
+                broken += 1;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let head: String = report.head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        noted |= report.found;
+        // Of a log of which the noted entry is missing, no word that it holds.
+        if several || args.head.is_none() || report.found {
+            let begins = match report.first {
+                0 => String::new(),
+                first => format!(", from entry {first} on: what came before is in other files"),
+            };
+            output::print(&format!(
+                "{whose}the chain holds: {} entries from {} to {}{begins}\nlast hash {head}\n",
+                report.entries, report.from, report.to
+            ))?;
+        }
+        heads.push(head);
+    }
+    if broken > 0 {
+        return Err(Failure::Live(format!("of {} logs, {broken} cannot be trusted", logs.len())));
+    }
+    if args.head.is_some() && !noted {
+        let holds = if several { "the chains hold" } else { "the chain holds" };
         return Err(Failure::Live(format!(
-            "the chain holds, but the entry that was noted is not in it: the log's end was cut off, or files are \
-             missing (its last entry has hash {head})"
+            "{holds}, but the entry that was noted is not there: the log's end was cut off, or files are missing \
+             (the last entry has hash {})",
+            heads.join(", ")
         )));
     }
-    let begins = match report.first {
-        0 => String::new(),
-        first => format!(", from entry {first} on: what came before is in other files"),
-    };
-    output::print(&format!(
-        "the chain holds: {} entries from {} to {}{begins}\nlast hash {head}\n",
-        report.entries, report.from, report.to
-    ))
+    Ok(())
 }
 
 fn search(args: &Search) -> Result<(), Failure> {

@@ -9,8 +9,12 @@ use bellwether_live::application::printed;
 use bellwether_live::application::supply::Supply;
 use bellwether_live::directory::node_addresses;
 use bellwether_live::identity::{Role, files};
-use bellwether_units::Duration;
+use bellwether_network::Network;
+use bellwether_units::{Duration, NodeId};
 use std::time::Duration as Span;
+
+/// Applications that are named when one is not known.
+const NAMED: usize = 20;
 
 pub(crate) fn run(args: &Key) -> Result<(), Failure> {
     match args {
@@ -67,6 +71,9 @@ pub(super) fn supply(partners: &Partners, wait: Duration) -> Result<(String, Sup
     let Some(name) = partners.server.asking.as_ref().or(partners.name.as_ref()) else {
         return Err(Failure::Input("name this application: --as with --network, or --name".to_owned()));
     };
+    if let Some(file) = &partners.server.network {
+        known(&partners.server, file, &partners.peer)?;
+    }
     let supply = Supply {
         client,
         peer: partners.peer.clone(),
@@ -74,6 +81,25 @@ pub(super) fn supply(partners: &Partners, wait: Duration) -> Result<(String, Sup
         patience: Span::from_secs_f64(wait.seconds()),
     };
     Ok((name.clone(), supply))
+}
+
+/// Refuses an application that the network file does not have.
+fn known(server: &Server, file: &std::path::Path, name: &str) -> Result<(), Failure> {
+    let network = load(&Input { file: file.to_owned(), set: server.set.clone() }, &[])?;
+    at_node(&network, name).map(|_| ())
+}
+
+/// The node of an application.
+fn at_node(network: &Network, name: &str) -> Result<NodeId, Failure> {
+    let directory = applications(network)?.directory;
+    directory.node_of(name).ok_or_else(|| {
+        let mut names: Vec<_> = directory.applications().map(|(name, _)| name.as_str()).collect();
+        let more = names.len().saturating_sub(NAMED);
+        names.truncate(NAMED);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let names = names.join(", ");
+        Failure::Input(format!("the network has no application `{name}`: its applications are {names}{more}"))
+    })
 }
 
 /// The client that was typed.
@@ -95,9 +121,7 @@ pub(super) fn client(server: &Server) -> Result<Client, Failure> {
 /// The client of an application, as network file and state directory have it.
 fn client_by_network(server: &Server, file: &std::path::Path, asking: &str) -> Result<Client, Failure> {
     let network = load(&Input { file: file.to_owned(), set: server.set.clone() }, &[])?;
-    let Some(node) = applications(&network)?.directory.node_of(asking) else {
-        return Err(Failure::Input(format!("the network has no application `{asking}`")));
-    };
+    let node = at_node(&network, asking)?;
     let state = state_of(&network, server.state.as_deref());
     super::require_identity(&state, Role::Application, asking)?;
     let layout = state.identities();

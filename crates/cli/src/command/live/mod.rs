@@ -40,7 +40,8 @@ fn records(keeping: &Keeping) -> Result<Records, Failure> {
         Some(address) => StorePlace::Postgres(Box::new(Address::new(address).map_err(Failure::input)?)),
     };
     let master = keeping.master_key.as_deref().map(str::parse::<MasterKeyPlace>).transpose();
-    Ok(Records { place, master: master.map_err(Failure::input)?, ..Records::default() })
+    let (master, witness) = (master.map_err(Failure::input)?, keeping.witness.clone());
+    Ok(Records { place, master, witness, ..Records::default() })
 }
 
 fn applications(network: &Network) -> Result<Applications, Failure> {

@@ -1,16 +1,16 @@
 //! `bellwether node` and `bellwether physical-layer`: the parts of a network, each a process.
 
-use super::{applications, block_on, records, require_identity, state_of};
+use super::{applications, block_on, records, require_identity, state_of, up};
 use crate::Failure;
 use crate::args::{Node, PhysicalLayer};
 use crate::command::load;
 use bellwether_live::identity::Role;
-use bellwether_live::node::daemon::NodeSettings;
+use bellwether_live::node::daemon::{NodeError, NodeSettings};
 use bellwether_live::process::crew::READY;
 use bellwether_live::process::parts;
 use bellwether_live::process::stop::{Reload, Stop};
 use bellwether_live::state::PHYSICAL_LAYER;
-use bellwether_live::store::Rollback;
+use bellwether_live::store::{Rollback, StoreError};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -41,8 +41,23 @@ pub(crate) fn node(args: &Node) -> Result<(), Failure> {
         };
         let mut reload = Reload::listen(&mut stop).map_err(Failure::live)?;
         let read = || load(&args.network.input(), &[]);
-        parts::node(settings, &mut stop, &mut reload, read, ready).await.map_err(Failure::live)
+        let ended = parts::node(settings, &mut stop, &mut reload, read, ready).await;
+        ended.map_err(|error| Failure::Live(format!("{error}{}", remedy(&error))))
     })
+}
+
+/// The command that opens a store which is doubtful; nothing for other errors.
+fn remedy(error: &NodeError) -> String {
+    let NodeError::Store(StoreError::RolledBack { .. } | StoreError::NoWitness { .. }) = error else {
+        return String::new();
+    };
+    // As this node was started, by whomever; but it is a person who will start it.
+    let typed = std::env::args_os().filter(|word| word != "--with-parent");
+    let command: Vec<_> = typed.chain(["--accept-rollback".into()]).map(up::quoted).collect();
+    format!(
+        ".\n  To open it all the same, without the keys that it holds, start it once so, and stop it when it is ready:\n  {}",
+        command.join(" ")
+    )
 }
 
 pub(crate) fn physical_layer(args: &PhysicalLayer) -> Result<(), Failure> {

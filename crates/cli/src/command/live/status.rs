@@ -70,7 +70,7 @@ fn clients(args: &NodeStatus) -> Result<Vec<(String, OperationsClient)>, Failure
                 require_identity(&state, Role::Node, OPERATOR)?;
             }
             let client = OperationsClient::new(&addresses, &node.name, &state).map_err(Failure::live)?;
-            Ok((node.name.clone(), client))
+            Ok((node.name.clone(), client.expecting(&network.name, &node.name)))
         })
         .collect()
 }

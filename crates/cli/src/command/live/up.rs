@@ -29,6 +29,8 @@ pub(crate) fn run(args: &Up) -> Result<(), Failure> {
     let (network, file) = load_with_bytes(&args.input, &[])?;
     let applications = applications(&network)?;
     let state = state_of(&network, args.state.as_deref());
+    // Before anything is written: what a running network reads must not change under it.
+    let _lock = state.lock().map_err(Failure::live)?;
     let names = applications.directory.applications().map(|(name, _)| name.as_str());
     let made = state.provision(&network, names).map_err(Failure::live)?;
     output::tell(&format!(
@@ -78,10 +80,11 @@ fn processes(args: &Up, network: &Network, state: &State, file: &[u8], started: 
             vec![command.into(), option("network", &copy), option("state", state.root())];
         arguments.extend(node.map(|node| option("name", node)));
         arguments.extend(node.map(|_| option("folder", &folder)));
-        let Keeping { store, master_key } = &args.keeping;
+        let Keeping { store, master_key, witness } = &args.keeping;
         for (name, value) in [("store", store), ("master-key", master_key)] {
             arguments.extend(node.and(value.as_ref()).map(|value| option(name, value)));
         }
+        arguments.extend(node.and(witness.as_ref()).map(|folder| option("witness", folder)));
         arguments.extend(args.input.set.iter().map(|assignment| option("set", assignment)));
         arguments.extend(args.log.arguments().map(OsString::from));
         arguments.push("--with-parent".into());
@@ -184,6 +187,7 @@ fn started(
              [[pair]] before anybody relies on this network.\n",
         );
     }
+    text.push_str(&only_simulated(network));
     // A pair at two nodes, for a key that crosses the network.
     let at = |name: &str| directory.node_of(name);
     let pair = directory.pairs().find(|(master, slave, _)| at(master.as_str()) != at(slave.as_str()));
@@ -205,6 +209,23 @@ fn started(
     Ok(text)
 }
 
+/// What the file has that only a simulation does, in one line; nothing if it has none.
+fn only_simulated(network: &Network) -> String {
+    let counted = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{count} {what}s")),
+    };
+    let parts = [counted(network.demands.len(), "[demand]"), counted(network.events.len(), "[[event]]")];
+    let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    if parts.is_empty() {
+        return parts;
+    }
+    format!(
+        "\nOf {parts} in the file nothing happens live: applications ask for keys, `bellwether inject` makes events.\n"
+    )
+}
+
 fn key_command(args: &Up, asking: &str, rest: &str) -> String {
     let mut line = format!("bellwether key get --network {}", quoted(&args.input.file));
     for assignment in &args.input.set {
@@ -217,7 +238,7 @@ fn key_command(args: &Up, asking: &str, rest: &str) -> String {
 }
 
 /// As a shell takes it for one word.
-fn quoted(word: impl AsRef<Path>) -> String {
+pub(super) fn quoted(word: impl AsRef<Path>) -> String {
     let word = word.as_ref().display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%@,+~".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -70,6 +70,19 @@ pub enum OperationsError {
         /// What is wrong.
         problem: String,
     },
+    /// Another node answers.
+    #[error(
+        "at {address} answers node `{node}` of the network `{network}`: another network listens on the same ports; \
+         stop it, or give one of the two another `live.first_port`"
+    )]
+    Another {
+        /// Where.
+        address: SocketAddr,
+        /// The name of the node that answers.
+        node: String,
+        /// The name of its network.
+        network: String,
+    },
 }
 
 /// A node's operations interface.
@@ -77,6 +90,8 @@ pub enum OperationsError {
 pub struct OperationsClient {
     address: SocketAddr,
     tls: Option<TlsConnector>,
+    /// The network and the node that are to answer, if they are known.
+    expected: Option<(String, String)>,
 }
 
 /// Asks all of them at once how they do, and gives the answers in their order.
@@ -101,7 +116,14 @@ pub async fn ask_all(
 impl OperationsClient {
     /// The interface at an address of this machine, which goes without TLS.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, tls: None }
+        Self { address, tls: None, expected: None }
+    }
+
+    /// The same, whose [`status`](Self::status) is to be that of this node of this network.
+    #[must_use]
+    pub fn expecting(mut self, network: &str, node: &str) -> Self {
+        self.expected = Some((network.to_owned(), node.to_owned()));
+        self
     }
 
     /// The interface of a node as its addresses say: without TLS if it listens on a loopback address, else as the
@@ -130,7 +152,7 @@ impl OperationsClient {
         node: &str,
     ) -> Result<Self, OperationsError> {
         let config = tls::operations_client(identity, nodes, node)?;
-        Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
+        Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))), expected: None })
     }
 
     /// How the node does.
@@ -143,7 +165,13 @@ impl OperationsClient {
             address: self.address,
             problem: error.to_string(),
         };
-        serde_json::from_slice(&body).map_err(format)
+        let status: Status = serde_json::from_slice(&body).map_err(format)?;
+        let is = |(network, node): &(String, String)| *network == status.network && *node == status.node;
+        if !self.expected.as_ref().is_none_or(is) {
+            let Status { node, network, .. } = status;
+            return Err(OperationsError::Another { address: self.address, node, network });
+        }
+        Ok(status)
     }
 
     /// The whole answer at a path.

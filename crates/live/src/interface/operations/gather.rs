@@ -196,6 +196,7 @@ impl Operations {
         let besides = Besides {
             measures: &parts.measures,
             listeners: &listeners,
+            etsi014: &parts.etsi014,
             store_backlog: parts.store.backlog(),
             store_commits: state.committed,
             quantum_requests: [made.requested, made.delivered, made.rerouted],

@@ -5,7 +5,7 @@
 
 use super::measured::Measures;
 use super::status::Status;
-use crate::interface::listener;
+use crate::interface::{etsi014, listener};
 use crate::webhook::Posts;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -23,6 +23,8 @@ pub(super) struct Besides<'a> {
     pub(super) measures: &'a Measures,
     /// Counters of sockets by the interface's name.
     pub(super) listeners: &'a [(&'static str, &'a listener::Counters)],
+    /// Of the interface for keys.
+    pub(super) etsi014: &'a etsi014::Counters,
     /// Bytes that wait to become durable.
     pub(super) store_backlog: usize,
     /// Commits that became durable.
@@ -186,6 +188,12 @@ fn keys(sheet: &mut Sheet, status: &Status, besides: &Besides<'_>) {
     sheet.counter("key_requests", "Answers to applications", answers);
     let help = "Time to the answer of the key manager";
     sheet.0.register("key_request_seconds", help, besides.measures.latencies.clone());
+    let help = "Members and parameters of requests that ETSI GS QKD 014 does not name";
+    let unknown = besides.etsi014.unknown_members.load(Ordering::Relaxed);
+    sheet.counter("unknown_members", help, [(Labels::new(), unknown)]);
+    let classes = ["2xx", "4xx", "5xx"].iter().zip(&besides.etsi014.answers);
+    let classes = classes.map(|(class, count)| (label("class", class), count.load(Ordering::Relaxed)));
+    sheet.counter("http_answers", "Answers of the interface for keys, by class of their status", classes);
     let by = |name: &'static str, counts: &std::collections::BTreeMap<String, u64>| {
         counts.iter().map(|(word, count)| (label(name, word), *count)).collect::<Vec<_>>()
     };

@@ -28,7 +28,7 @@ pub use observer::Observer;
 pub use status::Status;
 
 use super::http::Handler;
-use super::listener;
+use super::{etsi014, listener};
 use crate::node::keys::Keys;
 use crate::store::Store;
 use crate::transport::Transport;
@@ -71,6 +71,8 @@ pub struct Parts {
     pub webhooks: Arc<Webhooks>,
     /// What applications were answered.
     pub measures: Measures,
+    /// What their interface counted.
+    pub etsi014: Arc<etsi014::Counters>,
     /// What the sockets of its interfaces counted, by name.
     pub listeners: Vec<(&'static str, Arc<listener::Counters>)>,
     /// Where applications ask for keys.
