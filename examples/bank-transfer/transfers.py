@@ -89,9 +89,11 @@ class BankA:
         message = {"key_ID": key["key_ID"], "sealed": base64.b64encode(sealed).decode()}
         print(json.dumps(message), file=self.line, flush=True)
         booked = json.loads(self.line.readline())["booked"]
-        self.route = key["key_extension"]["bellwether_nodes"]
-        route = "-".join(self.route)
-        print(f"  key {key['key_ID']} over {route:<7}  {booked or 'REFUSED: it was changed on its way'}")
+        # Those that have seen the key. Here each way between the banks has one relay; a key of two pieces may have
+        # come over two ways.
+        self.relays = [node for node in key["key_extension"]["bellwether_nodes"] if node not in "AB"]
+        route = " and ".join(f"A-{relay}-B" for relay in self.relays)
+        print(f"  key {key['key_ID']} over {route:<15}  {booked or 'REFUSED: it was changed on its way'}")
         if forged:
             assert booked is None, "a changed transfer was booked"
             return
@@ -117,26 +119,22 @@ def story(bank, bellwether, log):
         entries = [e for e in log() if e["event"] == "condition" and e["link"] == link]
         return bool(entries) and entries[-1]["condition"] == now
 
-    def relays():
-        """The nodes between A and B that have seen the last key."""
-        return [node for node in bank.route if node not in "AB"]
-
     print("\nCalm:")
     until(lambda: True)
-    first = relays()[0]
+    first = bank.relays[0]
     print(f"\nAn eavesdropper measures every photon between A and {first}:")
     bellwether("inject", "intercept-resend", f"A-{first}")
     until(lambda: condition(f"A-{first}", "alarmed"))
     print("  Node A raises an alarm: errors in the quantum signal. This link makes no key any more.")
     print("\nTransfers go on; key in stock is used up first:")
-    until(lambda: first not in relays())
-    second = relays()[0]
+    until(lambda: first not in bank.relays)
+    second = bank.relays[0]
     print(f"\nAn excavator cuts the fibre between A and {second}:")
     bellwether("inject", "cut", f"A-{second}")
     until(lambda: condition(f"A-{second}", "cut"))
     print("  Node A sees no light on that fibre.")
     print("\nTransfers go on, and one way is left for new keys:")
-    until(lambda: not {first, second} & set(relays()))
+    until(lambda: not {first, second} & set(bank.relays))
     print("\nSomebody changes a transfer on its way:")
     bank.transfer(forged=True)
 

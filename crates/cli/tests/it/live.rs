@@ -160,7 +160,10 @@ impl Place {
         let head = told.trim_end().rsplit(' ').next().expect("a hash").to_owned();
         assert!(self.done(&format!("audit verify {audit} --head {head}")).contains("the chain holds"));
         let (code, told) = self.refused(&format!("audit verify {audit} --head {}", "0".repeat(64)));
-        assert!(code == Some(1) && told.contains("not in it"), "{told}");
+        assert!(code == Some(1) && told.contains("not there"), "{told}");
+        let both = format!("{audit} {}", state.join("nodes/B/audit.jsonl").display());
+        let told = self.done(&format!("audit verify {both}"));
+        assert!(told.contains("node A in ") && told.matches("the chain holds").count() == 2, "{told}");
         let found = self.done(&format!("audit search {audit} --node B --from 2020-01-01"));
         assert!(found.contains("\"event\":\"issued\"") && found.contains("bank-b"), "{found}");
         let (code, told) = self.refused(&format!("audit search {audit} --from yesterday"));
@@ -299,6 +302,23 @@ fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
     let (code, told) = place.refused(&format!("key get {options} --as stranger --slave bank-a"));
     assert!(code == Some(1) && told.contains("401") && told.contains("[[pair]]"), "{told}");
 
+    // Nobody takes the files from under a network that runs.
+    let kept = fs::read_to_string(state.join("network.toml")).expect("a copy");
+    let other = kept.replace("\"10 km\"", "\"30 km\"");
+    fs::write(place.path().join("other.toml"), other).expect("the folder can be written");
+    for again in ["", " --in-process"] {
+        let (code, told) = place.refused(&format!("up other.toml --state {}{again}", state.display()));
+        let process = format!("(process {})", running.child.id());
+        assert!(code == Some(1) && told.contains("runs already") && told.contains(&process), "{told}");
+    }
+    assert_eq!(fs::read_to_string(state.join("network.toml")).expect("a copy"), kept);
+
+    // Whoever asks for another network hears which one it is that answers.
+    let other = kept.replace("Two Nodes", "Two Others");
+    fs::write(place.path().join("other.toml"), other).expect("the folder can be written");
+    let (code, told) = place.refused("status --network other.toml");
+    assert!(code == Some(1) && told.contains("node `A` of the network `Two Nodes`"), "{told}");
+
     place.operators_see(&options, &state);
     place.all_take_a_new_policy(&running, &state);
 
@@ -324,6 +344,18 @@ fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
     place.a_key_at_both_ends(&options);
     assert_eq!(again.stop("KILL"), None);
     place.until("the children's end", || place.processes().is_empty());
+
+    // A store without its witness is opened by the very command that is told.
+    fs::remove_file(state.join("nodes/A/witness")).expect("it is there");
+    let (code, told) = place.refused(&up);
+    assert!(code == Some(1) && told.contains("missing: whether the store is current"), "{told}");
+    let line = told.lines().find(|line| line.ends_with(" --accept-rollback")).expect("a command");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {}", line.trim())]).current_dir(place.path());
+    let mut alone = Running::start(command);
+    alone.until("ready: node A");
+    assert_eq!(alone.stop("TERM"), Some(0));
+    assert!(state.join("nodes/A/witness").exists());
 }
 
 #[test]
@@ -455,4 +487,43 @@ fn a_tunnel_carries_what_two_programs_say() {
         "tunnel connect --network network.toml --as bank-a --peer bank-b --from {from} --through {at} --key-volume 10"
     ));
     assert!(code == Some(2) && told.contains("64 KiB"), "{told}");
+    let (code, told) = place.refused(&format!(
+        "tunnel listen --network network.toml --as bank-b --peer bank-q --at {at} --to {to}"
+    ));
+    assert!(
+        code == Some(2) && told.contains("`bank-q`: its applications are bank-a, bank-b, stranger"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_network_ends_with_the_terminal_at_which_it_was_started() {
+    let place =
+        Place::with(|port| network(port) + "\n[demand.nightly]\nfrom = \"A\"\nto = \"B\"\nrate = \"1 /s\"\n");
+    let up = format!(
+        "exec {} up network.toml --state {} --set live.head_start=0s",
+        env!("CARGO_BIN_EXE_bellwether"),
+        place.path().join("state").display()
+    );
+    // What util-linux starts at a terminal of its own; its sudden end is that of a window that was closed.
+    let mut command = Command::new("script");
+    command.args(["-q", "-f", "-c", &up, "typescript"]).env("SHELL", "/bin/sh").current_dir(place.path());
+    command.stdin(Stdio::piped());
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: `script` (util-linux, in Debian's bsdutils) is not there");
+        return;
+    }
+    let mut terminal = Running::start(command);
+    let told = terminal.until("--master bank-a");
+    assert!(told.contains("Of 1 [demand] in the file nothing happens live"), "{told}");
+    let running = || {
+        let mut processes = place.processes();
+        processes.retain(|(_, arguments)| !arguments.starts_with("script"));
+        processes
+    };
+    assert_eq!(running().len(), 4, "{:?}", running());
+    assert_eq!(terminal.stop("KILL"), None);
+    place.until("the end of all processes", || running().is_empty());
+    let log = fs::read_to_string(place.path().join("state/nodes/A/log")).expect("a log");
+    assert!(log.contains("asked to stop") && log.contains("stopped"), "{log}");
 }

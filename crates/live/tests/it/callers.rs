@@ -91,7 +91,7 @@ async fn callers_are_known_and_served_as_the_network_file_says() {
     assert_eq!(node.reload(network(port, "", &pin)).await.unwrap(), ["sae bank-a differs"]);
     assert_eq!(asked(&up, new("vendor-7")).await, Some((200, ProtocolVersion::TLSv1_3)));
     let error = node.reload(network(port, "tls_1_2 = true", &pin)).await.unwrap_err();
-    assert!(error.to_string().starts_with("a switch in [live]"), "{error}");
+    assert!(error.to_string().starts_with("`live.tls_1_2` of the network file"), "{error}");
     node.reload(usual).await.unwrap();
     assert_eq!(asked(&up, new("vendor-7")).await.map(|(status, _)| status), Some(401));
     up.stop().await;
