@@ -259,6 +259,25 @@ fn a_lost_last_reply_is_found_when_the_link_is_quiet() {
     clean(&mut world);
 }
 
+/// A pair of an epoch that is over comes late to one end, and never to the other.
+#[test]
+fn a_late_pair_of_an_old_epoch_is_compared_too() {
+    let mut world = fair();
+    world.hold_us = None;
+    world.create(0, keep(1, 3));
+    (world.delay_reply_to, world.lose_reply_to) = (Some(0), Some(1));
+    while world.midpoint.as_ref().is_none_or(|midpoint| midpoint.heralded() == 0) {
+        world.run_us(1);
+    }
+    world.do_now(Happening::CrashMidpoint);
+    world.do_now(Happening::RestartMidpoint);
+    world.run_us(1_500);
+    assert_eq!(world.live(1).len(), 1, "a pair of the new epoch is there");
+    world.run_us(100_000);
+    assert!(world.sides[0].expired.iter().any(|pair| (pair.epoch, pair.sequence) == (1, 0)));
+    assert!(world.live(0).iter().all(|pair| world.had(1, pair)));
+}
+
 #[test]
 fn replies_without_a_pair_change_nothing_but_what_is_expected() {
     let mut world = fair();

@@ -136,9 +136,9 @@ fn settle(world: &mut World) {
         world.create(side, LinkRequest::keep(RequestId(2000 + side as u64), user, 10));
     }
     world.run_us(200_000);
-    for side in 0..2 {
+    for (side, before) in before.into_iter().enumerate() {
         assert_eq!(world.sides[side].finished[&RequestId(2000 + side as u64)], Ok(()));
-        assert_eq!(world.delivered_to(side, user).len() - before[side], 20);
+        assert_eq!(world.delivered_to(side, user).len() - before, 20);
     }
 }
 
@@ -156,9 +156,9 @@ proptest! {
     }
 }
 
-/// The long version: `cargo test -p bellwether-protocol --release --test entanglement -- --ignored`; `SEED=n` replays one.
+/// The long version: `cargo test -p bellwether-protocol --test entanglement -- --ignored`; `SEED=n` replays one.
 #[test]
-#[ignore = "ten thousand schedules take minutes"]
+#[ignore = "ten thousand schedules take a while"]
 fn ten_thousand_link_schedules() {
     let fails = |&seed: &u64| {
         let failed = std::panic::catch_unwind(|| settle(&mut troubled(seed, seed % 4 != 0))).is_err();

@@ -98,6 +98,24 @@ fn all_at_once_means_alive_at_the_same_time() {
     assert_eq!(world.sides[1].finished[&RequestId(1)], Ok(()));
 }
 
+/// Each would hold the memory that the other lacks, if they collected at the same time.
+#[test]
+fn requests_that_collect_pairs_do_not_wait_for_one_another() {
+    let mut settings = settings();
+    settings.window = crate::link_world::us(200);
+    for seed in 0..10 {
+        let mut world = World::new([2; 2], settings.clone(), Weather::FAIR, seed);
+        for n in 0..6 {
+            let mut request = LinkRequest::keep(RequestId(n), GAME, 2);
+            request.demand.consecutive = false;
+            world.create(n as usize % 2, request);
+        }
+        world.run_us(100_000);
+        assert_eq!(world.sides[0].finished.len() + world.sides[1].finished.len(), 6);
+        assert_eq!(world.delivered_to(0, GAME).len(), 12);
+    }
+}
+
 #[test]
 fn measured_pairs_free_their_memories() {
     for consecutive in [true, false] {

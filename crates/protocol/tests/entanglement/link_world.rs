@@ -156,6 +156,8 @@ pub(crate) struct World {
     pub(crate) messages: u64,
     /// The next reply of the heralding station does not reach this end.
     pub(crate) lose_reply_to: Option<usize>,
+    /// The next reply of the heralding station takes two milliseconds more to this end.
+    pub(crate) delay_reply_to: Option<usize>,
     /// How probable it is that the outcomes of a pair are wrong, in every basis.
     pub(crate) error: f64,
     /// How probable it is that an attempt that fails is told before one that succeeds.
@@ -196,6 +198,7 @@ impl World {
             hash: 0,
             messages: 0,
             lose_reply_to: None,
+            delay_reply_to: None,
             error: 0.0,
             strays: 0.0,
             stray_replies: [0; 4],
@@ -424,6 +427,10 @@ impl World {
             let Some(reply) = reply else { continue };
             if self.lose_reply_to == Some(to) {
                 self.lose_reply_to = None;
+            } else if self.delay_reply_to == Some(to) {
+                self.delay_reply_to = None;
+                let bytes = reply.encode();
+                self.at(self.now + us(2000), Happening::Reply { to, bytes });
             } else {
                 self.transmit(|bytes| Happening::Reply { to, bytes }, reply.encode());
             }
