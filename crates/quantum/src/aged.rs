@@ -96,19 +96,16 @@ impl<S: Ages> Aged<S> {
         Ok(())
     }
     /// This pair with its state replaced by what `rule` makes of it at `now`; memories and the qubits' ages stay.
-    pub fn map<T: Ages>(mut self, now: Time, rule: impl FnOnce(S) -> T) -> Aged<T> {
+    pub fn map(mut self, now: Time, rule: impl FnOnce(S) -> S) -> Self {
         self.at(now);
-        Aged { state: rule(self.state), updated: self.updated, halves: self.halves }
+        Self { state: rule(self.state), ..self }
     }
-    /// The pair that joining this one with `other` leaves between its first and the other's second qubit at `now`: the
-    /// outer qubits stay in their memories, at their ages.
-    pub fn join<T: Ages>(mut self, mut other: Self, now: Time, rule: impl FnOnce(S, S) -> T) -> Aged<T> {
+    /// The pair that joining this one with `other` leaves between its first and the other's second qubit at `now`, or when
+    /// the later of both was last looked at: the outer qubits stay in their memories, at their ages.
+    pub fn join(mut self, mut other: Self, now: Time, rule: impl FnOnce(S, S) -> S) -> Self {
+        let now = now.max(self.updated).max(other.updated);
         self.at(now);
         other.at(now);
-        Aged {
-            state: rule(self.state, other.state),
-            updated: self.updated.max(other.updated),
-            halves: [self.halves[0], other.halves[1]],
-        }
+        Self { state: rule(self.state, other.state), updated: now, halves: [self.halves[0], other.halves[1]] }
     }
 }

@@ -88,6 +88,31 @@ fn what_is_not_exact_is_refused_for_bell_diagonal_pairs() {
     }
 }
 
+/// A swap in between keeps the outer qubits' ages: slow fields go on from where they were.
+#[test]
+fn joined_pairs_keep_the_ages_of_their_outer_qubits() {
+    let slow = |t2| MemoryNoise::new(None, Dephasing::Gaussian(seconds(t2))).unwrap();
+    let link = BellDiagonal::werner(0.9).unwrap();
+    let at = |s| Time::ZERO + seconds(s);
+    let coherence = |age: f64, t2: f64| PauliChannel::dephasing((-(age / t2).powi(2)).exp()).unwrap();
+    // The left pair is born at 0, the right one at 1 s; they are joined at 2 s, and looked at at 3 s.
+    let left = Aged::new(link, [slow(5.0), slow(7.0)], at(0.0)).unwrap();
+    let mut right = Aged::new(link, [slow(4.0), slow(6.0)], at(1.0)).unwrap();
+    right.at(at(2.0));
+    // Told too early, the joint is where the later of the two is.
+    let joined = left.join(right, at(1.5), |a, b| a.swap(&b, &SwapQuality::PERFECT));
+    assert_eq!(joined.updated(), at(2.0));
+    let found = joined.map(at(2.5), |pair| pair.reframed(BellIndex::PSI_PLUS)).taken(at(3.0));
+    let wanted = link
+        .after(&coherence(3.0, 5.0))
+        .after(&coherence(2.0, 7.0))
+        .swap(&link.after(&coherence(1.0, 4.0)).after(&coherence(2.0, 6.0)), &SwapQuality::PERFECT)
+        .reframed(BellIndex::PSI_PLUS);
+    for (a, b) in found.probabilities().into_iter().zip(wanted.probabilities()) {
+        assert_near("joined", a, b, 1e-12);
+    }
+}
+
 fn noise() -> impl Strategy<Value = MemoryNoise> {
     let rate = || prop_oneof![2 => Just(0.0), 3 => 0.0..2.0f64];
     let law = (any::<bool>(), 0.2..3.0f64).prop_map(|(gaussian, t2)| {
