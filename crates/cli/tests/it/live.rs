@@ -331,6 +331,11 @@ fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
     place.done(&format!("inject {options} cut A-B"));
     let log = state.join("nodes/B/log");
     place.until("darkness", || fs::read_to_string(&log).is_ok_and(|log| log.contains("no light")));
+    let much = format!("key get {options} --as bank-a --slave bank-b --number 32 --size 65536");
+    let (code, told) = place.refused(&much);
+    assert!(code == Some(3) && told.contains("every way there has a cut link"), "{told}");
+    let table = place.done(&format!("status {options}"));
+    assert!(table.contains("no new quantum key at A for B: every way there has a cut link"), "{table}");
     assert!(place.done(&format!("inject {options} honest A-B")).contains("A-B"));
     let (code, told) = place.refused(&format!("inject {options} cut B-C"));
     assert!(code == Some(2) && told.contains("its links are A-B"), "{told}");

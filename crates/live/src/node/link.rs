@@ -26,6 +26,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+/// How often it is told at most how far a block is.
+const PROGRESS_EVERY: Span = Span::from_secs(1);
 /// How long a window may wait for a machine that could make no use of it.
 const PATIENCE: Span = Span::from_secs(1);
 
@@ -107,6 +109,8 @@ pub enum Notice {
     Block(Box<BlockReport>),
     /// Something is wrong.
     Alarm(Box<Alarm>),
+    /// How far the block is that is being gathered; told once a second at most, if it has changed.
+    Progress(Progress),
     /// A session is open.
     Connected {
         /// Its number.
@@ -137,6 +141,15 @@ pub enum Notice {
     DevicesAway,
 }
 
+/// How far the block of a link is that is being gathered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Sifted key bits that it has.
+    pub sifted_bits: u64,
+    /// With how many it is closed.
+    pub of_bits: u64,
+}
+
 /// Why an end of a link stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkEndError {
@@ -165,6 +178,8 @@ struct Driver {
     jobs: u64,
     run: Option<u64>,
     lost: u64,
+    /// How far the open block was when it was last told, and when that was.
+    progress: Option<(Progress, Instant)>,
     /// Records on their way to being durable.
     records: mpsc::UnboundedSender<(u64, u64, Durable)>,
     unkept: usize,
@@ -199,6 +214,7 @@ pub async fn drive(end: LinkEnd) -> Result<(), LinkEndError> {
         jobs: 0,
         run: None,
         lost: 0,
+        progress: None,
         records,
         unkept: 0,
         computed,
@@ -209,7 +225,7 @@ pub async fn drive(end: LinkEnd) -> Result<(), LinkEndError> {
     let mut devices_gone = false;
     let mut unready_since = None;
     loop {
-        if driver.settle().await.is_err() {
+        if driver.settle().await.is_err() || driver.progress().await.is_err() {
             return Ok(());
         }
         let ready = driver.machine.takes_windows();
@@ -392,6 +408,17 @@ impl Driver {
             self.effects = effects;
         }
         Ok(())
+    }
+
+    /// Tells how far the open block is, if that is news.
+    async fn progress(&mut self) -> Result<(), Unheard> {
+        let (sifted_bits, of_bits) = self.machine.progress();
+        let (now, at) = (Progress { sifted_bits, of_bits }, Instant::now());
+        if self.progress.is_some_and(|(told, when)| told == now || at.duration_since(when) < PROGRESS_EVERY) {
+            return Ok(());
+        }
+        self.progress = Some((now, at));
+        self.notice(Notice::Progress(now)).await
     }
 
     fn compute(&mut self, job: Job) {

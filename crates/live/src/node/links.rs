@@ -1,7 +1,7 @@
 //! A node's ends of links: from devices and sockets to blocks in the node's pools.
 
 use super::keys::Keys;
-use super::link::{Clock, KeepError, Keeper, LinkEnd, LinkEndError, Notice, drive};
+use super::link::{Clock, KeepError, Keeper, LinkEnd, LinkEndError, Notice, Progress, drive};
 use crate::emulation::Dialler;
 use crate::hardware::replay::{Pace, ReplayError, replay_link};
 use crate::hardware::{LinkHardware, Side};
@@ -79,6 +79,8 @@ pub enum LinkNews {
     Condition(LinkCondition),
     /// Windows that its devices lost so far because they were not taken in time.
     Lost(u64),
+    /// How far the block is that is being gathered.
+    Progress(Progress),
     /// Whether a session with the other end is open.
     Session(Option<u64>),
     /// Whether this end sees the other's light.
@@ -220,6 +222,7 @@ async fn listen(shared: &Shared, id: LinkId, mut notices: mpsc::Receiver<Notice>
             Notice::Connected { session } => LinkNews::Session(Some(session)),
             Notice::Disconnected { .. } => LinkNews::Session(None),
             Notice::Lost(windows) => LinkNews::Lost(windows),
+            Notice::Progress(progress) => LinkNews::Progress(progress),
             Notice::Devices { .. } => LinkNews::Devices(true),
             Notice::DevicesAway => LinkNews::Devices(false),
             Notice::Skipped { .. } => continue,

@@ -140,6 +140,14 @@ impl Machine {
         }
     }
 
+    /// How many sifted bits the open block has, and how many it is closed with.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        match self {
+            Self::Transmitter(machine) => machine.progress(),
+            Self::Receiver(machine) => machine.progress(),
+        }
+    }
+
     /// Whether a window of detections would be made use of.
     pub(crate) fn takes_windows(&self) -> bool {
         match self {

@@ -288,6 +288,9 @@ async fn operators_see_keys_alarms_and_figures_but_no_key() {
     assert_eq!((status.version, status.node.as_str(), &status.not_ready), (1, "A", &None));
     assert_eq!((status.links[0].condition.as_str(), status.links[0].peer.as_str()), ("up", "B"));
     assert!(status.links[0].session.is_some() && status.peers[0].met);
+    let open = status.links[0].open_block.unwrap();
+    assert!(open.of_bits > 0 && open.sifted_bits <= open.of_bits, "{open:?}");
+    assert_eq!(status.peers[0].drought, None);
     assert_eq!(status.requests.issued["hybrid"], 3);
 
     // An eavesdropper is seen at both ends, by those who listen and by those who come back.

@@ -3,7 +3,7 @@
 use crate::world::{Happening, World, everybody, ms, name};
 use bellwether_protocol::keys::Refusal;
 use bellwether_protocol::keys::delivery::{
-    Alarm, BurnedCause, Command, DeliveryError, LostCause, Memory, Protection, Settings,
+    Alarm, BurnedCause, Command, DeliveryError, Drought, LostCause, Memory, Protection, Settings,
 };
 use bellwether_units::{Duration, NodeId, Time};
 use std::sync::Arc;
@@ -75,7 +75,10 @@ fn each_refusal_names_its_reason_and_spends_nothing() {
     assert_eq!(ask(&mut world, &crowd, 1, 256), [DeliveryError::TooManySlaves { asked: 17, max: 16 }]);
     assert_eq!(stock(&world), before);
     world.at(world.now, Happening::Quantumless(Some(Refusal::PoolsEmpty)));
-    assert_eq!(ask(&mut world, &["a-1"], 30, 1 << 16), [DeliveryError::Insufficient { available: before }]);
+    assert_eq!(
+        ask(&mut world, &["a-1"], 30, 1 << 16),
+        [DeliveryError::Insufficient { available: before, drought: None }]
+    );
     assert_eq!(stock(&world), before);
 
     assert_eq!(ask(&mut world, &["a-1"], 2, 256), []);
@@ -165,7 +168,12 @@ fn policy_says_what_happens_without_quantum_key() {
         // Who wants quantum key as it is gets nothing else.
         world.ask("a-0", &["q-1"], 10, 4096);
         world.run_ms(5000);
-        assert!(matches!(world.errors.last(), Some(DeliveryError::Insufficient { .. })));
+        let drought = Some(Drought { reason: Refusal::LinkAlarmed, paths: 1 });
+        assert!(
+            matches!(world.errors.last(), Some(DeliveryError::Insufficient { drought: why, .. }) if *why == drought),
+            "{:?}",
+            world.errors
+        );
         world.at(world.now, Happening::Quantumless(None));
         world.run_ms(10_000);
         world.ask("a-0", &["a-1"], 1, 256);
@@ -266,4 +274,23 @@ fn a_status_tells_what_could_be_had() {
         assert_eq!(manager.status(&name(caller), &name(slave)), Err(DeliveryError::NotAllowed));
     }
     assert!(world.now > Time::ZERO);
+}
+
+#[test]
+fn a_drought_tells_of_routes_where_several_are_wanted() {
+    let told = |reason, paths| Drought { reason, paths }.to_string();
+    assert_eq!(told(Refusal::LinkCut, 1), "every way there has a cut link");
+    assert_eq!(
+        told(Refusal::LinkCut, 3),
+        "fewer than 3 routes with no relay in common lead there without a cut link"
+    );
+    assert_eq!(told(Refusal::Unreachable, 3), told(Refusal::Unreachable, 1));
+    let error = DeliveryError::Insufficient { available: 64, drought: None };
+    assert_eq!(error.to_string(), "too little key: 64 bits are there");
+    let drought = Some(Drought { reason: Refusal::NoRoute, paths: 2 });
+    let error = DeliveryError::Insufficient { available: 64, drought };
+    assert!(
+        error.to_string().ends_with("are there; fewer than 2 routes with no relay in common lead there"),
+        "{error}"
+    );
 }

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Alarms that are shown, the newest.
 const ALARMS: usize = 8;
 
+/// Pairs of nodes without new key that are shown.
+const DROUGHTS: usize = 8;
+
 type Answers = Vec<(String, Result<Status, OperationsError>)>;
 
 pub(crate) fn run(args: &NodeStatus) -> Result<(), Failure> {
@@ -92,6 +95,7 @@ fn tables(answers: &Answers) -> String {
         text.push('\n');
         text.push_str(&links.render(styled));
     }
+    text.push_str(&droughts(answers));
     let mut alarms: Vec<_> =
         answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()).flat_map(|s| &s.alarms).collect();
     alarms.sort_by_key(|alarm| alarm["time"].as_str().unwrap_or_default());
@@ -111,6 +115,27 @@ fn tables(answers: &Answers) -> String {
         text.push_str(&table.render(styled));
     }
     text
+}
+
+/// For which pairs of nodes the network gives no quantum key, and why.
+fn droughts(answers: &Answers) -> String {
+    let mut lines = Vec::new();
+    for status in answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()) {
+        for peer in &status.peers {
+            if let Some(why) = &peer.drought {
+                lines.push(format!("  no new quantum key at {} for {}: {why}\n", status.node, peer.peer));
+            }
+        }
+    }
+    let more = lines.len().saturating_sub(DROUGHTS);
+    lines.truncate(DROUGHTS);
+    if more > 0 {
+        lines.push(format!("  … and {more} more\n"));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, "\n".to_owned());
+    }
+    lines.concat()
 }
 
 fn nodes(answers: &Answers) -> Table {
@@ -165,6 +190,7 @@ fn links(answers: &Answers) -> Table {
         ("link", Align::Left),
         ("condition", Align::Left),
         ("session", Align::Left),
+        ("block", Align::Right),
         ("QBER", Align::Right),
         ("rate", Align::Right),
         ("pool", Align::Right),
@@ -185,11 +211,16 @@ fn links(answers: &Answers) -> Table {
         conditions.dedup();
         let open = ends.iter().all(|end| end.session.is_some());
         let qber = ends.iter().find_map(|end| end.last_block.as_ref()?.qber_key);
+        // How far the block is that is being gathered: key comes once it is full.
+        let blocks = ends.iter().filter_map(|end| end.open_block);
+        let parts = blocks.map(|block| block.sifted_bits as f64 / block.of_bits.max(1) as f64);
+        let block = parts.reduce(f64::max);
         let rate = ends.iter().map(|end| end.secret_bits_per_second).fold(0.0, f64::max);
         table.row([
             words::cut(name, 32),
             conditions.join(" / "),
             if open { "open" } else { "closed" }.to_owned(),
+            block.map_or("–".to_owned(), |part| format!("{:.0} %", 100.0 * part)),
             words::percent_or_dash(qber),
             words::rate(rate),
             words::bits(most(|end| end.pool.outgoing + end.pool.incoming)),

@@ -1,5 +1,6 @@
 //! Answers other than 200: a status code and the standard's Error body, on every one of them.
 
+use crate::interface::operations::words;
 use bellwether_protocol::keys::delivery::DeliveryError;
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -65,8 +66,13 @@ impl Refusal {
             DeliveryError::Size { .. }
             | DeliveryError::Number { .. }
             | DeliveryError::TooManySlaves { .. } => Self::bad_request(error.to_string()),
-            DeliveryError::Insufficient { available } => {
-                Self::unavailable(error.to_string(), 1).with_detail("available_bits", json!(available))
+            DeliveryError::Insufficient { available, drought } => {
+                let refusal = Self::unavailable(error.to_string(), 1);
+                let refusal = refusal.with_detail("available_bits", json!(available));
+                match drought {
+                    Some(drought) => refusal.with_detail("cause", json!(words::refusal(drought.reason))),
+                    None => refusal,
+                }
             }
             DeliveryError::RateLimited { retry_after } => {
                 Self::unavailable(error.to_string(), retry_after.seconds().ceil().max(1.0) as u64)

@@ -2,8 +2,10 @@
 
 use super::*;
 use bellwether_bits::SecretBits;
-use bellwether_protocol::keys::KeyId;
-use bellwether_protocol::keys::delivery::{ApplicationKey, DeliveryError, PairStatus, Protection, Settings};
+use bellwether_protocol::keys::delivery::{
+    ApplicationKey, DeliveryError, Drought, PairStatus, Protection, Settings,
+};
+use bellwether_protocol::keys::{KeyId, Refusal};
 use bellwether_units::{EntityId, NodeId, Purpose, Stream};
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -150,7 +152,11 @@ async fn refusals_of_the_key_manager_have_the_standards_codes_and_an_error_body(
     let (code, body, _) = ask(refused(DeliveryError::NotAllowed), "GET", enc, "").await;
     assert_eq!(code, 401);
     assert!(body["message"].is_string());
-    let (code, body, head) = ask(refused(DeliveryError::Insufficient { available: 3 }), "GET", enc, "").await;
+    let dry = |drought| refused(DeliveryError::Insufficient { available: 3, drought });
+    let (_, body, _) = ask(dry(Some(Drought { reason: Refusal::LinkCut, paths: 3 })), "GET", enc, "").await;
+    assert_eq!(body["details"], json!([{ "available_bits": 3 }, { "cause": "link-cut" }]));
+    assert!(body["message"].as_str().is_some_and(|text| text.contains("fewer than 3 routes")), "{body}");
+    let (code, body, head) = ask(dry(None), "GET", enc, "").await;
     assert_eq!((code, &body["details"]), (503, &json!([{ "available_bits": 3 }])));
     assert!(head.headers().contains_key(RETRY_AFTER));
     let dec = format!("/api/v1/keys/bank-b/dec_keys?key_ID={ID}");

@@ -4,10 +4,12 @@ use super::measured::{Method, RESULTS};
 use super::metrics::{self, Besides};
 use super::observer::Seen;
 use super::status::{
-    AuditStatus, Blocks, LastBlock, LinkStatus, PeerStatus, Pool, Requests, Status, TransportStatus, VERSION,
+    AuditStatus, Blocks, LastBlock, LinkStatus, OpenBlock, PeerStatus, Pool, Requests, Status,
+    TransportStatus, VERSION,
 };
 use super::{Operations, SUBSCRIBERS, words};
 use crate::node::keys::{KeysState, LinkKeys};
+use crate::node::link::Progress;
 use crate::store::{Change, Space};
 use crate::{hex, wall_clock};
 use bellwether_protocol::keys::Refusal;
@@ -91,6 +93,7 @@ impl Operations {
                     peer: self.node(stock.peer),
                     met: stock.met,
                     stock_bits: stock.bits,
+                    drought: stock.drought.map(|drought| drought.to_string()),
                     downgraded: seen.downgraded.get(&stock.peer).cloned(),
                 })
                 .collect(),
@@ -125,6 +128,9 @@ impl Operations {
             secret_bits: link.secret_bits,
             secret_bits_per_second: link.rate(),
             blocks: Blocks { distilled: link.blocks, discarded: owned(&link.discarded) },
+            open_block: link
+                .progress
+                .map(|Progress { sifted_bits, of_bits }| OpenBlock { sifted_bits, of_bits }),
             last_block: link.last.map(|last| LastBlock {
                 block: last.block,
                 qber_key: last.qber_key,

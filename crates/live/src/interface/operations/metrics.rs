@@ -154,6 +154,9 @@ fn links(sheet: &mut Sheet, status: &Status) {
         link.alarms.iter().map(|(kind, count)| (labels([("link", &link.link), ("kind", kind)]), *count))
     });
     sheet.counter("link_alarms", "Alarms", alarms);
+    let open =
+        each(|link| link.open_block.map(|block| block.sifted_bits as f64 / block.of_bits.max(1) as f64));
+    sheet.gauge("link_open_block_ratio", "How far the block is that is being gathered", open);
     let count = |figure: fn(&super::status::LinkStatus) -> u64| {
         status.links.iter().map(|link| (label("link", &link.link), figure(link))).collect::<Vec<_>>()
     };
@@ -213,6 +216,8 @@ fn keys(sheet: &mut Sheet, status: &Status, besides: &Besides<'_>) {
     sheet.gauge("stock_bits", "Quantum key in stock that this node may take", stock);
     let met = peers(|peer| flag(peer.met));
     sheet.gauge("peer_met", "Whether the key managers have heard each other", met);
+    let drought = peers(|peer| flag(peer.drought.is_some()));
+    sheet.gauge("peer_drought", "Whether the network gives no quantum key for keys with a node", drought);
     let downgraded = peers(|peer| flag(peer.downgraded.is_some()));
     sheet.gauge("peer_downgraded", "Whether keys with a node have no quantum part now", downgraded);
     let outcomes = ["made", "delivered", "repeated"].iter().zip(besides.quantum_requests);

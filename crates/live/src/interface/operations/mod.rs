@@ -20,7 +20,7 @@ mod news;
 mod observer;
 pub mod status;
 mod stream;
-mod words;
+pub(super) mod words;
 
 pub use measured::{Measured, Measures};
 pub use news::{Kind, Kinds, News};

@@ -10,7 +10,7 @@ use super::words;
 use crate::audit::AuditLog;
 use crate::interface::listener::{Refused, stopped};
 use crate::node::keys::KeysEvent;
-use crate::node::links::LinkNews;
+use crate::node::{link::Progress, links::LinkNews};
 use bellwether_network::Network;
 use bellwether_protocol::hardware::Basis;
 use bellwether_protocol::keys::delivery::{self, Audit};
@@ -45,6 +45,7 @@ pub(super) struct LinkSeen {
     pub(super) devices: bool,
     /// Windows lost because they were not taken in time.
     pub(super) lost_windows: u64,
+    pub(super) progress: Option<Progress>,
     /// Blocks that gave key.
     pub(super) blocks: u64,
     /// Blocks that gave none, by why.
@@ -300,6 +301,10 @@ impl Observer {
             }
             LinkNews::Lost(windows) => {
                 of.lost_windows = windows;
+                return;
+            }
+            LinkNews::Progress(progress) => {
+                of.progress = Some(progress);
                 return;
             }
             LinkNews::Session(session) => {

@@ -61,6 +61,8 @@ pub struct LinkStatus {
     pub lost_windows: u64,
     /// Blocks since the start.
     pub blocks: Blocks,
+    /// The block that is being gathered; none before it is known.
+    pub open_block: Option<OpenBlock>,
     /// The last block; none before the first.
     pub last_block: Option<LastBlock>,
     /// Secret bits since the start.
@@ -80,6 +82,15 @@ pub struct Blocks {
     pub distilled: u64,
     /// Without, by why.
     pub discarded: BTreeMap<String, u64>,
+}
+
+/// A block that is being gathered: the key comes once it is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenBlock {
+    /// Sifted key bits that it has.
+    pub sifted_bits: u64,
+    /// With how many it is closed.
+    pub of_bits: u64,
 }
 
 /// A block.
@@ -127,6 +138,8 @@ pub struct PeerStatus {
     pub met: bool,
     /// Bits of quantum key that this node may take for keys with it.
     pub stock_bits: u64,
+    /// Why the network gives no quantum key for keys with it now; none while it gives some, or was not asked.
+    pub drought: Option<String>,
     /// Why keys with it have no quantum part now; none if they have, or if nobody may go without.
     pub downgraded: Option<String>,
 }

@@ -67,7 +67,7 @@ pub(super) const fn burned_cause(cause: BurnedCause) -> &'static str {
     }
 }
 
-pub(super) const fn refusal(refusal: Refusal) -> &'static str {
+pub(in crate::interface) const fn refusal(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::UnknownNode => "unknown-node",
         Refusal::Size => "size",

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 use crate::transport::{Arrived, Channel};
 use bellwether_bits::SecretBits;
 use bellwether_protocol::keys::delivery::{
-    self, ApplicationKey, DeliveryError, Directory, Memory, PairStatus,
+    self, ApplicationKey, DeliveryError, Directory, Drought, Memory, PairStatus,
 };
 use bellwether_protocol::keys::{
     self, KeyEnd, KeyId, LinkCondition, PoolAccount, RequestStatistics, Topology,
@@ -150,6 +150,8 @@ pub struct PeerStock {
     pub bits: u64,
     /// Whether the two key managers have heard each other since they started.
     pub met: bool,
+    /// Why the network gives no quantum key for keys with it now.
+    pub drought: Option<Drought>,
 }
 
 /// A handle of the task. When all are dropped, the task ends once all that it wanted durable is.

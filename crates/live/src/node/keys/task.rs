@@ -383,8 +383,12 @@ impl Task {
                 peers.extend(ends.into_iter().flatten().filter(|&node| node != here));
             }
         }
-        let stock =
-            |peer| PeerStock { peer, bits: self.manager.stock_bits(peer), met: self.manager.has_met(peer) };
+        let stock = |peer| PeerStock {
+            peer,
+            bits: self.manager.stock_bits(peer),
+            met: self.manager.has_met(peer),
+            drought: self.manager.drought(peer),
+        };
         KeysState {
             links,
             peers: peers.into_iter().map(stock).collect(),

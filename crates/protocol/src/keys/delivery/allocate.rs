@@ -1,6 +1,6 @@
 //! A master asks for keys: what it may have is taken from stock, announced, and answered once all that is durable.
 
-use super::api::{ApplicationKey, Audit, DeliveryError, EncKeys, Event, Protection, Ticket};
+use super::api::{ApplicationKey, Audit, DeliveryError, Drought, EncKeys, Event, Protection, Ticket};
 use super::combine::{Context, Role};
 use super::directory::Requirement;
 use super::manager::{KeyManager, Then, Timer, Turn};
@@ -112,6 +112,12 @@ impl KeyManager {
         Ok(plan)
     }
 
+    /// Why the network gives no quantum key for keys with a node at present; none while it gives some, or was not asked.
+    pub fn drought(&self, peer: NodeId) -> Option<Drought> {
+        let reason = self.peers.get(&peer)?.down?;
+        Some(Drought { reason, paths: self.settings.paths })
+    }
+
     /// From what stock a node's keys would come, if there is enough.
     pub(super) fn source(
         &self,
@@ -134,7 +140,8 @@ impl KeyManager {
         if wish == Requirement::PostQuantumWhileDown && peer.down.is_some() && uses >= ask.number.into() {
             return Ok(Protection::PostQuantumOnly);
         }
-        Err(DeliveryError::Insufficient { available: 8 * peer.owned.left() as u64 })
+        let available = 8 * peer.owned.left() as u64;
+        Err(DeliveryError::Insufficient { available, drought: self.drought(node) })
     }
 
     /// Takes what is asked for, all or nothing.

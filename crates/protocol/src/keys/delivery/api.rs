@@ -135,10 +135,12 @@ pub enum DeliveryError {
         max: u32,
     },
     /// Too little key, and none came in time.
-    #[error("too little key: {available} bits are there")]
+    #[error("too little key: {available} bits are there{}", because(*drought))]
     Insufficient {
         /// How many bits there are.
         available: u64,
+        /// Why the network gives none for now, if it said so.
+        drought: Option<Drought>,
     },
     /// One or more keys are unknown, collected already, expired or lost.
     #[error("one or more keys specified are not found")]
@@ -155,6 +157,33 @@ pub enum DeliveryError {
     /// The other node's key manager did not answer since this one started.
     #[error("the key manager of the other application does not answer")]
     PeerUnreachable,
+}
+
+/// Why the network gives no quantum key for keys with another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drought {
+    /// What the key node answered last.
+    pub reason: Refusal,
+    /// Over how many routes with no relay in common the key is to go.
+    pub paths: u8,
+}
+
+impl core::fmt::Display for Drought {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { reason, paths } = self;
+        let without = match reason {
+            _ if *paths <= 1 => return reason.fmt(f),
+            Refusal::NoRoute => "",
+            Refusal::LinkCut => " without a cut link",
+            Refusal::LinkAlarmed => " without a cut or alarmed link",
+            _ => return reason.fmt(f),
+        };
+        write!(f, "fewer than {paths} routes with no relay in common lead there{without}")
+    }
+}
+
+fn because(drought: Option<Drought>) -> String {
+    drought.map_or(String::new(), |drought| format!("; {drought}"))
 }
 
 /// What a master may ask for with a slave ("Get status", ETSI GS QKD 014 V1.1.1, 5.1).

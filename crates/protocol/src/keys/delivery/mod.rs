@@ -58,8 +58,8 @@ mod streams;
 mod wire;
 
 pub use api::{
-    Alarm, ApplicationKey, Audit, BurnedCause, Command, DecKeys, DeliveryError, EncKeys, Event, LostCause,
-    PairStatus, Protection, Ticket,
+    Alarm, ApplicationKey, Audit, BurnedCause, Command, DecKeys, DeliveryError, Drought, EncKeys, Event,
+    LostCause, PairStatus, Protection, Ticket,
 };
 pub use codec::DecodeError;
 pub use directory::{Directory, DirectoryError, PairPolicy, Requirement};

@@ -92,6 +92,11 @@ impl Block {
         self.len as u64 >= settings.block_bits
     }
 
+    /// How many sifted key bits it has, and how many it is closed with.
+    pub(super) fn progress(&self, settings: &LinkSettings) -> (u64, u64) {
+        (self.len as u64, settings.block_bits)
+    }
+
     /// How it looks to the alarms.
     pub(super) fn observation(&self, now: Time) -> BlockObservation<'_> {
         BlockObservation {

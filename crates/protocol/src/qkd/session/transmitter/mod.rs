@@ -96,6 +96,11 @@ impl Transmitter {
         self.end.channel.pads_left()
     }
 
+    /// How many sifted key bits the open block has, and how many it is closed with.
+    pub fn progress(&self) -> (u64, u64) {
+        self.end.open.progress(&self.end.settings)
+    }
+
     /// Blocks closed and not yet released or discarded.
     pub fn blocks_in_flight(&self) -> usize {
         self.end.blocks.len() + self.confirmed.len()
