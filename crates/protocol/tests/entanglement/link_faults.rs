@@ -140,6 +140,11 @@ fn settle(world: &mut World) {
         assert_eq!(world.sides[side].finished[&RequestId(2000 + side as u64)], Ok(()));
         assert_eq!(world.delivered_to(side, user).len() - before, 20);
     }
+    // With every memory.
+    world.hold_us = None;
+    world.create(0, LinkRequest::standing(RequestId(3000), user, 0.0, 1));
+    world.run_us(100_000);
+    assert_eq!([0, 1].map(|side| world.live(side).len()), [world.slots(); 2]);
 }
 
 proptest! {

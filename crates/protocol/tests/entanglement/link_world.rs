@@ -1,10 +1,13 @@
 //! One link in virtual time: two ends, their devices and users, and the heralding station, with every fault that a driver
 //! can make, and the checks that hold whatever happens.
 
+mod books;
+mod station;
+
 use bellwether_protocol::entanglement::link::{
-    Arrival, AttemptTag, BasisChoice, FidelityLevel, FidelityTable, LinkEffect, LinkEnd, LinkError,
-    LinkMessage, LinkPair, LinkPlace, LinkRequest, LinkSettings, LinkUser, MeasuredBasis, Midpoint,
-    MidpointOutcome, MidpointReply, RequestId, TestBasis,
+    AttemptTag, BasisChoice, FidelityLevel, FidelityTable, LinkEffect, LinkEnd, LinkError, LinkMessage,
+    LinkPair, LinkPlace, LinkRequest, LinkSettings, LinkUser, MeasuredBasis, Midpoint, MidpointOutcome,
+    MidpointReply, RequestId,
 };
 use bellwether_protocol::entanglement::{MemoryId, PairId};
 use bellwether_quantum::bell::BellIndex;
@@ -375,110 +378,12 @@ impl World {
         }
     }
 
-    fn slots(&self) -> usize {
-        self.sides[0].devices.len().min(self.sides[1].devices.len())
-    }
-
-    /// Plans the success of a slot that both ends attempt with.
-    fn attempt(&mut self, slot: usize) {
-        if slot >= self.slots() || self.midpoint.is_none() {
-            return;
-        }
-        let devices = [0, 1].map(|side| self.sides[side].devices[slot]);
-        if devices.iter().all(|device| device.armed.is_some() && device.qubit.is_none()) {
-            let wait = -libm::log(1.0 - self.fate.uniform()) * self.success_us as f64;
-            let orders = devices.map(|device| device.order);
-            self.at(self.now + us(1 + wait as u64), Happening::Success { slot, orders });
-        }
-    }
-
-    fn succeed(&mut self, slot: usize, orders: [u32; 2]) {
-        let devices = [0, 1].map(|side| self.sides[side].devices[slot]);
-        let same = [0, 1].into_iter().all(|side| devices[side].order == orders[side]);
-        let (true, Some(midpoint)) = (same, &mut self.midpoint) else { return };
-        let (cycle, heralded) =
-            (self.now.picoseconds() / self.settings.cycle.picoseconds(), midpoint.heralded());
-        let arrivals = devices.map(|device| match device.armed {
-            Some(tag) if device.qubit.is_none() => Arrival::Announced { tag, cycle },
-            _ => Arrival::Nothing,
-        });
-        if self.fate.chance(self.strays) {
-            self.stray(slot, arrivals, cycle);
-        }
-        let Some(midpoint) = &mut self.midpoint else { return };
-        let bell = BellIndex::from_bits(self.fate.below(4) as u8);
-        let replies = midpoint.attempt(arrivals, Some(bell));
-        if midpoint.heralded() > heralded {
-            let id = PairId { link: LINK, epoch: self.epoch, sequence: heralded };
-            self.truth.insert(id, bell);
-            for (side, order) in [0, 1].into_iter().zip(orders) {
-                self.sides[side].devices[slot].qubit = Some(id);
-                self.at(self.now + us(3000), Happening::Unanswered { side, slot, order });
-            }
-        } else {
-            // The ends do not agree yet; they try on.
-            self.attempt(slot);
-        }
-        self.send_replies(replies);
-    }
-
-    fn send_replies(&mut self, replies: [Option<MidpointReply>; 2]) {
-        for (to, reply) in replies.into_iter().enumerate() {
-            let Some(reply) = reply else { continue };
-            if self.lose_reply_to == Some(to) {
-                self.lose_reply_to = None;
-            } else if self.delay_reply_to == Some(to) {
-                self.delay_reply_to = None;
-                let bytes = reply.encode();
-                self.at(self.now + us(2000), Happening::Reply { to, bytes });
-            } else {
-                self.transmit(|bytes| Happening::Reply { to, bytes }, reply.encode());
-            }
-        }
-    }
-
-    /// An attempt that comes to nothing, in one of the ways in which it can.
-    fn stray(&mut self, slot: usize, mut arrivals: [Arrival; 2], cycle: u64) {
-        let Some(midpoint) = &mut self.midpoint else { return };
-        let (which, side) = (self.fate.below(4) as usize, self.fate.below(2) as usize);
-        let mut click = None;
-        match which {
-            0 => {}
-            1 => arrivals[side] = Arrival::Nothing,
-            2 => arrivals[side] = Arrival::Photon,
-            _ => {
-                // An announcement for another request.
-                if let Some(mut tag) = self.sides[side].devices[slot].armed {
-                    tag.item.count ^= 1 << 30;
-                    arrivals[side] = Arrival::Announced { tag, cycle };
-                    click = Some(BellIndex::PSI_PLUS);
-                }
-            }
-        }
-        let heralded = midpoint.heralded();
-        let replies = midpoint.attempt(arrivals, click);
-        assert_eq!(midpoint.heralded(), heralded);
-        self.stray_replies[which] += replies.iter().flatten().count() as u32;
-        self.send_replies(replies);
-    }
-
     /// An end begins a new life with other settings.
     pub(crate) fn replace_settings(&mut self, side: usize, settings: LinkSettings) {
         let old = core::mem::replace(&mut self.settings, Arc::new(settings));
         self.do_now(Happening::Crash(side));
         self.do_now(Happening::Restart(side));
         self.settings = old;
-    }
-
-    fn transmit(&mut self, happening: impl Fn(Vec<u8>) -> Happening, bytes: Vec<u8>) {
-        self.messages += 1;
-        let copies = if self.fate.chance(self.weather.duplication) { 2 } else { 1 };
-        for _ in 0..copies {
-            if !self.fate.chance(self.weather.loss) {
-                let at = self.now + us(50 + self.fate.below(self.weather.longest_delay_us - 49));
-                self.at(at, happening(bytes.clone()));
-            }
-        }
     }
 
     fn with(&mut self, side: usize, act: impl FnOnce(&mut LinkEnd, Time, &mut Vec<LinkEffect>)) {
@@ -565,65 +470,5 @@ impl World {
                 assert!(old.is_none(), "{request} ends twice");
             }
         }
-    }
-
-    fn pair(&mut self, side: usize, pair: LinkPair) {
-        let slot = Self::slot(side, pair.memory);
-        assert_eq!(self.truth[&pair.id], pair.bell, "the Bell state is another");
-        let here = &mut self.sides[side];
-        assert_eq!(here.devices[slot].qubit, Some(pair.id), "the half is not there");
-        assert!(here.in_use[slot].is_none(), "{} holds two pairs", pair.memory);
-        assert!(here.delivered.iter().all(|old| old.id != pair.id), "{} comes twice", pair.id);
-        assert!(pair.made <= self.now);
-        here.delivered.push(pair);
-        self.holds += 1;
-        here.in_use[slot] = Some(InUse::Pair { pair, expired: false, hold: self.holds });
-        if let Some(longest) = self.hold_us {
-            let (at, life, hold) = (self.later(longest), self.sides[side].life, self.holds);
-            self.at(at, Happening::Release { side, slot, life, hold });
-        }
-        let other = self.live(1 - side).into_iter().find(|other| other.id == pair.id);
-        self.compare(&pair, other);
-    }
-
-    /// One end's outcomes are random; the other's are as the Bell state has them, but for errors.
-    fn outcome(&mut self, side: usize, pair: PairId, basis: BasisChoice) -> bool {
-        let first = pair.sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 != 0;
-        let basis = TestBasis::ALL.into_iter().find(|test| test.choice() == basis).unwrap_or(TestBasis::Z);
-        let error = self.fate.chance(self.error);
-        first ^ (side == 1 && basis.differs(self.truth[&pair]) ^ error)
-    }
-
-    fn compare(&self, ours: &LinkPair, theirs: Option<LinkPair>) {
-        if let Some(theirs) = theirs {
-            assert_eq!((ours.bell, ours.user, ours.made), (theirs.bell, theirs.user, theirs.made));
-        }
-    }
-
-    /// The pairs that the users of an end hold, and that were not revoked.
-    pub(crate) fn live(&self, side: usize) -> Vec<LinkPair> {
-        let live = |in_use: &Option<InUse>| match in_use {
-            Some(InUse::Pair { pair, expired: false, .. }) => Some(*pair),
-            _ => None,
-        };
-        let mut live: Vec<_> = self.sides[side].in_use.iter().filter_map(live).collect();
-        live.sort_unstable_by_key(|pair| pair.id);
-        live
-    }
-    /// Whether the users of an end have or had a part in a pair, and do not know better.
-    pub(crate) fn had(&self, side: usize, pair: &LinkPair) -> bool {
-        let here = &self.sides[side];
-        let delivered = || here.delivered.iter().any(|other| other.id == pair.id);
-        !here.expired.contains(&pair.id)
-            && !here.lost.contains(&pair.id)
-            && (here.measured.contains_key(&pair.id) || delivered())
-    }
-    pub(crate) fn armed(&self, side: usize) -> usize {
-        self.sides[side].devices.iter().filter(|device| device.armed.is_some()).count()
-    }
-    pub(crate) fn delivered_to(&self, side: usize, user: LinkUser) -> Vec<PairId> {
-        let here = &self.sides[side];
-        let valid = |pair: &&LinkPair| pair.user == user && !here.expired.contains(&pair.id);
-        here.delivered.iter().filter(valid).map(|pair| pair.id).collect()
     }
 }
