@@ -3,7 +3,8 @@
 use crate::link_world::{Happening, Weather, World, settings, us};
 use bellwether_protocol::entanglement::link::draft::ErrorCode;
 use bellwether_protocol::entanglement::link::{
-    FidelityLevel, FidelityTable, LinkError, LinkPlace, LinkRequest, LinkUser, RequestId,
+    FidelityLevel, FidelityTable, LinkBody, LinkError, LinkMessage, LinkPlace, LinkRequest, LinkUser,
+    RequestId,
 };
 
 const USER: LinkUser = LinkUser::Application(1);
@@ -276,6 +277,34 @@ fn a_late_pair_of_an_old_epoch_is_compared_too() {
     world.run_us(100_000);
     assert!(world.sides[0].expired.iter().any(|pair| (pair.epoch, pair.sequence) == (1, 0)));
     assert!(world.live(0).iter().all(|pair| world.had(1, pair)));
+}
+
+/// The device has stopped for a pair that was given up before its reply came.
+#[test]
+fn a_reply_that_is_overtaken_frees_its_memory() {
+    let mut world = fair();
+    world.create(0, LinkRequest::standing(RequestId(1), USER, 0.0, 1));
+    world.delay_reply_to = Some(0);
+    world.run_us(20_000);
+    assert_eq!(world.sides[1].expired.len(), 1);
+    world.hold_us = None;
+    world.run_us(20_000);
+    assert_eq!([0, 1].map(|side| world.live(side).len()), [2, 2]);
+}
+
+#[test]
+fn words_from_before_a_crash_are_not_heard() {
+    let mut world = fair();
+    world.hold_us = None;
+    world.do_now(Happening::Crash(1));
+    world.do_now(Happening::Restart(1));
+    world.create(0, keep(1, 2));
+    world.run_us(10_000);
+    assert_eq!(world.live(0).len(), 2);
+    let late = LinkMessage { from: 1, to: 1, body: LinkBody::Hello };
+    let sent = world.messages;
+    world.do_now(Happening::Message { to: 0, bytes: late.encode() });
+    assert_eq!((world.live(0).len(), world.messages), (2, sent));
 }
 
 #[test]
