@@ -4,7 +4,7 @@
 //! try a network out, and too much for one that is relied on. Whoever starts the daemons says so
 //! ([`Applications::by_default`]).
 
-use bellwether_network::{self as described, Listener, Network};
+use bellwether_network::{self as described, Listener, Live, Network};
 use bellwether_protocol::keys::delivery::{
     Directory, DirectoryError, NameError, PairPolicy, Requirement, SaeName, Settings,
 };
@@ -180,7 +180,8 @@ pub fn delivery_settings(network: &Network) -> Settings {
     let usual = Settings::default();
     // The file's sizes lie within these limits, which a test of this room holds together.
     let key_bits = u32::try_from(network.live.key_size.bits()).unwrap_or(usual.max_key_bits);
-    Settings { key_bits, paths: network.live.paths, ..usual }
+    let Live { paths, starved_after, .. } = network.live;
+    Settings { key_bits, paths, starved_after, ..usual }
 }
 
 /// Where a node of the network listens.

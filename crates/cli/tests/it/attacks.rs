@@ -286,3 +286,36 @@ fn a_mesh_serves_through_a_cut_an_eavesdropper_and_jamming() {
     assert!(mesh.audit("A").iter().any(|entry| entry["event"] == "downgraded" && entry["peer"] == "B"));
     assert_eq!(running.stop("INT"), Some(0));
 }
+
+/// Light that is weakened until no key can be made raises no alarm that would close a link: the pools run dry.
+#[test]
+fn a_node_jammed_by_loss_serves_by_policy_once_its_pools_are_empty() {
+    let (webhook, posts) = receiver();
+    let place = Place::with(|first_port| {
+        triangle(first_port, webhook).replace("[live]", "[live]\nstarved_after = \"3 s\"")
+    });
+    let state = place.path().join("state");
+    let mut running = Running::start(place.command(&format!("up network.toml --state {}", state.display())));
+    running.until("--master bank-a");
+    let mesh = Mesh { place: &place, options: format!("--network network.toml --state {}", state.display()) };
+    place.done(&format!("key get {} --as bank-a --slave bank-b --wait 60s", mesh.options));
+    mesh.inject("loss A-B 40dB");
+    mesh.inject("loss A-C 40dB");
+    let marked = || {
+        let told = mesh.audit("A");
+        let issued = told.iter().rfind(|entry| entry["event"] == "issued");
+        issued.is_some_and(|issued| issued["protection"] == "post-quantum-only")
+    };
+    let jammed = Instant::now();
+    while !marked() {
+        assert!(jammed.elapsed() < PATIENCE, "never a marked key");
+        // Much at once; between the last key of the pools and the policy, requests are refused.
+        place.run(&format!("key get {} --as bank-a --slave bank-b --number 128", mesh.options));
+    }
+    let mut alarms = Vec::new();
+    while !alarms.iter().any(|alarm: &Value| alarm["node"] == "A" && alarm["kind"] == "downgraded") {
+        let told = posts.recv_timeout(PATIENCE);
+        alarms.push(told.unwrap_or_else(|_| panic!("the webhook hears of no downgrade: {alarms:?}")));
+    }
+    assert_eq!(running.stop("INT"), Some(0));
+}

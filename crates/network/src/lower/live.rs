@@ -47,6 +47,7 @@ pub(super) fn live(
     let head_start = head_start(&reader, sink);
     let key_size = key_size(&reader, sink);
     let paths = reader.integer("paths", sink).and_then(|paths| u8::try_from(paths).ok());
+    let starved_after: Option<Duration> = reader.quantity("starved_after", sink);
     let unknown_key_is_404 = reader.flag("unknown_key_is_404", sink);
     let absent_peer_is_success = reader.flag("absent_peer_is_success", sink);
     let certificate_names = certificate_names(&reader, sink);
@@ -61,6 +62,7 @@ pub(super) fn live(
         head_start: head_start?,
         key_size: key_size?,
         paths: paths?,
+        starved_after: starved_after?,
         unknown_key_is_404: unknown_key_is_404?,
         absent_peer_is_success: absent_peer_is_success?,
         certificate_names: certificate_names?,

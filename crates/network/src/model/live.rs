@@ -18,6 +18,9 @@ pub struct Live {
     pub key_size: Size,
     /// Over how many routes with no relay in common a key manager's quantum key is sent in shares: 1 to 8.
     pub paths: u8,
+    /// How long the pools on every way between two nodes must have given nothing for the quantum channel between them to
+    /// count as down.
+    pub starved_after: Duration,
     /// Whether applications are answered 404 instead of the standard's 400 for a key that is not there.
     pub unknown_key_is_404: bool,
     /// Whether a key stream that one application has opened is told as success before the other has.

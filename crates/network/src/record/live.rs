@@ -116,6 +116,14 @@ pub(crate) static LIVE: Record = Record {
              relay.",
         ),
         Field::default(
+            "starved_after",
+            Kind::Quantity(&DURATION),
+            "30 s",
+            "How long the pools on every way between two nodes must have given nothing for the quantum channel between \
+             them to count as down, as it does at once when every way is cut or alarmed: then keys follow the policy of \
+             their pair.",
+        ),
+        Field::default(
             "unknown_key_is_404",
             Kind::Flag,
             "false",

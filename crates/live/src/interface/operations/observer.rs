@@ -415,8 +415,15 @@ impl Observer {
                     None => seen.downgraded.remove(peer),
                 };
                 drop(seen);
-                let reason = reason.map(|reason| reason.to_string());
-                self.tell(News::Downgraded { peer: self.node(*peer), reason });
+                let (name, reason) = (self.node(*peer), reason.map(|reason| reason.to_string()));
+                if let Some(reason) = &reason {
+                    let text = format!(
+                        "the quantum channel to {name} is down ({reason}): keys whose policy allows it rest on \
+                         post-quantum cryptography alone, and are marked"
+                    );
+                    self.tell(News::node_alarm("downgraded", text));
+                }
+                self.tell(News::Downgraded { peer: name, reason });
             }
             // Answers go to who asked, and what is wanted of the network to the network.
             _ => {}

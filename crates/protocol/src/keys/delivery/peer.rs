@@ -81,6 +81,8 @@ pub(super) struct Peer {
     pub(super) refusals: u32,
     pub(super) wait_until: Time,
     pub(super) down: Option<Refusal>,
+    /// Since when the pools on every way have given nothing.
+    pub(super) starved: Option<Time>,
     pub(super) recent: Recent,
     /// How many bits the waiting requests want.
     pub(super) wanted: u64,

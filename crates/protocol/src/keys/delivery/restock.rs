@@ -65,6 +65,7 @@ impl KeyManager {
         peer.requested = peer.requested.saturating_sub(1);
         peer.requested_bits = peer.requested_bits.saturating_sub(bits.into());
         peer.refusals = 0;
+        peer.starved = None;
         peer.wait_until = turn.now;
         peer.block_bits = bits.saturating_mul(2).max(peer.block_bits).min(most);
         if peer.down.take().is_some() && peer.neighbourhood.may_downgrade {
@@ -78,17 +79,21 @@ impl KeyManager {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.requested = peer.requested.saturating_sub(1);
         peer.requested_bits = peer.requested_bits.saturating_sub(bits.into());
-        match reason {
+        let down = match reason {
             Refusal::PoolsEmpty | Refusal::Size => {
                 peer.block_bits = (bits / 2).min(peer.block_bits).max(least);
+                // A line that is jammed by loss raises no alarm that closes it: it only makes no key any more.
+                let since = *peer.starved.get_or_insert(turn.now);
+                turn.now >= since.saturating_add(self.settings.starved_after)
             }
-            Refusal::LinkCut | Refusal::LinkAlarmed | Refusal::NoRoute | Refusal::Unreachable => {
-                let news = peer.down.replace(reason).is_none();
-                if news && peer.neighbourhood.may_downgrade {
-                    turn.event(Event::Downgraded { peer: node, reason: Some(reason) });
-                }
+            Refusal::LinkCut | Refusal::LinkAlarmed | Refusal::NoRoute | Refusal::Unreachable => true,
+            Refusal::UnknownNode | Refusal::QueueFull | Refusal::Withdrawn => false,
+        };
+        if down {
+            let news = peer.down.replace(reason).is_none();
+            if news && peer.neighbourhood.may_downgrade {
+                turn.event(Event::Downgraded { peer: node, reason: Some(reason) });
             }
-            Refusal::UnknownNode | Refusal::QueueFull | Refusal::Withdrawn => {}
         }
         // Where the pools are empty, it is the request that waits for key.
         let empty = reason == Refusal::PoolsEmpty;

@@ -53,6 +53,8 @@ pub struct Settings {
     pub first_wait: Duration,
     /// The longest wait between two tries of anything.
     pub longest_wait: Duration,
+    /// When the pools on every way have given nothing for so long, the quantum channel counts as down.
+    pub starved_after: Duration,
     /// How many keys one post-quantum secret may give while there is no quantum key.
     pub post_quantum_uses: u32,
     /// How long the other end's word is waited for before something is sent again; it doubles.
@@ -138,6 +140,7 @@ impl Default for Settings {
             paths: 1,
             first_wait: Duration::from_milliseconds(100),
             longest_wait: Duration::from_whole_seconds(5),
+            starved_after: Duration::from_whole_seconds(30),
             post_quantum_uses: 1024,
             resend: Duration::from_milliseconds(200),
             offers: 8,
