@@ -17,6 +17,7 @@ mod replicas;
 mod report;
 mod residue;
 mod sample;
+mod secoqc;
 mod text;
 mod token;
 mod webhook;
