@@ -3,5 +3,7 @@
 mod identity;
 pub mod link;
 pub mod network;
+mod node;
 
 pub use identity::{CircuitId, EndToEndId, MemoryId, PairId};
+pub use node::{EntanglementNode, NodeEffect, NodeLink, NodeMessage};

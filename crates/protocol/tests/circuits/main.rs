@@ -5,5 +5,6 @@
 mod cases;
 mod faults;
 mod light;
+mod stack;
 mod wire;
 mod world;

@@ -159,6 +159,8 @@ impl World {
             id,
             towards_head: (node > head).then(|| hop(node - 1, node - 1)),
             towards_tail: (node < tail).then(|| hop(node, node + 1)),
+            link_fidelity: 0.9,
+            weight: 1,
             cutoff: self.cutoff,
             choice: self.choice,
             round_trip: us(2 * 1000 * (tail - head) as u64),

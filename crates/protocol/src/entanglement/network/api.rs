@@ -24,6 +24,10 @@ pub struct Circuit {
     pub towards_head: Option<Hop>,
     /// The link towards the tail; none at the tail.
     pub towards_tail: Option<Hop>,
+    /// The least fidelity that its links are to promise.
+    pub link_fidelity: f64,
+    /// Its share of each link, relative to other circuits, at least 1.
+    pub weight: u16,
     /// Between the ends: how old a half may become before it is given up. Ends give up none for its age.
     pub cutoff: Option<Duration>,
     /// Which of several pairs is swapped first.

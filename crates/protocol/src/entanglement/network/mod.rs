@@ -397,6 +397,15 @@ impl Network {
         self.timers.next()
     }
 
+    /// Whether somebody wants pairs of a circuit, as far as this node knows.
+    pub fn is_wanted(&self, circuit: CircuitId) -> bool {
+        self.passages.get(&circuit).is_some_and(|passage| passage.wanted)
+    }
+    /// The least fidelity that a circuit asks of its links, and its share of them.
+    pub fn link_terms(&self, circuit: CircuitId) -> Option<(f64, u16)> {
+        self.passages.get(&circuit).map(|passage| (passage.circuit.link_fidelity, passage.circuit.weight))
+    }
+
     /// How many halves are held that nobody was handed, and how many records and tombstones are kept: for reports and
     /// tests.
     pub fn held(&mut self) -> (usize, usize) {
