@@ -349,11 +349,11 @@ impl World {
         let Some(network) = self.nodes[node].as_mut() else { return };
         let mut out = Vec::new();
         act(network, self.now, &mut out);
-        if let Some(at) = network.deadline() {
-            if self.asked[node].is_none_or(|old| at < old) {
-                self.asked[node] = Some(at);
-                self.at(at, Happening::Timeout(node));
-            }
+        if let Some(at) = network.deadline()
+            && self.asked[node].is_none_or(|old| at < old)
+        {
+            self.asked[node] = Some(at);
+            self.at(at, Happening::Timeout(node));
         }
         for effect in out {
             self.carry_out(node, effect);

@@ -185,7 +185,7 @@ fn without_quantum_key(reason: Refusal) {
         // Who wants quantum key as it is gets nothing else.
         world.ask("a-0", &["q-1"], 10, 4096);
         world.run_ms(5000);
-        let drought = Some(Drought { reason: Refusal::LinkAlarmed, paths: 1 });
+        let drought = Some(Drought { reason, paths: 1 });
         assert!(
             matches!(world.errors.last(), Some(DeliveryError::Insufficient { drought: why, .. }) if *why == drought),
             "{:?}",
@@ -277,6 +277,28 @@ fn a_directory_may_change_while_all_runs() {
     world.collect("a-1", "a-0", &ids);
     world.run_ms(100);
     assert_eq!(world.collected.len(), 1);
+}
+
+#[test]
+fn a_policy_that_allows_a_downgrade_while_the_quantum_channel_is_down_is_told_like_one_before() {
+    let mut world = World::new(2, everybody(2, false), Settings::default(), 1);
+    world.run_ms(1000);
+    world.at(world.now, Happening::Quantumless(Some(Refusal::LinkCut)));
+    for _ in 0..20 {
+        world.ask("a-0", &["a-1"], 10, 256);
+        world.run_ms(500);
+    }
+    assert_eq!(world.downgrades, []);
+    for (downgrade, told) in [(true, Some(Refusal::LinkCut)), (false, None)] {
+        let directory = Arc::new(everybody(2, downgrade));
+        for node in [0, 1] {
+            world.at(world.now, Happening::Do(node, Command::Directory(Arc::clone(&directory))));
+        }
+        world.run_ms(100);
+        assert!(world.downgrades.iter().any(|&(_, reason)| reason == told), "{:?}", world.downgrades);
+        assert!(world.downgrades.iter().all(|&(_, reason)| downgrade == reason.is_some()));
+        world.downgrades.clear();
+    }
 }
 
 #[test]

@@ -382,7 +382,10 @@ impl KeyManager {
                 self.local = directory.local(self.node);
                 self.rates.retain(&directory);
                 self.directory = directory;
+                let before: Vec<_> =
+                    self.peers.iter().map(|(node, peer)| (*node, peer.downgraded())).collect();
                 self.find_peers(turn.rng);
+                self.tell_downgrades(turn, &before);
                 self.greet_all(turn);
                 for node in self.peers.keys().copied().collect::<Vec<_>>() {
                     self.restock(turn, node);

@@ -93,6 +93,10 @@ impl Peer {
     pub(super) fn base(&self) -> u64 {
         self.words.first_key_value().map_or(self.said + 1, |(number, _)| *number)
     }
+    /// Why keys may have no quantum part now.
+    pub(super) fn downgraded(&self) -> Option<Refusal> {
+        self.down.filter(|_| self.neighbourhood.may_downgrade)
+    }
     /// How many bits of quantum key are in stock or on their way into it.
     pub(super) fn coming(&self) -> u64 {
         let bytes = |fresh: &Fresh| fresh.quantum.len();

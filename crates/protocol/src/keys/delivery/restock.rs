@@ -106,6 +106,16 @@ impl KeyManager {
         self.downgrade(turn, node);
     }
 
+    /// After the policies have changed: with whom keys may have no quantum part now, or no longer.
+    pub(super) fn tell_downgrades(&self, turn: &mut Turn<'_>, before: &[(NodeId, Option<Refusal>)]) {
+        for &(node, before) in before {
+            let reason = self.peers.get(&node).and_then(Peer::downgraded);
+            if reason.is_some() != before.is_some() {
+                turn.event(Event::Downgraded { peer: node, reason });
+            }
+        }
+    }
+
     /// Offers a post-quantum secret at once, if that is what keys will rest on now.
     fn downgrade(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         let Some(peer) = self.peers.get(&node) else { return };
