@@ -53,6 +53,10 @@ impl<T> ByPair<T> {
             self.apart.insert(id, value);
             return;
         };
+        // It may have come before, when the window lay elsewhere.
+        if !self.apart.is_empty() {
+            self.apart.remove(&id);
+        }
         if place >= self.window.len() {
             self.window.resize_with(place + 1, || None);
         }
