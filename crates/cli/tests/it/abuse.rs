@@ -244,6 +244,13 @@ fn idle_connections(world: &World, number: usize, strictly: bool) {
     assert_eq!(answers, [401; CONNECTIONS_OF_ONE]);
 }
 
+/// How many files a process may open here.
+fn open_files() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").expect("Linux");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
+    line.split_whitespace().nth(4).and_then(|hard| hard.parse().ok()).unwrap_or(1 << 20)
+}
+
 /// Connections of applications that may call, with a handshake each and nothing after it. The node closes each after
 /// [`HEAD_TIMEOUT`], so there are as many as handshakes can be made in most of that time.
 fn idle_callers(world: &World, number: usize, strictly: bool) {
@@ -252,6 +259,8 @@ fn idle_callers(world: &World, number: usize, strictly: bool) {
     // A few less than each may have, since those of the last attempt may not have ended.
     let of_one = CONNECTIONS_OF_ONE - 6;
     assert!(number <= IDLERS * of_one);
+    // A node takes as many connections as four tenths of the files that it may open; beyond, it closes new ones.
+    let number = number.min(open_files() * 4 / 10 - 256);
     let most_held = AtomicUsize::new(0);
     world.others_during(&format!("{number} idle connections with a handshake"), strictly, |stage| {
         while world.open_connections() > 8.0 && !stage.is_over() {
