@@ -1,0 +1,240 @@
+//! A chain of repeaters, from heralds to pairs at both ends: both layers of every node, without any physics.
+//!
+//! Five memories on each side, a herald in a thousand attempts, perfect swaps: the chain of the comparison with other
+//! simulators. The goal is 2 µs a pair for three nodes, and 22 µs for seventeen, on one core.
+
+use bellwether_protocol::entanglement::link::{
+    Arrival, AttemptTag, FidelityLevel, FidelityTable, LinkEffect, LinkPlace, LinkSettings, Midpoint,
+    MidpointReply,
+};
+use bellwether_protocol::entanglement::network::{
+    Circuit, Delivered, End, Hop, NetworkEvent, NodeQuality, PairChoice, PairRequest, RequestId,
+};
+use bellwether_protocol::entanglement::{
+    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage,
+};
+use bellwether_quantum::MemoryNoise;
+use bellwether_quantum::bell::{BellIndex, SwapQuality};
+use bellwether_units::{Duration, EntityId, LinkId, NodeId, Purpose, Stream, Time};
+use core::cmp::Reverse;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+const MEMORIES: u16 = 5;
+const CYCLE: Duration = Duration::from_microseconds(10);
+const DELAY: Duration = Duration::from_microseconds(50);
+const CIRCUIT: CircuitId = CircuitId(1);
+
+enum Happening {
+    Message { from: usize, to: usize, link: LinkId, message: NodeMessage },
+    Attempt { link: usize, slot: usize, tags: [AttemptTag; 2] },
+    Reply { node: usize, reply: MidpointReply },
+    Swapped { node: usize, token: u64 },
+    Timeout(usize),
+    Release { node: usize, delivered: Box<Delivered> },
+}
+
+struct Chain {
+    nodes: Vec<EntanglementNode>,
+    asked: Vec<Option<Time>>,
+    midpoints: Vec<Midpoint>,
+    armed: Vec<[[Option<AttemptTag>; MEMORIES as usize]; 2]>,
+    fate: Stream,
+    now: Time,
+    queue: BinaryHeap<Reverse<(Time, u32, u32)>>,
+    happenings: Vec<Option<Happening>>,
+    unused: Vec<u32>,
+    counter: u32,
+    delivered: u64,
+    events: u64,
+    out: Vec<NodeEffect>,
+}
+
+impl Chain {
+    fn new(count: usize) -> Self {
+        let level = FidelityLevel { brightness: 0.1, fidelity: 0.95, success: 1e-3 };
+        let table = FidelityTable::new(vec![level]).expect("a level");
+        let settings = Arc::new(LinkSettings::new(table, CYCLE, DELAY));
+        let noise = MemoryNoise::depolarising(Duration::from_whole_seconds(1)).expect("a time");
+        let quality = NodeQuality { swap: SwapQuality::PERFECT, memory: noise };
+        let node = |n: usize| {
+            let link = |link: usize, side: u16, peer: usize| NodeLink {
+                place: LinkPlace {
+                    link: LinkId(link as u32),
+                    numbers: side == 1,
+                    life: 1,
+                    memories: (side * MEMORIES..(side + 1) * MEMORIES).map(MemoryId).collect(),
+                },
+                peer: NodeId(peer as u32),
+                settings: Arc::clone(&settings),
+            };
+            let before = (n > 0).then(|| link(n.wrapping_sub(1), 0, n.wrapping_sub(1)));
+            let after = (n + 1 < count).then(|| link(n, 1, n + 1));
+            EntanglementNode::new(quality, before.into_iter().chain(after).collect())
+        };
+        let mut chain = Self {
+            nodes: (0..count).map(node).collect(),
+            asked: vec![None; count],
+            midpoints: (0..count - 1).map(|link| Midpoint::new(LinkId(link as u32), 1)).collect(),
+            armed: vec![[[None; MEMORIES as usize]; 2]; count - 1],
+            fate: Stream::new(1, EntityId(0), Purpose::named("chain")),
+            now: Time::ZERO,
+            queue: BinaryHeap::new(),
+            happenings: Vec::new(),
+            unused: Vec::new(),
+            counter: 0,
+            delivered: 0,
+            events: 0,
+            out: Vec::new(),
+        };
+        for n in 0..count {
+            let hop = |link: usize, peer: usize| Hop { link: LinkId(link as u32), peer: NodeId(peer as u32) };
+            let circuit = Circuit {
+                id: CIRCUIT,
+                towards_head: (n > 0).then(|| hop(n.wrapping_sub(1), n.wrapping_sub(1))),
+                towards_tail: (n + 1 < count).then(|| hop(n, n + 1)),
+                link_fidelity: 0.9,
+                weight: 1,
+                cutoff: None,
+                choice: PairChoice::Oldest,
+                round_trip: DELAY * 2 * count as u64,
+            };
+            chain.nodes[n].install(circuit).expect("it passes here");
+            chain.on(n, |node, now, out| node.start(now, out));
+        }
+        let id = RequestId(1);
+        let request = PairRequest { id, pairs: None, until: None, correct: false, early: false };
+        chain.on(0, |node, now, out| node.request(now, CIRCUIT, request, out).expect("the head"));
+        chain
+    }
+
+    fn at(&mut self, time: Time, happening: Happening) {
+        let place = self.unused.pop().unwrap_or(self.happenings.len() as u32);
+        match self.happenings.get_mut(place as usize) {
+            Some(unused) => *unused = Some(happening),
+            None => self.happenings.push(Some(happening)),
+        }
+        self.queue.push(Reverse((time, self.counter, place)));
+        self.counter = self.counter.wrapping_add(1);
+    }
+
+    fn on(&mut self, n: usize, act: impl FnOnce(&mut EntanglementNode, Time, &mut Vec<NodeEffect>)) {
+        let mut out = core::mem::take(&mut self.out);
+        act(&mut self.nodes[n], self.now, &mut out);
+        if let Some(at) = self.nodes[n].deadline()
+            && self.asked[n].is_none_or(|old| at < old)
+        {
+            self.asked[n] = Some(at);
+            self.at(at.max(self.now), Happening::Timeout(n));
+        }
+        for effect in out.drain(..) {
+            self.carry_out(n, effect);
+        }
+        self.out = out;
+    }
+
+    fn carry_out(&mut self, n: usize, effect: NodeEffect) {
+        match effect {
+            NodeEffect::Send { to, link, message } => {
+                let happening = Happening::Message { from: n, to: to.index(), link, message };
+                self.at(self.now + DELAY, happening);
+            }
+            NodeEffect::Link(link, LinkEffect::Arm { memory, tag, .. }) => {
+                self.arm(n, link.index(), memory, Some(tag));
+            }
+            NodeEffect::Link(link, LinkEffect::Disarm { memory }) => self.arm(n, link.index(), memory, None),
+            NodeEffect::Swap { token, .. } => {
+                self.at(self.now + CYCLE, Happening::Swapped { node: n, token });
+            }
+            NodeEffect::Event(NetworkEvent::Delivered(delivered)) => {
+                self.delivered += u64::from(delivered.end == End::Tail);
+                let delivered = Box::new(delivered);
+                self.at(self.now + CYCLE, Happening::Release { node: n, delivered });
+            }
+            _ => {}
+        }
+    }
+
+    fn arm(&mut self, n: usize, link: usize, memory: MemoryId, tag: Option<AttemptTag>) {
+        let slot = usize::from(memory.0 % MEMORIES);
+        self.armed[link][usize::from(n != link)][slot] = tag;
+        let [Some(a), Some(b)] = [0, 1].map(|end| self.armed[link][end][slot]) else { return };
+        if a.item == b.item {
+            let cycles = 1 + (-self.fate.uniform().max(1e-12).ln() * 1e3) as u64;
+            self.at(self.now + CYCLE * cycles, Happening::Attempt { link, slot, tags: [a, b] });
+        }
+    }
+
+    fn step(&mut self) {
+        let Some(Reverse((time, _, place))) = self.queue.pop() else { return };
+        self.now = time;
+        self.events += 1;
+        self.unused.push(place);
+        match self.happenings[place as usize].take() {
+            Some(Happening::Message { from, to, link, message }) => {
+                self.on(to, |node, now, out| node.hear(now, NodeId(from as u32), link, &message, out));
+            }
+            Some(Happening::Attempt { link, slot, tags }) => {
+                if [0, 1].map(|end| self.armed[link][end][slot]) != tags.map(Some) {
+                    return;
+                }
+                let cycle = self.now.picoseconds() / CYCLE.picoseconds();
+                let bell = BellIndex::new(true, self.fate.bits() & 1 == 1);
+                let arrivals = tags.map(|tag| Arrival::Announced { tag, cycle });
+                let replies = self.midpoints[link].attempt(arrivals, Some(bell));
+                for (end, reply) in replies.into_iter().enumerate() {
+                    self.armed[link][end][slot] = None;
+                    if let Some(reply) = reply {
+                        self.at(self.now + DELAY, Happening::Reply { node: link + end, reply });
+                    }
+                }
+            }
+            Some(Happening::Reply { node, reply }) => {
+                self.on(node, |node, now, out| node.heard_midpoint(now, &reply, out));
+            }
+            Some(Happening::Swapped { node, token }) => {
+                let outcome = BellIndex::from_bits(self.fate.bits() as u8 & 3);
+                self.on(node, |node, now, out| node.swapped(now, token, Some(outcome), out));
+            }
+            Some(Happening::Timeout(node)) if self.asked[node].is_some_and(|at| at <= self.now) => {
+                self.asked[node] = None;
+                self.on(node, |node, now, out| node.timeout(now, out));
+            }
+            Some(Happening::Release { node, delivered }) => {
+                let Delivered { circuit, end, id, memory, .. } = *delivered;
+                let pair = if end == End::Head { id.head } else { id.tail };
+                self.on(node, |node, now, out| node.released(now, circuit, pair, memory, out));
+            }
+            // An earlier one was asked for since, and has come.
+            Some(Happening::Timeout(_)) | None => {}
+        }
+    }
+
+    fn deliver(&mut self, pairs: u64) {
+        let goal = self.delivered + pairs;
+        while self.delivered < goal {
+            self.step();
+        }
+    }
+}
+
+fn circuits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("circuits");
+    group.sample_size(10);
+    for count in [3, 5, 9, 17] {
+        let mut chain = Chain::new(count);
+        chain.deliver(2000);
+        let (events, delivered) = (chain.events, chain.delivered);
+        group.throughput(Throughput::Elements(1000));
+        group.bench_with_input(BenchmarkId::from_parameter(count), &count, |bencher, _| {
+            bencher.iter(|| chain.deliver(1000));
+        });
+        let per_pair = (chain.events - events) as f64 / (chain.delivered - delivered) as f64;
+        println!("{count} nodes: {per_pair:.1} events a pair");
+    }
+    group.finish();
+}
+
+criterion_group!(benches, circuits);
+criterion_main!(benches);
