@@ -1,5 +1,6 @@
 //! Random chains under random faults: what must hold holds in each.
 
+use crate::schedules::ten_thousand;
 use crate::world::{Happening, Weather, World, us};
 use bellwether_protocol::entanglement::network::PairChoice;
 use bellwether_units::{EntityId, Purpose, Stream};
@@ -98,19 +99,7 @@ fn trouble_is_trouble_and_pairs_come_through_it() {
 #[test]
 #[ignore = "ten thousand schedules take minutes"]
 fn ten_thousand_schedules() {
-    let fails = |&seed: &u64| {
-        let failed = std::panic::catch_unwind(|| settle(&mut troubled(seed, true))).is_err();
-        if failed {
-            println!("seed {seed} fails");
-        }
-        failed
-    };
-    let seeds = match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..10_000,
-    };
-    let failing: Vec<_> = seeds.filter(fails).collect();
-    assert!(failing.is_empty(), "these schedules fail: {failing:?}");
+    ten_thousand(|seed| settle(&mut troubled(seed, true)));
 }
 
 /// Both ends have a pair or neither has, but for an end that crashed, or whose every word was lost.

@@ -5,6 +5,8 @@
 mod cases;
 mod faults;
 mod light;
+#[path = "../common/schedules.rs"]
+mod schedules;
 mod stack;
 mod wire;
 mod world;

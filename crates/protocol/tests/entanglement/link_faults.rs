@@ -5,6 +5,7 @@
 //! end alone, and both ends serve again, and let go of everything.
 
 use crate::link_world::{Happening, Weather, World, settings, us};
+use crate::schedules::ten_thousand;
 use bellwether_protocol::entanglement::CircuitId;
 use bellwether_protocol::entanglement::link::{
     BasisChoice, LinkPolicy, LinkRequest, LinkUser, PairKind, RequestId,
@@ -165,17 +166,5 @@ proptest! {
 #[test]
 #[ignore = "ten thousand schedules take a while"]
 fn ten_thousand_link_schedules() {
-    let fails = |&seed: &u64| {
-        let failed = std::panic::catch_unwind(|| settle(&mut troubled(seed, seed % 4 != 0))).is_err();
-        if failed {
-            println!("seed {seed} fails");
-        }
-        failed
-    };
-    let seeds = match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..10_000,
-    };
-    let failing: Vec<_> = seeds.filter(fails).collect();
-    assert!(failing.is_empty(), "these schedules fail: {failing:?}");
+    ten_thousand(|seed| settle(&mut troubled(seed, seed % 4 != 0)));
 }

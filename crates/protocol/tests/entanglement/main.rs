@@ -7,3 +7,5 @@ mod link_faults;
 mod link_honest;
 mod link_wire;
 mod link_world;
+#[path = "../common/schedules.rs"]
+mod schedules;

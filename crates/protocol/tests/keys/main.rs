@@ -6,5 +6,7 @@ mod compaction;
 mod faults;
 mod graphs;
 mod honest;
+#[path = "../common/schedules.rs"]
+mod schedules;
 mod wire;
 mod world;

@@ -30,11 +30,8 @@ impl<T> ByPair<T> {
     }
 
     pub(super) fn get(&self, id: PairId) -> Option<&T> {
-        match self.place(id) {
-            Some(place) if place < self.window.len() => self.window[place].as_ref(),
-            _ => self.apart.get(&id),
-        }
-        .or_else(|| self.apart.get(&id))
+        let near = self.place(id).and_then(|place| self.window.get(place)?.as_ref());
+        near.or_else(|| self.apart.get(&id))
     }
 
     pub(super) fn get_mut(&mut self, id: PairId) -> Option<&mut T> {

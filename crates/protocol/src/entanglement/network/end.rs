@@ -9,14 +9,12 @@ use super::api::{Circuit, Delivered, Hop, NetworkEffect, NetworkEvent, NodeQuali
 use super::by_pair::ByPair;
 use super::message::{End, NetworkMessage, RequestId, Track};
 use super::requests::Requests;
+use super::{KEPT, SENDINGS, TELL_AGAIN};
 use crate::entanglement::link::LinkPair;
 use crate::entanglement::{EndToEndId, MemoryId, PairId};
 use bellwether_quantum::bell::{BellDiagonal, BellIndex};
 use bellwether_units::{Duration, Time};
 use std::collections::VecDeque;
-
-/// How often a track is told, at most.
-const SENDINGS: u32 = 12;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -62,12 +60,16 @@ pub(super) struct CircuitEnd {
     /// Tracks whose pair has not come yet.
     unknown: VecDeque<(Time, Track)>,
     pub(super) requests: Requests,
-    interval: Duration,
     draining: bool,
 }
 
+/// When a track that is told now is told again.
+fn tell_again(circuit: &Circuit, now: Time) -> Time {
+    now.saturating_add(circuit.round_trip.saturating_mul(TELL_AGAIN))
+}
+
 impl CircuitEnd {
-    pub(super) fn new(circuit: &Circuit, end: End, hop: Hop) -> Self {
+    pub(super) fn new(end: End, hop: Hop) -> Self {
         Self {
             end,
             hop,
@@ -75,7 +77,6 @@ impl CircuitEnd {
             again: VecDeque::new(),
             unknown: VecDeque::new(),
             requests: Requests::default(),
-            interval: circuit.round_trip.saturating_mul(2),
             draining: false,
         }
     }
@@ -131,14 +132,14 @@ impl CircuitEnd {
         let half = Half { pair, state, request, handed_out_early: early, correct, at: now };
         self.track(circuit, &half, Telling::Once, out);
         self.halves.insert(pair.id, half);
-        self.again.push_back((now.saturating_add(self.interval), pair.id));
+        self.again.push_back((tell_again(circuit, now), pair.id));
         let place = self.unknown.iter().position(|(_, track)| track.current == pair.id);
         if let Some((_, track)) = place.and_then(|place| self.unknown.remove(place)) {
             self.hear(circuit, quality, now, track, out);
         }
-        let late = self.interval.saturating_mul(u64::from(SENDINGS) + 4);
+        let kept = circuit.round_trip.saturating_mul(KEPT);
         self.halves.forget(|half| {
-            !matches!(half.state, State::Tracking { .. }) && now >= half.at.saturating_add(late)
+            !matches!(half.state, State::Tracking { .. }) && now >= half.at.saturating_add(kept)
         });
     }
 
@@ -300,7 +301,7 @@ impl CircuitEnd {
                     if over {
                         self.give_up(circuit, now, pair, out);
                     } else {
-                        self.again.push_back((now.saturating_add(self.interval), pair));
+                        self.again.push_back((tell_again(circuit, now), pair));
                     }
                 }
             }

@@ -5,12 +5,13 @@
 //! and a track that meets one goes back as an expiry. Records and tombstones are kept as long as a message may be
 //! late, and no longer.
 
+use super::KEPT;
 use super::api::{Circuit, NetworkEffect, NodeQuality, PairChoice};
 use super::by_pair::ByPair;
 use super::message::{End, NetworkMessage, Track};
 use crate::entanglement::PairId;
 use crate::entanglement::link::LinkPair;
-use bellwether_quantum::bell::{BellDiagonal, BellIndex};
+use bellwether_quantum::bell::{BellDiagonal, BellIndex, SwapQuality};
 use bellwether_units::{Duration, Time};
 use std::collections::VecDeque;
 
@@ -62,14 +63,12 @@ struct Unknown {
 }
 
 /// A node within a circuit. Sides are named by the end to which they lead.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Middle {
     waiting: [VecDeque<Waiting>; 2],
     swapping: Vec<Swapping>,
     fates: [ByPair<Fate>; 2],
     unknown: VecDeque<Unknown>,
-    /// How long records are kept, and tracks of unknown pairs.
-    patience: Duration,
     draining: bool,
 }
 
@@ -88,18 +87,6 @@ fn expire(circuit: &Circuit, to: End, origin: PairId, out: &mut Vec<NetworkEffec
 }
 
 impl Middle {
-    pub(super) fn new(circuit: &Circuit) -> Self {
-        Self {
-            waiting: Default::default(),
-            swapping: Vec::new(),
-            fates: Default::default(),
-            unknown: VecDeque::new(),
-            // Ends repeat a track for some round trips; a record must outlast that.
-            patience: circuit.round_trip.saturating_mul(32),
-            draining: false,
-        }
-    }
-
     /// A link has made a pair. `token` names the swap to which it may lead; gives whether it was used. A pair for which
     /// there is no request is given up.
     pub(super) fn pair(
@@ -175,7 +162,7 @@ impl Middle {
             let fate = Fate::Swapped {
                 other: other.id,
                 frame: outcome ^ other.bell,
-                hop: here.swap(&promised, &bellwether_quantum::bell::SwapQuality::PERFECT),
+                hop: here.swap(&promised, &SwapQuality::PERFECT),
                 passed: None,
                 at: now,
             };
@@ -186,9 +173,9 @@ impl Middle {
                 self.track(circuit, now, track, out);
             }
         }
-        let patience = self.patience;
+        let kept = circuit.round_trip.saturating_mul(KEPT);
         for fates in &mut self.fates {
-            fates.forget(|fate| now >= fate.at().saturating_add(patience));
+            fates.forget(|fate| now >= fate.at().saturating_add(kept));
         }
     }
 
@@ -201,7 +188,7 @@ impl Middle {
                 let onward = Track {
                     current: *other,
                     bell: track.bell ^ *frame,
-                    estimate: track.estimate.swap(hop, &bellwether_quantum::bell::SwapQuality::PERFECT),
+                    estimate: track.estimate.swap(hop, &SwapQuality::PERFECT),
                     ..track
                 };
                 return send(circuit, track.from.other(), NetworkMessage::Track(onward), out);

@@ -38,6 +38,12 @@ use end::CircuitEnd;
 use middle::Middle;
 use std::collections::BTreeMap;
 
+/// How long an end waits for the other's track before it tells its own again, in round trips.
+const TELL_AGAIN: u64 = 2;
+/// How often a track is told, at most.
+const SENDINGS: u32 = 12;
+/// For how many round trips what became of a pair is remembered: longer than an end repeats a track of it.
+const KEPT: u64 = TELL_AGAIN * (SENDINGS as u64 + 4);
 /// How often a request is told again, in round trips.
 const REFRESH: u64 = 16;
 /// After how many round trips in which it was not told again a request is taken for over.
@@ -110,9 +116,9 @@ impl Network {
             return if same { Ok(()) } else { Err(NetworkError::Known(circuit.id)) };
         }
         let role = match (circuit.towards_head, circuit.towards_tail) {
-            (None, Some(hop)) => Role::End(CircuitEnd::new(&circuit, End::Head, hop)),
-            (Some(hop), None) => Role::End(CircuitEnd::new(&circuit, End::Tail, hop)),
-            (Some(before), Some(after)) if before.link != after.link => Role::Middle(Middle::new(&circuit)),
+            (None, Some(hop)) => Role::End(CircuitEnd::new(End::Head, hop)),
+            (Some(hop), None) => Role::End(CircuitEnd::new(End::Tail, hop)),
+            (Some(before), Some(after)) if before.link != after.link => Role::Middle(Middle::default()),
             _ => return Err(NetworkError::NoWay(circuit.id)),
         };
         let id = circuit.id;
