@@ -207,6 +207,13 @@ impl Mesh<'_> {
         })
     }
 
+    /// Whether the last keys that A issued rest on post-quantum cryptography alone.
+    fn marked(&self) -> bool {
+        let told = self.audit("A");
+        let issued = told.iter().rfind(|entry| entry["event"] == "issued");
+        issued.is_some_and(|issued| issued["protection"] == "post-quantum-only")
+    }
+
     fn condition(&self, node: &str, link: &str, condition: &str) -> bool {
         let is = |entry: &Value| entry["event"] == "condition" && entry["link"] == link;
         self.audit(node).iter().rfind(|entry| is(entry)).is_some_and(|entry| entry["condition"] == condition)
@@ -270,13 +277,8 @@ fn a_mesh_serves_through_a_cut_an_eavesdropper_and_jamming() {
 
     // Nothing leads to B any more: keys by policy, and marked.
     mesh.inject("cut A-B C-B");
-    let marked = || {
-        let told = mesh.audit("A");
-        let issued = told.iter().rfind(|entry| entry["event"] == "issued");
-        issued.is_some_and(|issued| issued["protection"] == "post-quantum-only")
-    };
     let emptied = Instant::now();
-    while !marked() {
+    while !mesh.marked() {
         assert!(emptied.elapsed() < PATIENCE, "never a marked key");
         // Much at once, so that what is in stock is soon used up.
         let told = place
@@ -301,13 +303,8 @@ fn a_node_jammed_by_loss_serves_by_policy_once_its_pools_are_empty() {
     place.done(&format!("key get {} --as bank-a --slave bank-b --wait 60s", mesh.options));
     mesh.inject("loss A-B 40dB");
     mesh.inject("loss A-C 40dB");
-    let marked = || {
-        let told = mesh.audit("A");
-        let issued = told.iter().rfind(|entry| entry["event"] == "issued");
-        issued.is_some_and(|issued| issued["protection"] == "post-quantum-only")
-    };
     let jammed = Instant::now();
-    while !marked() {
+    while !mesh.marked() {
         assert!(jammed.elapsed() < PATIENCE, "never a marked key");
         // Much at once; between the last key of the pools and the policy, requests are refused.
         place.run(&format!("key get {} --as bank-a --slave bank-b --number 128", mesh.options));

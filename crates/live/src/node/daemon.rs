@@ -210,7 +210,8 @@ impl Node {
                 Some(records.open_database(database, &store, &folder_here, standby).await?)
             }
         };
-        let devices = Dialler::new(physical_layer, &identity, layout.roots(Role::Node)?)?;
+        let roots = layout.roots(Role::Node)?;
+        let devices = Dialler::new(physical_layer, &identity, roots.clone())?;
         let hardware = links::all_hardware(network, *node, &folder, &devices)?;
         // Sockets before the store is opened: of all that can fail, a taken port is the likeliest.
         let nodes_socket = listen(addresses.node_to_node)?;
@@ -226,8 +227,7 @@ impl Node {
             None => records.open_embedded(folder_here.clone(), &name).await?,
         };
         let observer = observe(network, &name, folder_here).await?;
-        let operations_security = callers::operators(operations, &identity, layout.roots(Role::Node)?)?;
-        let roots = layout.roots(Role::Node)?;
+        let operations_security = callers::operators(operations, &identity, roots.clone())?;
         let webhooks = Arc::new(Webhooks::new(Arc::clone(&observer), state.clone()));
         webhooks.set(&network.live.webhooks)?;
         let transport = Arc::new(Transport::start(

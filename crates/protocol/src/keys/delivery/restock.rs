@@ -50,7 +50,7 @@ impl KeyManager {
         }
         let offering = peer.offers.values().any(|offer| offer.fresh.quantum.is_empty());
         let few = peer.owned.uses_left(s.post_quantum_uses) < u64::from(s.post_quantum_uses.div_ceil(2));
-        if peer.down.is_some() && peer.neighbourhood.may_downgrade && few && !offering {
+        if peer.downgraded().is_some() && few && !offering {
             let id = KeyId::random(turn.rng);
             let fresh = Fresh { id, quantum: Zeroizing::default(), provenance: Arc::default() };
             self.offer(turn, node, fresh);
@@ -68,7 +68,9 @@ impl KeyManager {
         peer.starved = None;
         peer.wait_until = turn.now;
         peer.block_bits = bits.saturating_mul(2).max(peer.block_bits).min(most);
-        if peer.down.take().is_some() && peer.neighbourhood.may_downgrade {
+        let downgraded = peer.downgraded().is_some();
+        peer.down = None;
+        if downgraded {
             turn.event(Event::Downgraded { peer: node, reason: None });
         }
     }
@@ -119,7 +121,7 @@ impl KeyManager {
     /// Offers a post-quantum secret at once, if that is what keys will rest on now.
     fn downgrade(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         let Some(peer) = self.peers.get(&node) else { return };
-        let wanted = peer.down.is_some() && peer.neighbourhood.may_downgrade && peer.met;
+        let wanted = peer.downgraded().is_some() && peer.met;
         let offering = peer.offers.values().any(|offer| offer.fresh.quantum.is_empty());
         if wanted && !offering && peer.owned.uses_left(self.settings.post_quantum_uses) == 0 {
             let id = KeyId::random(turn.rng);
