@@ -14,7 +14,8 @@ use crate::entanglement::link::LinkPair;
 use crate::entanglement::{EndToEndId, MemoryId, PairId};
 use bellwether_quantum::bell::{BellDiagonal, BellIndex};
 use bellwether_units::{Duration, Time};
-use std::collections::VecDeque;
+use core::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -55,17 +56,14 @@ pub(super) struct CircuitEnd {
     end: End,
     hop: Hop,
     halves: ByPair<Half>,
-    /// When to look at which half again, in order.
-    again: VecDeque<(Time, PairId)>,
+    /// When to look at which half again.
+    again: BinaryHeap<Reverse<(Time, PairId)>>,
+    /// How long the other end's track usually takes: a running mean over some eight halves.
+    usual: Duration,
     /// Tracks whose pair has not come yet.
     unknown: VecDeque<(Time, Track)>,
     pub(super) requests: Requests,
     draining: bool,
-}
-
-/// When a track that is told now is told again.
-fn tell_again(circuit: &Circuit, now: Time) -> Time {
-    now.saturating_add(circuit.round_trip.saturating_mul(TELL_AGAIN))
 }
 
 impl CircuitEnd {
@@ -74,7 +72,8 @@ impl CircuitEnd {
             end,
             hop,
             halves: ByPair::default(),
-            again: VecDeque::new(),
+            again: BinaryHeap::new(),
+            usual: Duration::ZERO,
             unknown: VecDeque::new(),
             requests: Requests::default(),
             draining: false,
@@ -100,6 +99,14 @@ impl CircuitEnd {
             again: how == Telling::Again,
         };
         self.send(NetworkMessage::Track(track), out);
+    }
+
+    /// How long the other end's track is waited for before this end's is told for the `n`th time, n from 2: three times
+    /// what is usual, and twice as long each time, within the bounds. Most of the time other links are waited for, and
+    /// nothing is lost.
+    fn patience(&self, circuit: &Circuit, n: u32) -> Duration {
+        let [least, most] = TELL_AGAIN.map(|trips| circuit.round_trip.saturating_mul(trips));
+        self.usual.saturating_mul(3).max(least).saturating_mul(1 << (n - 2)).min(most)
     }
 
     /// The link has made a pair.
@@ -132,7 +139,7 @@ impl CircuitEnd {
         let half = Half { pair, state, request, handed_out_early: early, correct, at: now };
         self.track(circuit, &half, Telling::Once, out);
         self.halves.insert(pair.id, half);
-        self.again.push_back((tell_again(circuit, now), pair.id));
+        self.again.push(Reverse((now.saturating_add(self.patience(circuit, 2)), pair.id)));
         let place = self.unknown.iter().position(|(_, track)| track.current == pair.id);
         if let Some((_, track)) = place.and_then(|place| self.unknown.remove(place)) {
             self.hear(circuit, quality, now, track, out);
@@ -152,6 +159,7 @@ impl CircuitEnd {
         track: Track,
         out: &mut Vec<NetworkEffect>,
     ) {
+        let patience = self.patience(circuit, 2);
         let Some(half) = self.halves.get_mut(track.current) else {
             if self.draining || track.withdrawn {
                 return self.expire(circuit, track.origin, out);
@@ -182,6 +190,10 @@ impl CircuitEnd {
                     let pair = half.pair.id;
                     return self.give_up(circuit, now, pair, out);
                 };
+                // Longer than it was waited for tells of losses rather than of links.
+                let took = now.since(half.at).min(patience).picoseconds();
+                let usual = self.usual.picoseconds();
+                self.usual = Duration::from_picoseconds(usual - usual / 8 + took / 8);
                 half.state = State::Confirmed { memory_released: false };
                 half.request = Some(request);
                 half.at = now;
@@ -283,42 +295,39 @@ impl CircuitEnd {
                 self.expire(circuit, track.origin, out);
             }
         }
-        while let Some(&(at, pair)) = self.again.front() {
-            let tracking = self.halves.get_mut(pair).and_then(|half| match &mut half.state {
-                State::Tracking { sendings } => Some(sendings),
-                _ => None,
-            });
-            match tracking {
-                None => {}
-                Some(_) if at > now => break,
-                Some(sendings) => {
-                    *sendings += 1;
-                    let over = *sendings > SENDINGS;
-                    if let Some(half) = self.halves.get(pair) {
-                        let how = if over { Telling::Withdrawn } else { Telling::Again };
-                        self.track(circuit, half, how, out);
-                    }
-                    if over {
-                        self.give_up(circuit, now, pair, out);
-                    } else {
-                        self.again.push_back((tell_again(circuit, now), pair));
-                    }
-                }
+        while let Some(&Reverse((at, pair))) = self.again.peek()
+            && at <= now
+        {
+            self.again.pop();
+            let Some(Half { state: State::Tracking { sendings }, .. }) = self.halves.get_mut(pair) else {
+                continue;
+            };
+            *sendings += 1;
+            let sendings = *sendings;
+            let over = sendings > SENDINGS;
+            if let Some(half) = self.halves.get(pair) {
+                let how = if over { Telling::Withdrawn } else { Telling::Again };
+                self.track(circuit, half, how, out);
             }
-            self.again.pop_front();
+            if over {
+                self.give_up(circuit, now, pair, out);
+            } else {
+                let patience = self.patience(circuit, sendings + 1);
+                self.again.push(Reverse((now.saturating_add(patience), pair)));
+            }
         }
     }
 
     /// When [`timeout`](Self::timeout) has something to do. What was confirmed in time wants nothing.
     pub(super) fn deadline(&mut self) -> Option<Time> {
-        while let Some(&(_, pair)) = self.again.front() {
+        while let Some(&Reverse((_, pair))) = self.again.peek() {
             if self.halves.get(pair).is_some_and(|half| matches!(half.state, State::Tracking { .. })) {
                 break;
             }
-            self.again.pop_front();
+            self.again.pop();
         }
         let unknown = self.unknown.front().map(|(until, _)| *until);
-        self.again.front().map(|(at, _)| *at).into_iter().chain(unknown).min()
+        self.again.peek().map(|Reverse((at, _))| *at).into_iter().chain(unknown).min()
     }
 
     /// No pair is taken any more; those that are not confirmed are given up.

@@ -38,16 +38,16 @@ use end::CircuitEnd;
 use middle::Middle;
 use std::collections::BTreeMap;
 
-/// How long an end waits for the other's track before it tells its own again, in round trips.
-const TELL_AGAIN: u64 = 2;
+/// How long an end waits for the other's track before it tells its own again, in round trips: at least and at most.
+const TELL_AGAIN: [u64; 2] = [2, 16];
 /// How often a track is told, at most.
-const SENDINGS: u32 = 12;
+const SENDINGS: u32 = 8;
 /// For how many round trips what became of a pair is remembered: longer than an end repeats a track of it.
-const KEPT: u64 = TELL_AGAIN * (SENDINGS as u64 + 4);
+const KEPT: u64 = TELL_AGAIN[1] * (SENDINGS as u64 + 1);
 /// How often a request is told again, in round trips.
-const REFRESH: u64 = 16;
+const REFRESH: u64 = 32;
 /// After how many round trips in which it was not told again a request is taken for over.
-const FADE: u64 = 64;
+const FADE: u64 = 128;
 /// For how many round trips a removed circuit is remembered.
 const REMEMBERED: u64 = 64;
 
