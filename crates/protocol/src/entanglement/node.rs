@@ -15,7 +15,7 @@ use super::{CircuitId, MemoryId, PairId};
 use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_quantum::bell::BellIndex;
 use bellwether_units::{Duration, LinkId, NodeId, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How long after a link has given up a circuit's request it is asked again.
@@ -111,107 +111,147 @@ pub struct NodeLink {
     pub settings: Arc<LinkSettings>,
 }
 
-struct End {
+/// A link by its name, and when its end is to be called.
+#[derive(Clone, Copy)]
+struct Port {
+    link: LinkId,
     peer: NodeId,
+    due: Time,
+}
+
+struct End {
     end: LinkEnd,
     next_request: u64,
-    /// The standing requests of circuits.
-    standing: BTreeMap<LinkRequestId, CircuitId>,
+    /// The standing requests of circuits, in the order of their numbers.
+    standing: Vec<(LinkRequestId, CircuitId)>,
 }
 
 /// The entanglement stack of one node.
 pub struct EntanglementNode {
-    links: BTreeMap<LinkId, End>,
-    /// To which link a memory belongs.
-    owner: BTreeMap<MemoryId, LinkId>,
+    /// In the order of names; ends have the same places.
+    ports: Vec<Port>,
+    ends: Vec<End>,
+    /// The least of when ends are to be called; the latest of all times if none is.
+    links_due: Time,
+    /// To the link at which place a memory belongs, in the order of memories.
+    owner: Vec<(MemoryId, u16)>,
     network: Network,
     /// Which links are to be asked again for which circuits, in the order of time.
     again: VecDeque<(Time, LinkId, CircuitId)>,
-    /// What one layer wants of another, within one call.
-    from_links: VecDeque<(LinkId, LinkEffect)>,
-    from_network: VecDeque<NetworkEffect>,
-    scratch_links: Vec<LinkEffect>,
-    scratch_network: Vec<NetworkEffect>,
+    /// What the network layer wants, within one call.
+    from_network: Vec<NetworkEffect>,
+    /// What a link wants, within one call of it.
+    from_link: Vec<LinkEffect>,
 }
 
 impl EntanglementNode {
     /// A node with these ends of links. A memory serves one link.
-    pub fn new(quality: NodeQuality, links: Vec<NodeLink>) -> Self {
-        let mut owner = BTreeMap::new();
-        let mut ends = BTreeMap::new();
-        for NodeLink { place, peer, settings } in links {
-            let link = place.link;
-            place.memories.iter().for_each(|memory| _ = owner.insert(*memory, link));
-            let end = LinkEnd::new(place, settings);
-            ends.insert(link, End { peer, end, next_request: 0, standing: BTreeMap::new() });
+    pub fn new(quality: NodeQuality, mut links: Vec<NodeLink>) -> Self {
+        links.sort_by_key(|link| link.place.link);
+        let mut owner = Vec::with_capacity(links.iter().map(|link| link.place.memories.len()).sum());
+        let mut ports = Vec::with_capacity(links.len());
+        let mut ends = Vec::with_capacity(links.len());
+        for (at, NodeLink { place, peer, settings }) in (0..).zip(links) {
+            owner.extend(place.memories.iter().map(|memory| (*memory, at)));
+            ports.push(Port { link: place.link, peer, due: Time::MAX });
+            ends.push(End { end: LinkEnd::new(place, settings), next_request: 0, standing: Vec::new() });
         }
+        owner.sort_unstable();
         Self {
-            links: ends,
+            ports,
+            ends,
+            links_due: Time::MAX,
             owner,
             network: Network::new(quality),
             again: VecDeque::new(),
-            from_links: VecDeque::new(),
-            from_network: VecDeque::new(),
-            scratch_links: Vec::new(),
-            scratch_network: Vec::new(),
+            from_network: Vec::new(),
+            from_link: Vec::new(),
         }
     }
 
     /// The node runs: its links greet their other ends, and all memories are free.
     pub fn start(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
-        let links: Vec<_> = self.links.keys().copied().collect();
-        for link in links {
-            self.on_link(link, |end, out| end.start(now, out));
+        for at in 0..self.ports.len() {
+            self.on_link(now, at, out, |end, out| end.start(now, out));
         }
-        let memories: Vec<_> = self.owner.iter().map(|(memory, link)| (*memory, *link)).collect();
-        for (memory, link) in memories {
-            self.on_link(link, |end, out| end.memory_free(now, memory, out));
+        for place in 0..self.owner.len() {
+            let (memory, at) = self.owner[place];
+            self.on_link(now, at.into(), out, |end, out| end.memory_free(now, memory, out));
         }
         self.settle(now, out);
     }
 
-    fn on_link(&mut self, link: LinkId, act: impl FnOnce(&mut LinkEnd, &mut Vec<LinkEffect>)) {
-        if let Some(End { end, .. }) = self.links.get_mut(&link) {
-            act(end, &mut self.scratch_links);
-            self.from_links.extend(self.scratch_links.drain(..).map(|effect| (link, effect)));
-        }
+    /// Where a link is.
+    fn place(&self, link: LinkId) -> Option<usize> {
+        self.ports.binary_search_by_key(&link, |port| port.link).ok()
     }
-    fn on_network<R>(&mut self, act: impl FnOnce(&mut Network, &mut Vec<NetworkEffect>) -> R) -> R {
-        let result = act(&mut self.network, &mut self.scratch_network);
-        self.from_network.extend(self.scratch_network.drain(..));
-        result
+    /// Where the link is that a memory serves.
+    fn owner(&self, memory: MemoryId) -> Option<usize> {
+        // Most nodes number their memories without gaps.
+        let first = self.owner.first()?.0;
+        let guess = usize::from(memory.0.checked_sub(first.0)?);
+        let place = match self.owner.get(guess) {
+            Some(entry) if entry.0 == memory => guess,
+            _ => self.owner.binary_search_by_key(&memory, |entry| entry.0).ok()?,
+        };
+        Some(self.owner[place].1.into())
     }
 
-    /// Gives each layer what the others want of it, until nothing is left.
+    /// Calls the end of a link, and gives what it wants to whom it concerns.
+    #[inline]
+    fn on_link(
+        &mut self,
+        now: Time,
+        at: usize,
+        out: &mut Vec<NodeEffect>,
+        act: impl FnOnce(&mut LinkEnd, &mut Vec<LinkEffect>),
+    ) {
+        let end = &mut self.ends[at].end;
+        act(end, &mut self.from_link);
+        self.note_due(at);
+        let mut effects = core::mem::take(&mut self.from_link);
+        for effect in effects.drain(..) {
+            self.carry_out_for_link(now, at, effect, out);
+        }
+        self.from_link = effects;
+    }
+    fn note_due(&mut self, at: usize) {
+        let due = self.ends[at].end.deadline().unwrap_or(Time::MAX);
+        let before = core::mem::replace(&mut self.ports[at].due, due);
+        if due <= self.links_due {
+            self.links_due = due;
+        } else if before == self.links_due {
+            self.links_due = self.ports.iter().map(|port| port.due).fold(Time::MAX, Time::min);
+        }
+    }
+
+    /// Gives the links what the network layer wants of them, and the other way round, until nothing is left.
     fn settle(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
-        loop {
-            if let Some((link, effect)) = self.from_links.pop_front() {
-                self.carry_out_for_link(now, link, effect, out);
-            } else if let Some(effect) = self.from_network.pop_front() {
-                self.carry_out_for_network(now, effect, out);
-            } else {
-                break;
-            }
+        let mut next = 0;
+        while let Some(&effect) = self.from_network.get(next) {
+            next += 1;
+            self.carry_out_for_network(now, effect, out);
         }
+        self.from_network.clear();
     }
 
-    fn carry_out_for_link(&mut self, now: Time, link: LinkId, effect: LinkEffect, out: &mut Vec<NodeEffect>) {
+    fn carry_out_for_link(&mut self, now: Time, at: usize, effect: LinkEffect, out: &mut Vec<NodeEffect>) {
+        let Port { link, peer, .. } = self.ports[at];
         match effect {
             LinkEffect::Send(message) => {
-                if let Some(End { peer: to, .. }) = self.links.get(&link) {
-                    out.push(NodeEffect::Send { to: *to, link, message: NodeMessage::Link(message) });
-                }
+                out.push(NodeEffect::Send { to: peer, link, message: NodeMessage::Link(message) });
             }
             LinkEffect::Pair(pair @ LinkPair { user: LinkUser::Circuit(_), .. }) => {
-                self.on_network(|network, effects| network.pair(now, pair, effects));
+                self.network.pair(now, pair, &mut self.from_network);
             }
             LinkEffect::Expired { pair } => {
-                self.on_network(|network, effects| network.revoked(now, pair, effects));
+                self.network.revoked(now, pair, &mut self.from_network);
                 out.push(NodeEffect::Link(link, effect));
             }
             LinkEffect::Finished { request, result } => {
-                let standing = self.links.get_mut(&link).and_then(|end| end.standing.remove(&request));
-                match (standing, result) {
+                let standing = &mut self.ends[at].standing;
+                let known = standing.iter().position(|(id, _)| *id == request);
+                match (known.map(|known| standing.remove(known).1), result) {
                     (Some(circuit), Err(why)) => {
                         // What the link cannot promise it will not promise later.
                         if matches!(why, LinkError::PeerGone | LinkError::HardwareFault | LinkError::Rejected)
@@ -236,37 +276,35 @@ impl EntanglementNode {
             NetworkEffect::Swap { token, left, right } => out.push(NodeEffect::Swap { token, left, right }),
             NetworkEffect::Correct { memory, pauli } => out.push(NodeEffect::Correct { memory, pauli }),
             NetworkEffect::Event(event) => out.push(NodeEffect::Event(event)),
-            NetworkEffect::Free(memory) => self.free(now, memory),
-            NetworkEffect::Want { link, circuit, wanted: true } => self.want(now, link, circuit),
+            NetworkEffect::Free(memory) => {
+                if let Some(at) = self.owner(memory) {
+                    self.on_link(now, at, out, |end, out| end.memory_free(now, memory, out));
+                }
+            }
+            NetworkEffect::Want { link, circuit, wanted: true } => self.want(now, link, circuit, out),
             NetworkEffect::Want { link, circuit, wanted: false } => {
-                let Some(End { standing, .. }) = self.links.get_mut(&link) else { return };
-                let of = standing.iter().filter(|(_, of)| **of == circuit).map(|(request, _)| *request);
-                for request in of.collect::<Vec<_>>() {
-                    self.links.get_mut(&link).map(|end| end.standing.remove(&request));
-                    self.on_link(link, |end, out| end.withdraw(now, request, out));
+                let Some(at) = self.place(link) else { return };
+                while let Some(known) = self.ends[at].standing.iter().position(|(_, of)| *of == circuit) {
+                    let (request, _) = self.ends[at].standing.remove(known);
+                    self.on_link(now, at, out, |end, out| end.withdraw(now, request, out));
                 }
             }
         }
     }
 
     /// Asks a link for pairs for a circuit, unless it is asked already or nobody wants them any more.
-    fn want(&mut self, now: Time, link: LinkId, circuit: CircuitId) {
+    fn want(&mut self, now: Time, link: LinkId, circuit: CircuitId, out: &mut Vec<NodeEffect>) {
         let Some((fidelity, weight)) = self.network.link_terms(circuit) else { return };
-        let Some(end) = self.links.get_mut(&link) else { return };
-        if end.standing.values().any(|of| *of == circuit) {
+        let Some(at) = self.place(link) else { return };
+        let End { next_request, standing, .. } = &mut self.ends[at];
+        if standing.iter().any(|(_, of)| *of == circuit) {
             return;
         }
-        let id = LinkRequestId(end.next_request);
-        end.next_request += 1;
-        end.standing.insert(id, circuit);
+        let id = LinkRequestId(*next_request);
+        *next_request += 1;
+        standing.push((id, circuit));
         let request = LinkRequest::standing(id, LinkUser::Circuit(circuit), fidelity, weight);
-        self.on_link(link, |end, out| end.create(now, request, out));
-    }
-
-    fn free(&mut self, now: Time, memory: MemoryId) {
-        if let Some(&link) = self.owner.get(&memory) {
-            self.on_link(link, |end, out| end.memory_free(now, memory, out));
-        }
+        self.on_link(now, at, out, |end, out| end.create(now, request, out));
     }
 
     /// A neighbour said something over a link. What it is not entitled to say is ignored.
@@ -278,13 +316,13 @@ impl EntanglementNode {
         message: &NodeMessage,
         out: &mut Vec<NodeEffect>,
     ) {
-        if self.links.get(&link).is_none_or(|end| end.peer != from) {
-            return;
-        }
+        let Some(at) = self.place(link).filter(|at| self.ports[*at].peer == from) else { return };
         match message {
-            NodeMessage::Link(message) => self.on_link(link, |end, out| end.hear(now, message, out)),
+            NodeMessage::Link(message) => {
+                self.on_link(now, at, out, |end, out| end.hear(now, message, out));
+            }
             NodeMessage::Network(message) => {
-                self.on_network(|network, out| network.hear(now, from, link, message, out));
+                self.network.hear(now, from, link, message, &mut self.from_network);
             }
         }
         self.settle(now, out);
@@ -292,20 +330,22 @@ impl EntanglementNode {
 
     /// The heralding station of a link replied.
     pub fn heard_midpoint(&mut self, now: Time, reply: &MidpointReply, out: &mut Vec<NodeEffect>) {
-        self.on_link(reply.link, |end, out| end.heard_midpoint(now, reply, out));
+        if let Some(at) = self.place(reply.link) {
+            self.on_link(now, at, out, |end, out| end.heard_midpoint(now, reply, out));
+        }
         self.settle(now, out);
     }
     /// The hardware of a link failed to attempt with a memory.
     pub fn failed(&mut self, now: Time, memory: MemoryId, out: &mut Vec<NodeEffect>) {
-        if let Some(&link) = self.owner.get(&memory) {
-            self.on_link(link, |end, out| end.failed(now, memory, out));
+        if let Some(at) = self.owner(memory) {
+            self.on_link(now, at, out, |end, out| end.failed(now, memory, out));
         }
         self.settle(now, out);
     }
     /// The station's reply to an attempt with a memory did not come in time.
     pub fn unanswered(&mut self, now: Time, memory: MemoryId, out: &mut Vec<NodeEffect>) {
-        if let Some(&link) = self.owner.get(&memory) {
-            self.on_link(link, |end, out| end.unanswered(now, memory, out));
+        if let Some(at) = self.owner(memory) {
+            self.on_link(now, at, out, |end, out| end.unanswered(now, memory, out));
         }
         self.settle(now, out);
     }
@@ -318,14 +358,14 @@ impl EntanglementNode {
         outcome: bool,
         out: &mut Vec<NodeEffect>,
     ) {
-        if let Some(&link) = self.owner.get(&memory) {
-            self.on_link(link, |end, out| end.measured(now, memory, basis, outcome, out));
+        if let Some(at) = self.owner(memory) {
+            self.on_link(now, at, out, |end, out| end.measured(now, memory, basis, outcome, out));
         }
         self.settle(now, out);
     }
     /// The hardware has measured two halves in the Bell basis; without an outcome, both are lost.
     pub fn swapped(&mut self, now: Time, token: u64, outcome: Option<BellIndex>, out: &mut Vec<NodeEffect>) {
-        self.on_network(|network, out| network.swapped(now, token, outcome, out));
+        self.network.swapped(now, token, outcome, &mut self.from_network);
         self.settle(now, out);
     }
 
@@ -338,7 +378,7 @@ impl EntanglementNode {
     }
     /// A circuit is torn down.
     pub fn remove(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NodeEffect>) {
-        self.on_network(|network, out| network.remove(now, circuit, out));
+        self.network.remove(now, circuit, &mut self.from_network);
         self.settle(now, out);
     }
     /// An application at the head of a circuit asks for pairs.
@@ -352,13 +392,13 @@ impl EntanglementNode {
         request: PairRequest,
         out: &mut Vec<NodeEffect>,
     ) -> Result<(), NetworkError> {
-        let result = self.on_network(|network, out| network.request(now, circuit, request, out));
+        let result = self.network.request(now, circuit, request, &mut self.from_network);
         self.settle(now, out);
         result
     }
     /// An application wants no more pairs.
     pub fn withdraw(&mut self, now: Time, circuit: CircuitId, request: RequestId, out: &mut Vec<NodeEffect>) {
-        self.on_network(|network, out| network.withdraw(now, circuit, request, out));
+        self.network.withdraw(now, circuit, request, &mut self.from_network);
         self.settle(now, out);
     }
     /// An application gives back the memory of a half that it was handed; `pair` is this end's link pair.
@@ -370,28 +410,30 @@ impl EntanglementNode {
         memory: MemoryId,
         out: &mut Vec<NodeEffect>,
     ) {
-        self.on_network(|network, out| network.released(circuit, pair, memory, out));
+        self.network.released(circuit, pair, memory, &mut self.from_network);
         self.settle(now, out);
     }
 
     /// When [`timeout`](Self::timeout) is wanted next.
     pub fn deadline(&self) -> Option<Time> {
-        let links = self.links.values().filter_map(|end| end.end.deadline());
+        let links = Some(self.links_due).filter(|due| *due < Time::MAX);
         let again = self.again.front().map(|(at, ..)| *at);
-        links.chain(self.network.deadline()).chain(again).min()
+        [links, self.network.deadline(), again].into_iter().flatten().min()
     }
     /// Does what is due.
     pub fn timeout(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
-        let due = |end: &End| end.end.deadline().is_some_and(|at| at <= now);
-        let links: Vec<_> = self.links.iter().filter(|(_, end)| due(end)).map(|(link, _)| *link).collect();
-        for link in links {
-            self.on_link(link, |end, out| end.timeout(now, out));
+        if self.links_due <= now {
+            for at in 0..self.ports.len() {
+                if self.ports[at].due <= now {
+                    self.on_link(now, at, out, |end, out| end.timeout(now, out));
+                }
+            }
         }
-        self.on_network(|network, out| network.timeout(now, out));
+        self.network.timeout(now, &mut self.from_network);
         while let Some(&(_, link, circuit)) = self.again.front().filter(|(at, ..)| *at <= now) {
             self.again.pop_front();
             if self.network.is_wanted(circuit) {
-                self.want(now, link, circuit);
+                self.want(now, link, circuit, out);
             }
         }
         self.settle(now, out);

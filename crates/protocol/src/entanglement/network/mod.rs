@@ -31,12 +31,10 @@ pub use message::{End, NetworkMessage, RequestId, Track};
 
 use crate::entanglement::link::{LinkPair, LinkUser};
 use crate::entanglement::{CircuitId, MemoryId, PairId};
-use crate::timers::Timers;
 use bellwether_quantum::bell::BellIndex;
 use bellwether_units::{Duration, LinkId, NodeId, Time};
 use end::CircuitEnd;
 use middle::Middle;
-use std::collections::BTreeMap;
 
 /// How long an end waits for the other's track before it tells its own again, in round trips: at least and at most.
 const TELL_AGAIN: [u64; 2] = [2, 16];
@@ -60,12 +58,24 @@ struct Passage {
     circuit: Circuit,
     role: Role,
     /// The requests of which this node has heard, and until when it believes in them.
-    active: BTreeMap<RequestId, Time>,
+    active: Vec<(RequestId, Time)>,
     wanted: bool,
     /// At the head: when the requests are told again.
     refresh: Option<Time>,
     /// The circuit was removed; when it is forgotten.
     forgotten: Option<Time>,
+}
+
+impl Passage {
+    fn believe(&mut self, request: RequestId, until: Time) {
+        match self.active.iter_mut().find(|(known, _)| *known == request) {
+            Some(known) => known.1 = until,
+            None => self.active.push((request, until)),
+        }
+    }
+    fn disbelieve(&mut self, request: RequestId) {
+        self.active.retain(|(known, _)| *known != request);
+    }
 }
 
 /// Why a circuit or a request is not taken.
@@ -85,25 +95,44 @@ pub enum NetworkError {
     RequestKnown(RequestId),
 }
 
+/// A circuit by its number, and when something is to be done for it.
+#[derive(Clone, Copy)]
+struct Due {
+    circuit: CircuitId,
+    at: Time,
+}
+
 /// The network layer of one node.
 pub struct Network {
     quality: NodeQuality,
-    passages: BTreeMap<CircuitId, Passage>,
-    timers: Timers<CircuitId>,
-    swaps: BTreeMap<u64, CircuitId>,
+    /// In the order of numbers; passages have the same places.
+    due: Vec<Due>,
+    #[expect(clippy::vec_box, reason = "many circuits may pass a node, and come and go")]
+    passages: Vec<Box<Passage>>,
+    /// When the first thing is to be done; the latest of all times for never.
+    next: Time,
+    /// Which circuit a swap serves that is under way, in the order of tokens.
+    swaps: Vec<(u64, CircuitId)>,
     next_token: u64,
 }
 
 impl Network {
     /// A node without circuits.
     pub fn new(quality: NodeQuality) -> Self {
-        Self {
-            quality,
-            passages: BTreeMap::new(),
-            timers: Timers::new(),
-            swaps: BTreeMap::new(),
-            next_token: 0,
+        let (due, passages, swaps) = (Vec::new(), Vec::new(), Vec::new());
+        Self { quality, due, passages, next: Time::MAX, swaps, next_token: 0 }
+    }
+
+    /// At which place a circuit is, or would be.
+    fn place(&self, circuit: CircuitId) -> Result<usize, usize> {
+        match self.due[..] {
+            // What most nodes have.
+            [Due { circuit: only, .. }] if only == circuit => Ok(0),
+            _ => self.due.binary_search_by_key(&circuit, |due| due.circuit),
         }
+    }
+    fn passage(&self, circuit: CircuitId) -> Option<&Passage> {
+        self.place(circuit).ok().map(|place| &*self.passages[place])
     }
 
     /// A circuit passes this node from now on. The same one again changes nothing.
@@ -111,27 +140,35 @@ impl Network {
     /// # Errors
     /// If it leads nowhere, or differs from one of the same number.
     pub fn install(&mut self, circuit: Circuit) -> Result<(), NetworkError> {
-        if let Some(known) = self.passages.get(&circuit.id) {
-            let same = known.circuit == circuit && known.forgotten.is_none();
-            return if same { Ok(()) } else { Err(NetworkError::Known(circuit.id)) };
-        }
+        let place = match self.place(circuit.id) {
+            Ok(place) => {
+                let known = &self.passages[place];
+                let same = known.circuit == circuit && known.forgotten.is_none();
+                return if same { Ok(()) } else { Err(NetworkError::Known(circuit.id)) };
+            }
+            Err(place) => place,
+        };
         let role = match (circuit.towards_head, circuit.towards_tail) {
             (None, Some(hop)) => Role::End(CircuitEnd::new(End::Head, hop)),
             (Some(hop), None) => Role::End(CircuitEnd::new(End::Tail, hop)),
             (Some(before), Some(after)) if before.link != after.link => Role::Middle(Middle::default()),
             _ => return Err(NetworkError::NoWay(circuit.id)),
         };
-        let id = circuit.id;
-        let active = BTreeMap::new();
+        self.due.insert(place, Due { circuit: circuit.id, at: Time::MAX });
+        let active = Vec::new();
         let passage = Passage { circuit, role, active, wanted: false, refresh: None, forgotten: None };
-        self.passages.insert(id, passage);
+        self.passages.insert(place, Box::new(passage));
         Ok(())
     }
 
     /// A circuit is torn down: its links stop, what is not confirmed is given up, and late messages are answered for a
     /// while.
     pub fn remove(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NetworkEffect>) {
-        let Some(passage) = self.passages.get_mut(&circuit).filter(|p| p.forgotten.is_none()) else { return };
+        let Ok(place) = self.place(circuit) else { return };
+        let passage = &mut *self.passages[place];
+        if passage.forgotten.is_some() {
+            return;
+        }
         let span = passage.circuit.round_trip.saturating_mul(REMEMBERED);
         passage.forgotten = Some(now.saturating_add(span));
         passage.active.clear();
@@ -145,7 +182,7 @@ impl Network {
                 end.drain(&passage.circuit, now, out);
             }
         }
-        self.after(now, circuit, out);
+        self.after(now, place, out);
     }
 
     /// An application at the head asks for pairs.
@@ -159,12 +196,12 @@ impl Network {
         request: PairRequest,
         out: &mut Vec<NetworkEffect>,
     ) -> Result<(), NetworkError> {
-        let head = self.head(circuit).ok_or(NetworkError::NotHead(circuit))?;
+        let (place, head) = self.head(circuit).ok_or(NetworkError::NotHead(circuit))?;
         if !head.requests.add(request) {
             return Err(NetworkError::RequestKnown(request.id));
         }
-        self.refresh(now, circuit, out);
-        self.after(now, circuit, out);
+        self.refresh(now, place, out);
+        self.after(now, place, out);
         Ok(())
     }
 
@@ -176,80 +213,77 @@ impl Network {
         request: RequestId,
         out: &mut Vec<NetworkEffect>,
     ) {
-        if let Some(head) = self.head(circuit) {
+        if let Some((place, head)) = self.head(circuit) {
             head.requests.close(request, RequestEnd::Withdrawn);
-            self.after(now, circuit, out);
+            self.after(now, place, out);
         }
     }
 
-    fn head(&mut self, circuit: CircuitId) -> Option<&mut CircuitEnd> {
-        let passage = self.passages.get_mut(&circuit)?;
+    fn head(&mut self, circuit: CircuitId) -> Option<(usize, &mut CircuitEnd)> {
+        let place = self.place(circuit).ok()?;
+        let passage = &mut *self.passages[place];
         match &mut passage.role {
             Role::End(end) if passage.circuit.towards_head.is_none() && passage.forgotten.is_none() => {
-                Some(end)
+                Some((place, end))
             }
             _ => None,
         }
     }
 
     /// The head tells all that it is asked for.
-    fn refresh(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NetworkEffect>) {
-        let Some(Passage { circuit, role: Role::End(end), active, refresh, .. }) =
-            self.passages.get_mut(&circuit)
-        else {
-            return;
-        };
-        let (round_trip, id) = (circuit.round_trip, circuit.id);
-        let Some(hop) = circuit.towards_tail else { return };
-        let mut any = false;
-        for request in end.requests.wanting() {
-            any = true;
-            active.insert(request, now.saturating_add(round_trip.saturating_mul(FADE)));
-            let message = NetworkMessage::Forward { circuit: id, request };
+    fn refresh(&mut self, now: Time, place: usize, out: &mut Vec<NetworkEffect>) {
+        let passage = &mut *self.passages[place];
+        let Role::End(end) = &passage.role else { return };
+        let (round_trip, circuit) = (passage.circuit.round_trip, passage.circuit.id);
+        let Some(hop) = passage.circuit.towards_tail else { return };
+        let wanting: Vec<_> = end.requests.wanting().collect();
+        let again = now.saturating_add(round_trip.saturating_mul(REFRESH));
+        passage.refresh = (!wanting.is_empty()).then_some(again);
+        for request in wanting {
+            passage.believe(request, now.saturating_add(round_trip.saturating_mul(FADE)));
+            let message = NetworkMessage::Forward { circuit, request };
             out.push(NetworkEffect::Send { to: hop.peer, link: hop.link, message });
         }
-        *refresh = any.then(|| now.saturating_add(round_trip.saturating_mul(REFRESH)));
     }
 
     /// A link has made a pair for a circuit.
     pub fn pair(&mut self, now: Time, pair: LinkPair, out: &mut Vec<NetworkEffect>) {
         let LinkUser::Circuit(id) = pair.user else { return };
-        let Some(Passage { circuit, role, wanted, .. }) = self.passages.get_mut(&id) else {
+        let Ok(place) = self.place(id) else {
             return out.push(NetworkEffect::Free(pair.memory));
         };
+        let Passage { circuit, role, wanted, .. } = &mut *self.passages[place];
         match role {
             Role::End(end) => end.pair(circuit, &self.quality, now, pair, out),
             Role::Middle(middle) => {
                 let before = circuit.towards_head.is_some_and(|hop| hop.link == pair.id.link);
                 let side = if before { End::Head } else { End::Tail };
                 if middle.pair(circuit, (side, pair), (now, *wanted), self.next_token, out) {
-                    self.swaps.insert(self.next_token, id);
+                    self.swaps.push((self.next_token, id));
                     self.next_token += 1;
                 }
             }
         }
-        self.after(now, id, out);
+        self.after(now, place, out);
     }
 
     /// A link takes a pair back that it had made.
     pub fn revoked(&mut self, now: Time, pair: PairId, out: &mut Vec<NetworkEffect>) {
         let passes = |hop: Option<Hop>| hop.is_some_and(|hop| hop.link == pair.link);
-        let circuits: Vec<_> = self
-            .passages
-            .iter()
-            .filter(|(_, p)| passes(p.circuit.towards_head) || passes(p.circuit.towards_tail))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in circuits {
-            let Some(Passage { circuit, role, .. }) = self.passages.get_mut(&id) else { continue };
+        for place in 0..self.passages.len() {
+            let Passage { circuit, role, .. } = &mut *self.passages[place];
+            let before = passes(circuit.towards_head);
+            if !before && !passes(circuit.towards_tail) {
+                continue;
+            }
             match role {
                 Role::End(end) => end.revoked(circuit, now, pair, out),
                 Role::Middle(middle) => {
-                    let side = if passes(circuit.towards_head) { End::Head } else { End::Tail };
+                    let side = if before { End::Head } else { End::Tail };
                     middle.revoked(circuit, side, pair, now, out);
                 }
             }
-            self.after(now, id, out);
+            self.after(now, place, out);
         }
     }
 
@@ -261,10 +295,12 @@ impl Network {
         outcome: Option<BellIndex>,
         out: &mut Vec<NetworkEffect>,
     ) {
-        let Some(id) = self.swaps.remove(&token) else { return };
-        if let Some(Passage { circuit, role: Role::Middle(middle), .. }) = self.passages.get_mut(&id) {
+        let Ok(known) = self.swaps.binary_search_by_key(&token, |swap| swap.0) else { return };
+        let (_, circuit) = self.swaps.remove(known);
+        let Ok(place) = self.place(circuit) else { return };
+        if let Passage { circuit, role: Role::Middle(middle), .. } = &mut *self.passages[place] {
             middle.swapped(circuit, &self.quality, now, token, outcome, out);
-            self.after(now, id, out);
+            self.after(now, place, out);
         }
     }
 
@@ -276,9 +312,12 @@ impl Network {
         memory: MemoryId,
         out: &mut Vec<NetworkEffect>,
     ) {
-        match self.passages.get_mut(&circuit) {
-            Some(Passage { role: Role::End(end), .. }) => end.released(pair, memory, out),
-            _ => out.push(NetworkEffect::Free(memory)),
+        if let Ok(place) = self.place(circuit)
+            && let Role::End(end) = &mut self.passages[place].role
+        {
+            end.released(pair, memory, out);
+        } else {
+            out.push(NetworkEffect::Free(memory));
         }
     }
 
@@ -292,7 +331,7 @@ impl Network {
         out: &mut Vec<NetworkEffect>,
     ) {
         let id = message.circuit();
-        let Some(Passage { circuit, role, active, forgotten, .. }) = self.passages.get_mut(&id) else {
+        let Ok(place) = self.place(id) else {
             // This node was away and has forgotten, or the circuit is long gone.
             if let NetworkMessage::Track(track) = message {
                 let message = NetworkMessage::Expire { circuit: id, to: track.from, origin: track.origin };
@@ -300,6 +339,8 @@ impl Network {
             }
             return;
         };
+        let passage = &mut *self.passages[place];
+        let Passage { circuit, role, forgotten, .. } = passage;
         let came_from = |hop: Option<Hop>| hop == Some(Hop { link, peer: from });
         let (from_head, from_tail) = (came_from(circuit.towards_head), came_from(circuit.towards_tail));
         let onward = if from_head { circuit.towards_tail } else { circuit.towards_head };
@@ -327,24 +368,26 @@ impl Network {
             }
             (NetworkMessage::Forward { request, .. }, _) if from_head && forgotten.is_none() => {
                 hand_on(message);
-                active.insert(*request, now.saturating_add(circuit.round_trip.saturating_mul(FADE)));
+                let until = now.saturating_add(circuit.round_trip.saturating_mul(FADE));
+                passage.believe(*request, until);
             }
             (NetworkMessage::Complete { request, .. }, _) if from_head => {
                 hand_on(message);
-                active.remove(request);
+                passage.disbelieve(*request);
             }
             _ => return,
         }
-        self.after(now, id, out);
+        self.after(now, place, out);
     }
 
     /// Tells what is over, starts and stops links, and sets the clock of a circuit, after anything has happened to it.
-    fn after(&mut self, now: Time, id: CircuitId, out: &mut Vec<NetworkEffect>) {
-        let Some(passage) = self.passages.get_mut(&id) else { return };
-        let Passage { circuit, role, active, wanted, refresh, forgotten } = passage;
+    #[inline]
+    fn after(&mut self, now: Time, place: usize, out: &mut Vec<NetworkEffect>) {
+        let Passage { circuit, role, active, wanted, refresh, forgotten } = &mut *self.passages[place];
+        let id = circuit.id;
         if let (Role::End(end), Some(hop)) = (&mut *role, circuit.towards_tail) {
             while let Some((request, delivered, why)) = end.requests.take_over() {
-                active.remove(&request);
+                active.retain(|(known, _)| *known != request);
                 let message = NetworkMessage::Complete { circuit: id, request };
                 out.push(NetworkEffect::Send { to: hop.peer, link: hop.link, message });
                 let over = NetworkEvent::RequestOver { circuit: id, request, delivered, end: why };
@@ -365,22 +408,34 @@ impl Network {
             Role::Middle(middle) => middle.deadline(circuit),
         };
         // The head's own are told again, and fade nowhere sooner.
-        let fading = if circuit.towards_head.is_some() { active.values().min().copied() } else { None };
+        let fades = circuit.towards_head.is_some();
+        let fading = if fades { active.iter().map(|(_, until)| *until).min() } else { None };
         if let Some(next) = [own, *refresh, *forgotten, fading].into_iter().flatten().min() {
-            let soonest = now.saturating_add(Duration::from_picoseconds(1));
-            self.timers.set_by(id, next.max(soonest));
+            // One that was set earlier stays; what moved later is found out when it comes.
+            let at = &mut self.due[place].at;
+            *at = next.max(now.saturating_add(Duration::from_picoseconds(1))).min(*at);
+            self.next = self.next.min(*at);
         }
     }
 
     /// Does what is due.
     pub fn timeout(&mut self, now: Time, out: &mut Vec<NetworkEffect>) {
-        while let Some(id) = self.timers.pop(now) {
-            let Some(passage) = self.passages.get_mut(&id) else { continue };
-            if passage.forgotten.is_some_and(|at| at <= now) {
-                self.passages.remove(&id);
+        if self.next > now {
+            return;
+        }
+        let mut place = 0;
+        while let Some(due) = self.due.get_mut(place) {
+            if due.at > now {
+                place += 1;
                 continue;
             }
-            let Passage { circuit, role, active, refresh, .. } = passage;
+            due.at = Time::MAX;
+            let Passage { circuit, role, active, refresh, forgotten, .. } = &mut *self.passages[place];
+            if forgotten.is_some_and(|at| at <= now) {
+                self.due.remove(place);
+                self.passages.remove(place);
+                continue;
+            }
             match role {
                 Role::Middle(middle) => middle.timeout(circuit, now, out),
                 Role::End(end) => {
@@ -389,33 +444,35 @@ impl Network {
                 }
             }
             if circuit.towards_head.is_some() {
-                active.retain(|_, until| *until > now);
+                active.retain(|(_, until)| *until > now);
             }
             if refresh.is_some_and(|at| at <= now) {
-                self.refresh(now, id, out);
+                self.refresh(now, place, out);
             }
-            self.after(now, id, out);
+            self.after(now, place, out);
+            place += 1;
         }
+        self.next = self.due.iter().map(|due| due.at).fold(Time::MAX, Time::min);
     }
 
     /// When [`timeout`](Self::timeout) is wanted next.
     pub fn deadline(&self) -> Option<Time> {
-        self.timers.next()
+        Some(self.next).filter(|next| *next < Time::MAX)
     }
 
     /// Whether somebody wants pairs of a circuit, as far as this node knows.
     pub fn is_wanted(&self, circuit: CircuitId) -> bool {
-        self.passages.get(&circuit).is_some_and(|passage| passage.wanted)
+        self.passage(circuit).is_some_and(|passage| passage.wanted)
     }
     /// The least fidelity that a circuit asks of its links, and its share of them.
     pub fn link_terms(&self, circuit: CircuitId) -> Option<(f64, u16)> {
-        self.passages.get(&circuit).map(|passage| (passage.circuit.link_fidelity, passage.circuit.weight))
+        self.passage(circuit).map(|passage| (passage.circuit.link_fidelity, passage.circuit.weight))
     }
 
     /// How many halves are held that nobody was handed, and how many records and tombstones are kept: for reports and
     /// tests.
     pub fn held(&mut self) -> (usize, usize) {
-        let held = self.passages.values_mut().map(|passage| match &mut passage.role {
+        let held = self.passages.iter_mut().map(|passage| match &mut passage.role {
             Role::End(end) => end.held(),
             Role::Middle(middle) => middle.held(),
         });

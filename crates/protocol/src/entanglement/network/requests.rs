@@ -3,7 +3,6 @@
 use super::api::{PairRequest, RequestEnd};
 use super::message::RequestId;
 use bellwether_units::Time;
-use std::collections::BTreeMap;
 
 #[derive(Debug)]
 struct Open {
@@ -30,38 +29,43 @@ impl Open {
 /// The requests at the head of a circuit.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    open: BTreeMap<RequestId, Open>,
+    /// In the order of their numbers.
+    open: Vec<Open>,
     /// Some may be over.
     changed: bool,
 }
 
 impl Requests {
+    fn place(&self, request: RequestId) -> Result<usize, usize> {
+        self.open.binary_search_by_key(&request, |open| open.request.id)
+    }
+    fn get(&mut self, request: RequestId) -> Option<&mut Open> {
+        self.place(request).ok().map(|place| &mut self.open[place])
+    }
+
     /// Takes a request on, unless its number is in use.
     pub(super) fn add(&mut self, request: PairRequest) -> bool {
-        if self.open.contains_key(&request.id) {
-            return false;
-        }
-        let open = Open { request, under_way: 0, delivered: 0, closing: None };
-        self.open.insert(request.id, open);
+        let Err(place) = self.place(request.id) else { return false };
+        self.open.insert(place, Open { request, under_way: 0, delivered: 0, closing: None });
         self.changed = true;
         true
     }
 
     /// The request for which the next pair is: the oldest that wants one.
     pub(super) fn assign(&mut self) -> Option<RequestId> {
-        let (id, open) = self.open.iter_mut().find(|(_, open)| open.wants())?;
+        let open = self.open.iter_mut().find(|open| open.wants())?;
         open.under_way += 1;
-        Some(*id)
+        Some(open.request.id)
     }
     /// A pair that was given to it came to nothing.
     pub(super) fn unassign(&mut self, request: RequestId) {
-        if let Some(open) = self.open.get_mut(&request) {
+        if let Some(open) = self.get(request) {
             open.under_way -= 1;
             self.changed = true;
         }
     }
     pub(super) fn delivered(&mut self, request: RequestId) {
-        if let Some(open) = self.open.get_mut(&request) {
+        if let Some(open) = self.get(request) {
             open.under_way -= 1;
             open.delivered += 1;
             self.changed = true;
@@ -69,26 +73,27 @@ impl Requests {
     }
     /// A pair that was delivered is revoked.
     pub(super) fn take_back(&mut self, request: RequestId) {
-        if let Some(open) = self.open.get_mut(&request) {
+        if let Some(open) = self.get(request) {
             open.delivered -= 1;
         }
     }
 
     /// Whether its halves are handed out early, and whether the tail turns them.
     pub(super) fn manner(&self, request: RequestId) -> (bool, bool) {
-        self.open.get(&request).map_or((false, false), |open| (open.request.early, open.request.correct))
+        let open = self.place(request).map(|place| &self.open[place]);
+        open.map_or((false, false), |open| (open.request.early, open.request.correct))
     }
 
     /// It wants no more pairs.
     pub(super) fn close(&mut self, request: RequestId, end: RequestEnd) {
-        if let Some(open) = self.open.get_mut(&request) {
+        if let Some(open) = self.get(request) {
             open.closing = open.closing.or(Some(end));
             self.changed = true;
         }
     }
     /// Those whose time is up want no more.
     pub(super) fn close_due(&mut self, now: Time) {
-        for open in self.open.values_mut() {
+        for open in &mut self.open {
             if open.closing.is_none() && open.request.until.is_some_and(|until| until <= now) {
                 open.closing = Some(RequestEnd::TimeOut);
                 self.changed = true;
@@ -100,23 +105,24 @@ impl Requests {
         if !self.changed {
             return None;
         }
-        let over = self.open.iter().find_map(|(id, open)| Some((*id, open.delivered, open.end()?)));
-        match over {
-            Some((id, ..)) => drop(self.open.remove(&id)),
-            None => self.changed = false,
-        }
-        over
+        let over = self.open.iter().enumerate().find_map(|(place, open)| Some((place, open.end()?)));
+        let Some((place, end)) = over else {
+            self.changed = false;
+            return None;
+        };
+        let open = self.open.remove(place);
+        Some((open.request.id, open.delivered, end))
     }
     /// Those that want pairs.
     pub(super) fn wanting(&self) -> impl Iterator<Item = RequestId> {
-        self.open.iter().filter(|(_, open)| open.closing.is_none()).map(|(id, _)| *id)
+        self.open.iter().filter(|open| open.closing.is_none()).map(|open| open.request.id)
     }
     pub(super) fn all(&self) -> Vec<RequestId> {
-        self.open.keys().copied().collect()
+        self.open.iter().map(|open| open.request.id).collect()
     }
     /// When the first runs out of time.
     pub(super) fn deadline(&self) -> Option<Time> {
-        let running = self.open.values().filter(|open| open.closing.is_none());
+        let running = self.open.iter().filter(|open| open.closing.is_none());
         running.filter_map(|open| open.request.until).min()
     }
 }
