@@ -1,14 +1,17 @@
 //! A chain of repeaters, from heralds to pairs at both ends: both layers of every node, without any physics.
 //!
 //! Five memories on each side, a herald in a thousand attempts, perfect swaps: the chain of the comparison with other
-//! simulators. The goal is 2 µs a pair for three nodes, and 22 µs for seventeen, on one core.
+//! simulators. The goal is 1 µs a pair for three nodes, and 11 µs for seventeen, on one core, the queue of this bench
+//! included. Each chain also tells its CPU time a pair, which other work on the machine does not distort, its events a
+//! pair by kind, and how many bytes a node holds.
 
 use bellwether_protocol::entanglement::link::{
     Arrival, AttemptTag, FidelityLevel, FidelityTable, LinkEffect, LinkPlace, LinkSettings, Midpoint,
     MidpointReply,
 };
 use bellwether_protocol::entanglement::network::{
-    Circuit, Delivered, End, Hop, NetworkEvent, NodeQuality, PairChoice, PairRequest, RequestId,
+    Circuit, Delivered, End, Hop, NetworkEvent, NetworkMessage, NodeQuality, PairChoice, PairRequest,
+    RequestId,
 };
 use bellwether_protocol::entanglement::{
     CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage,
@@ -35,6 +38,36 @@ enum Happening {
     Release { node: usize, delivered: Box<Delivered> },
 }
 
+/// What happens, as the histogram has it.
+const KINDS: [&str; 9] = [
+    "messages of links",
+    "tracks",
+    "tracks told again",
+    "other messages of circuits",
+    "attempts",
+    "replies",
+    "swaps",
+    "timeouts",
+    "releases",
+];
+
+impl Happening {
+    fn kind(&self) -> usize {
+        match self {
+            Self::Message { message: NodeMessage::Link(_), .. } => 0,
+            Self::Message { message: NodeMessage::Network(NetworkMessage::Track(track)), .. } => {
+                1 + usize::from(track.again)
+            }
+            Self::Message { message: NodeMessage::Network(_), .. } => 3,
+            Self::Attempt { .. } => 4,
+            Self::Reply { .. } => 5,
+            Self::Swapped { .. } => 6,
+            Self::Timeout(_) => 7,
+            Self::Release { .. } => 8,
+        }
+    }
+}
+
 struct Chain {
     nodes: Vec<EntanglementNode>,
     asked: Vec<Option<Time>>,
@@ -42,12 +75,14 @@ struct Chain {
     armed: Vec<[[Option<AttemptTag>; MEMORIES as usize]; 2]>,
     fate: Stream,
     now: Time,
-    queue: BinaryHeap<Reverse<(Time, u32, u32)>>,
+    /// Times, and behind them counts and places: one number is compared quicker than three.
+    queue: BinaryHeap<Reverse<u128>>,
     happenings: Vec<Option<Happening>>,
     unused: Vec<u32>,
     counter: u32,
     delivered: u64,
-    events: u64,
+    /// By kind of happening.
+    events: [u64; KINDS.len()],
     out: Vec<NodeEffect>,
 }
 
@@ -85,7 +120,7 @@ impl Chain {
             unused: Vec::new(),
             counter: 0,
             delivered: 0,
-            events: 0,
+            events: [0; KINDS.len()],
             out: Vec::new(),
         };
         for n in 0..count {
@@ -115,7 +150,8 @@ impl Chain {
             Some(unused) => *unused = Some(happening),
             None => self.happenings.push(Some(happening)),
         }
-        self.queue.push(Reverse((time, self.counter, place)));
+        let key = u128::from(time.picoseconds()) << 64 | u128::from(self.counter) << 32 | u128::from(place);
+        self.queue.push(Reverse(key));
         self.counter = self.counter.wrapping_add(1);
     }
 
@@ -167,15 +203,17 @@ impl Chain {
     }
 
     fn step(&mut self) {
-        let Some(Reverse((time, _, place))) = self.queue.pop() else { return };
-        self.now = time;
-        self.events += 1;
+        let Some(Reverse(key)) = self.queue.pop() else { return };
+        let place = key as u32;
+        self.now = Time::from_picoseconds((key >> 64) as u64);
         self.unused.push(place);
-        match self.happenings[place as usize].take() {
-            Some(Happening::Message { from, to, link, message }) => {
+        let Some(happening) = self.happenings[place as usize].take() else { return };
+        self.events[happening.kind()] += 1;
+        match happening {
+            Happening::Message { from, to, link, message } => {
                 self.on(to, |node, now, out| node.hear(now, NodeId(from as u32), link, &message, out));
             }
-            Some(Happening::Attempt { link, slot, tags }) => {
+            Happening::Attempt { link, slot, tags } => {
                 if [0, 1].map(|end| self.armed[link][end][slot]) != tags.map(Some) {
                     return;
                 }
@@ -190,24 +228,24 @@ impl Chain {
                     }
                 }
             }
-            Some(Happening::Reply { node, reply }) => {
+            Happening::Reply { node, reply } => {
                 self.on(node, |node, now, out| node.heard_midpoint(now, &reply, out));
             }
-            Some(Happening::Swapped { node, token }) => {
+            Happening::Swapped { node, token } => {
                 let outcome = BellIndex::from_bits(self.fate.bits() as u8 & 3);
                 self.on(node, |node, now, out| node.swapped(now, token, Some(outcome), out));
             }
-            Some(Happening::Timeout(node)) if self.asked[node].is_some_and(|at| at <= self.now) => {
+            Happening::Timeout(node) if self.asked[node].is_some_and(|at| at <= self.now) => {
                 self.asked[node] = None;
                 self.on(node, |node, now, out| node.timeout(now, out));
             }
-            Some(Happening::Release { node, delivered }) => {
+            Happening::Release { node, delivered } => {
                 let Delivered { circuit, end, id, memory, .. } = *delivered;
                 let pair = if end == End::Head { id.head } else { id.tail };
                 self.on(node, |node, now, out| node.released(now, circuit, pair, memory, out));
             }
             // An earlier one was asked for since, and has come.
-            Some(Happening::Timeout(_)) | None => {}
+            Happening::Timeout(_) => {}
         }
     }
 
@@ -219,22 +257,64 @@ impl Chain {
     }
 }
 
+/// Nanoseconds that this thread has had of a processor, where the system tells.
+fn processor_time() -> Option<f64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+}
+/// Bytes of memory that this process occupies, where the system tells.
+fn occupied() -> Option<f64> {
+    let pages: f64 = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4096.0)
+}
+
+/// What a pair costs, beside the time by the clock on the wall.
+fn costs(count: usize, chain: &mut Chain) {
+    let (events, delivered, before) = (chain.events, chain.delivered, processor_time());
+    chain.deliver(20_000);
+    let pairs = (chain.delivered - delivered) as f64;
+    if let (Some(before), Some(after)) = (before, processor_time()) {
+        println!("{count} nodes: {:.3} µs of a processor a pair", (after - before) * 1e-3 / pairs);
+    }
+    let each = chain.events.iter().zip(events).map(|(now, then)| (now - then) as f64 / pairs);
+    let each: Vec<_> = each.collect();
+    println!("{count} nodes: {:.1} events a pair", each.iter().sum::<f64>());
+    for (kind, each) in KINDS.iter().zip(each) {
+        println!("    {kind}: {each:.2}");
+    }
+}
+
+/// What a node of a chain holds, before there are any pairs and after some.
+fn bytes(_: &mut Criterion) {
+    const NODES: usize = 50_000;
+    let before = occupied();
+    let mut chain = Chain::new(NODES);
+    let per_node = |name: &str| {
+        if let (Some(before), Some(after)) = (before, occupied()) {
+            println!("{NODES} nodes in a chain, {name}: {:.0} bytes a node", (after - before) / NODES as f64);
+        }
+    };
+    per_node("with a circuit that waits");
+    let horizon = Time::ZERO + Duration::from_milliseconds(20);
+    while chain.now < horizon {
+        chain.step();
+    }
+    per_node("after 20 ms");
+}
+
 fn circuits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("circuits");
     group.sample_size(10);
     for count in [3, 5, 9, 17] {
         let mut chain = Chain::new(count);
         chain.deliver(2000);
-        let (events, delivered) = (chain.events, chain.delivered);
+        costs(count, &mut chain);
         group.throughput(Throughput::Elements(1000));
         group.bench_with_input(BenchmarkId::from_parameter(count), &count, |bencher, _| {
             bencher.iter(|| chain.deliver(1000));
         });
-        let per_pair = (chain.events - events) as f64 / (chain.delivered - delivered) as f64;
-        println!("{count} nodes: {per_pair:.1} events a pair");
     }
     group.finish();
 }
 
-criterion_group!(benches, circuits);
+criterion_group!(benches, circuits, bytes);
 criterion_main!(benches);
