@@ -4,6 +4,7 @@ mod identity;
 pub mod link;
 pub mod network;
 mod node;
+pub mod routing;
 
 pub use identity::{CircuitId, EndToEndId, MemoryId, PairId};
 pub use node::{EntanglementNode, NodeEffect, NodeLink, NodeMessage};

@@ -1,0 +1,105 @@
+//! What a link offers: pairs of some fidelity at some rate, as its emitters are set and with so many rounds of
+//! purification.
+
+use crate::entanglement::link::{FidelityTable, LinkSettings};
+use bellwether_quantum::MemoryNoise;
+use bellwether_quantum::bell::{BellDiagonal, Purification, PurificationQuality};
+use bellwether_units::Duration;
+
+/// What links of one make can do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkKind {
+    /// The ways to run it.
+    pub table: FidelityTable,
+    /// From one attempt to the next.
+    pub cycle: Duration,
+    /// How long a message takes from end to end.
+    pub delay: Duration,
+    /// How well its ends compare pairs.
+    pub purification: PurificationQuality,
+    /// What happens to the first pair while the second is made.
+    pub memory: MemoryNoise,
+}
+
+impl LinkKind {
+    /// A link as its layer is told to run it, with the quality of its ends.
+    pub fn new(settings: &LinkSettings, purification: PurificationQuality, memory: MemoryNoise) -> Self {
+        let LinkSettings { table, cycle, delay, .. } = settings;
+        Self { table: table.clone(), cycle: *cycle, delay: *delay, purification, memory }
+    }
+}
+
+/// How much purification a route may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurificationLimit {
+    /// At most so many rounds on each link; 0 for none.
+    pub rounds: u8,
+    /// Of which kind.
+    pub how: Purification,
+}
+
+impl PurificationLimit {
+    /// No purification.
+    pub const NONE: Self = Self { rounds: 0, how: Purification::Dejmps };
+}
+
+/// One way to get pairs of a link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Offer {
+    /// Which level of the link's table.
+    pub(super) level: u16,
+    /// How many rounds of purification, each of two pairs of equal history.
+    pub(super) rounds: u8,
+    pub(super) pair: BellDiagonal,
+    /// Mean seconds a pair, if one attempt is under way at a time and the link serves nobody else.
+    pub(super) seconds: f64,
+    /// What it takes besides, however many attempts are under way: messages of purification, half a cycle.
+    pub(super) latency: f64,
+}
+
+impl Offer {
+    pub(super) fn fidelity(&self) -> f64 {
+        self.pair.fidelity()
+    }
+    /// Pairs that wait for their partners take a memory a round.
+    pub(super) fn memories(&self) -> u16 {
+        u16::from(self.rounds) + 1
+    }
+}
+
+/// All that is worth having, in the order of fidelity.
+pub(super) fn offers(kind: &LinkKind, limit: PurificationLimit) -> Vec<Offer> {
+    let mut all = Vec::new();
+    for (level, at) in kind.table.levels().iter().enumerate().take(usize::from(u16::MAX)) {
+        let Ok(mut pair) = BellDiagonal::werner(at.fidelity) else { continue };
+        // In the law of waiting, a geometric number of cycles is an exponential time of this mean and half a cycle.
+        let success = at.success.min(1.0 - 1e-12);
+        let mut seconds = kind.cycle.seconds() / -libm::log1p(-success);
+        let mut latency = 0.5 * kind.cycle.seconds();
+        all.push(Offer { level: level as u16, rounds: 0, pair, seconds, latency });
+        for rounds in 1..=limit.rounds {
+            let wait = Duration::from_seconds(seconds + latency).unwrap_or(Duration::ZERO);
+            let factors = kind.memory.decay(Duration::ZERO, wait).factors();
+            let waited = pair.shrunk(factors.map(|f| f * f));
+            let purified = waited.purify(&pair, limit.how, &kind.purification);
+            if purified.success <= 0.0 || purified.kept.fidelity() <= pair.fidelity() {
+                break;
+            }
+            pair = purified.kept;
+            seconds *= 2.0 / purified.success;
+            latency += kind.delay.seconds();
+            all.push(Offer { level: level as u16, rounds, pair, seconds, latency });
+        }
+    }
+    let worth = |offer: &Offer| {
+        !all.iter().any(|other| {
+            let no_worse = other.fidelity() >= offer.fidelity()
+                && other.seconds <= offer.seconds
+                && other.rounds <= offer.rounds;
+            no_worse && (other.fidelity(), other.seconds) != (offer.fidelity(), offer.seconds)
+        })
+    };
+    let mut kept: Vec<_> = all.iter().filter(|offer| worth(offer)).copied().collect();
+    kept.sort_by(|a, b| a.fidelity().total_cmp(&b.fidelity()).then(a.seconds.total_cmp(&b.seconds)));
+    kept
+}

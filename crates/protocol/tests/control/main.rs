@@ -1,0 +1,5 @@
+//! The control of entanglement: which way circuits go, how they are set up, how pairs are purified.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod routes;
