@@ -2,7 +2,7 @@
 
 use crate::reader::{
     Integer, Layer, Layers, Path, Reader, integer, integer_out_of_range, number, out_of_range, unknown_word,
-    wrong_type,
+    wrong_count, wrong_type,
 };
 use crate::record::{Field, Kind, Presence, Record, is_name};
 use crate::sink::Sink;
@@ -83,24 +83,24 @@ pub(crate) fn check_alone(
     for (key, value) in layer.table {
         let Some(field) = record.field(key.get_ref()) else { continue };
         let wrong = match (&field.kind, value.get_ref()) {
-            (Kind::Text, DeValue::String(_)) | (Kind::Flag, DeValue::Boolean(_)) => None,
-            (Kind::Name, DeValue::String(name)) => {
-                (!is_name(name)).then(|| Problem::BadName { name: clip(name) })
+            (Kind::Several { item, least, most }, DeValue::Array(items)) => {
+                if !(*least..=*most).contains(&items.len()) {
+                    let problem = wrong_count(field.key, *least, *most, items.len());
+                    reader.tell(sink, value.span(), field.key, problem);
+                }
+                tell_items(&reader, field, item, items, sink);
+                None
             }
-            (Kind::Quantity(kind), DeValue::String(text)) => {
+            (Kind::PerEnd(item), DeValue::Array(items)) if items.len() == 2 => {
+                tell_items(&reader, field, item, items, sink);
+                None
+            }
+            (Kind::PerEnd(_), found @ DeValue::Array(_)) => Some(wrong_type(field, found)),
+            (Kind::PerEnd(item), found) => wrong_plain(field, item, found),
+            (Kind::QuantityOr(_, word), DeValue::String(text)) if text == word.word => None,
+            (Kind::QuantityOr(kind, _), DeValue::String(text)) => {
                 (kind.check)(&clip(text)).err().map(Problem::Quantity)
             }
-            (Kind::Choice(words), DeValue::String(word)) => (!words.iter().any(|w| w.word == word))
-                .then(|| unknown_word(field.key, word, words.iter().map(|w| w.word).collect())),
-            (Kind::Number(range), found) => match number(found) {
-                Some(number) => (!range.contains(number)).then(|| out_of_range(found, range)),
-                None => Some(wrong_type(field, found)),
-            },
-            (Kind::Integer { least, most }, found) => match integer(found) {
-                Integer::Within(number) if (*least..=*most).contains(&number) => None,
-                Integer::Not => Some(wrong_type(field, found)),
-                _ => Some(integer_out_of_range(found, *least, *most)),
-            },
             (Kind::Table(inner) | Kind::TableOrProfile(inner), DeValue::Table(_)) => {
                 if let Some(below) = Layer::of(value) {
                     check_alone(below, inner, &path.below(field.key), sink);
@@ -119,10 +119,50 @@ pub(crate) fn check_alone(
                 }
                 None
             }
-            (_, found) => Some(wrong_type(field, found)),
+            (kind, found) => wrong_plain(field, kind, found),
         };
         if let Some(problem) = wrong {
             reader.tell(sink, value.span(), field.key, problem);
         }
+    }
+}
+
+/// Tells what is wrong with each value of a list.
+fn tell_items(
+    reader: &Reader<'_, '_, '_>,
+    field: &'static Field,
+    kind: &Kind,
+    items: &[Spanned<DeValue<'_>>],
+    sink: &mut Sink<'_>,
+) {
+    for item in items {
+        if let Some(problem) = wrong_plain(field, kind, item.get_ref()) {
+            reader.tell(sink, item.span(), field.key, problem);
+        }
+    }
+}
+
+/// What is wrong with a value that is no table and no list.
+fn wrong_plain(field: &'static Field, kind: &Kind, found: &DeValue<'_>) -> Option<Problem> {
+    match (kind, found) {
+        (Kind::Text, DeValue::String(_)) | (Kind::Flag, DeValue::Boolean(_)) => None,
+        (Kind::Name, DeValue::String(name)) => {
+            (!is_name(name)).then(|| Problem::BadName { name: clip(name) })
+        }
+        (Kind::Quantity(kind), DeValue::String(text)) => {
+            (kind.check)(&clip(text)).err().map(Problem::Quantity)
+        }
+        (Kind::Choice(words), DeValue::String(word)) => (!words.iter().any(|w| w.word == word))
+            .then(|| unknown_word(field.key, word, words.iter().map(|w| w.word).collect())),
+        (Kind::Number(range), found) => match number(found) {
+            Some(number) => (!range.contains(number)).then(|| out_of_range(found, range)),
+            None => Some(wrong_type(field, found)),
+        },
+        (Kind::Integer { least, most }, found) => match integer(found) {
+            Integer::Within(number) if (*least..=*most).contains(&number) => None,
+            Integer::Not => Some(wrong_type(field, found)),
+            _ => Some(integer_out_of_range(found, *least, *most)),
+        },
+        (_, found) => Some(wrong_type(field, found)),
     }
 }

@@ -27,6 +27,10 @@ pub use model::device::{
     Afterpulsing, BasisChoice, DeadTimeScope, Detector, DetectorTechnology, Intensity, Receiver, Source,
     Transmitter,
 };
+pub use model::entanglement::{
+    Availability, Calibration, ChargeCheck, Circuit, Cutoff, EntanglingLink, PairDemand, PairUse,
+    PublishedPairs, PurificationRound, QubitUse, Scheme, StatedPair, Station, WaitingPair,
+};
 pub use model::event::{Attack, EavesdropperBasis, Event, EventKind, LinkEvent, NodeEvent, Tampering};
 pub use model::fibre::{Attenuation, ClassicalChannel, Direction, Drift, Fibre};
 pub use model::link::{Evidence, Fitted, Link, Published, Recording};

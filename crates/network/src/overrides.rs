@@ -86,7 +86,16 @@ impl FromStr for Override {
 pub(crate) const MOST: usize = 1 << 14;
 
 /// Keys of which a file has only one: giving one takes the other away.
-const INSTEAD: [(&str, &str); 2] = [("loss_per_length", "total_loss"), ("total_loss", "loss_per_length")];
+const INSTEAD: [(&str, &str); 8] = [
+    ("loss_per_length", "total_loss"),
+    ("total_loss", "loss_per_length"),
+    ("at", "arms"),
+    ("arms", "at"),
+    ("fidelity", "bell_diagonal"),
+    ("bell_diagonal", "fidelity"),
+    ("path", "links"),
+    ("links", "path"),
+];
 
 /// Applies the overrides to a file's table, in their order.
 pub(crate) fn apply<'i>(file: &mut DeTable<'i>, overrides: &'i [Override], sink: &mut Sink<'_>) {
@@ -142,7 +151,19 @@ fn set_from_top<'i>(
 ) -> Result<(), Misled> {
     let [(first, first_span), rest @ ..] = segments else { return Ok(()) };
     // Names are looked up, for an override changes what is there; it adds keys, not nodes or links.
-    let named = matches!(*first, "node" | "link" | "demand" | "sae" | "transmitter" | "receiver");
+    let named = matches!(
+        *first,
+        "node"
+            | "link"
+            | "entangling"
+            | "circuit"
+            | "demand"
+            | "pair_demand"
+            | "sae"
+            | "transmitter"
+            | "receiver"
+            | "platform"
+    );
     let [(name, name_span), within @ ..] = rest else {
         return set(file, segments, value);
     };
@@ -153,11 +174,14 @@ fn set_from_top<'i>(
         return Err((name_span.clone(), format!("name a value of the {first}, as in `{first}.{name}.key`")));
     }
     let mut found = false;
-    if *name == "*" && *first == "link" && file.contains_key("generate") {
+    if *name == "*" && matches!(*first, "link" | "entangling") && file.contains_key("generate") {
         let generate = table_at(file, "generate", first_span.clone())?;
-        let template = table_at(generate, "link", first_span.clone())?;
-        set(template, within, value)?;
-        found = true;
+        // What is generated is of one kind: entangling links if the file says so.
+        if generate.contains_key("entangling") == (*first == "entangling") {
+            let template = table_at(generate, first, first_span.clone())?;
+            set(template, within, value)?;
+            found = true;
+        }
     }
     if let Some(DeValue::Table(things)) = file.get_mut(*first).map(Spanned::get_mut) {
         if *name == "*" {
@@ -231,7 +255,7 @@ fn table_at<'t, 'i>(
     span: Range<usize>,
 ) -> Result<&'t mut DeTable<'i>, Misled> {
     if let Some(DeValue::String(_)) = table.get(key).map(Spanned::get_ref)
-        && matches!(key, "transmitter" | "receiver")
+        && matches!(key, "transmitter" | "receiver" | "platform")
         && let Some(profile) = table.remove(key)
     {
         let mut named = DeTable::new();

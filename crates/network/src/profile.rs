@@ -1,9 +1,8 @@
 //! The library of device profiles that ships with the program.
 
 use crate::lower::Devices;
-use crate::lower::platform::platform;
-use crate::reader::{Layer, Layers, Path, Reader};
-use crate::record::Choice;
+use crate::lower::platform::of_library;
+use crate::reader::{Layer, Layers, Path, Reader, pick};
 use crate::record::link::LINK;
 use crate::sink::Sink;
 use crate::text::{Named, Texts, moved, profile_base};
@@ -12,7 +11,7 @@ use std::sync::OnceLock;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A transmitter or receiver that network files may name, or a platform of memories for programs.
+/// A transmitter, receiver or platform of memories that network files may name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// By which it is named.
@@ -32,7 +31,7 @@ pub enum Device {
     Transmitter(Transmitter),
     /// A receiver.
     Receiver(Receiver),
-    /// A platform of memories. Network files do not name these yet.
+    /// A platform of memories.
     Platform(Box<Platform>),
 }
 
@@ -145,6 +144,11 @@ impl Library {
         self.devices("receiver")
     }
 
+    /// The platforms by name.
+    pub(crate) fn platforms(&'static self) -> impl Iterator<Item = (&'static str, Layer<'static, 'static>)> {
+        self.devices("platform")
+    }
+
     fn devices(
         &'static self,
         key: &'static str,
@@ -178,7 +182,7 @@ fn read(name: &'static str, table: &'static DeTable<'static>) -> Option<Profile>
     let texts = Texts { file, overrides: Vec::new(), profiles: library().texts().collect() };
     let mut sink = Sink::new(texts);
     if let Some(layer) = table.get("platform").and_then(Layer::of) {
-        let platform = platform(layer, Path::top(name), &mut sink)?;
+        let platform = of_library(layer, name, &mut sink)?;
         return sink.is_clean().then_some(platform).and_then(|p| described(Device::Platform(Box::new(p))));
     }
     let empty = DeTable::new();
@@ -203,19 +207,14 @@ fn text<'t>(table: &'t DeTable<'_>, key: &str) -> Option<&'t str> {
     }
 }
 
-/// The value of a word.
-fn word<T: Choice>(word: &str) -> Option<T> {
-    T::WORDS.iter().position(|known| known.word == word).map(|place| T::VALUES[place])
-}
-
 fn figures(table: &DeTable<'_>) -> Option<Vec<Figures>> {
     let DeValue::Array(entries) = table.get("figures")?.get_ref() else { return None };
     let read = |entry: &Spanned<DeValue<'_>>| {
         let DeValue::Table(entry) = entry.get_ref() else { return None };
         let DeValue::Array(paths) = entry.get("paths")?.get_ref() else { return None };
-        let evidence = word(text(entry, "evidence")?)?;
+        let evidence = pick(text(entry, "evidence")?)?;
         // A basis that is no word is a mistake, not a figure without one.
-        let basis = entry.get("basis").map(|_| word(text(entry, "basis")?));
+        let basis = entry.get("basis").map(|_| pick(text(entry, "basis")?));
         let basis = if let Some(basis) = basis { Some(basis?) } else { None };
         let paths = paths.iter().filter_map(|path| match path.get_ref() {
             DeValue::String(path) => Some(path.to_string()),

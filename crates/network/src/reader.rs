@@ -207,90 +207,125 @@ impl<'a, 'i, 'p> Reader<'a, 'i, 'p> {
             Q::KIND
         );
         match self.found(key, sink) {
-            Found::Value(value) => match value.get_ref() {
-                DeValue::String(text) => match parse_quantity(text) {
-                    Ok(quantity) => Some(quantity),
-                    Err(error) => {
-                        self.tell(sink, value.span(), key, Problem::Quantity(error));
-                        None
-                    }
-                },
-                _ => {
-                    self.wrong_type(sink, key, value);
-                    None
-                }
-            },
+            Found::Value(value) => self.quantity_of(key, value, sink),
             Found::Default(text) => Q::parse(text).ok(),
             Found::Nothing => None,
+        }
+    }
+
+    /// The quantity that a value of this key is.
+    pub(crate) fn quantity_of<Q: Quantity>(
+        &self,
+        key: &'static str,
+        value: &'a Spanned<DeValue<'i>>,
+        sink: &mut Sink<'_>,
+    ) -> Option<Q> {
+        match parse_quantity(self.text_of(key, value, sink)?) {
+            Ok(quantity) => Some(quantity),
+            Err(error) => {
+                self.tell(sink, value.span(), key, Problem::Quantity(error));
+                None
+            }
+        }
+    }
+
+    /// A quantity, or the word that may stand in its place, which is `None` within.
+    #[allow(clippy::option_option)]
+    pub(crate) fn quantity_or<Q: Quantity>(
+        &self,
+        key: &'static str,
+        sink: &mut Sink<'_>,
+    ) -> Option<Option<Q>> {
+        let Found::Value(value) = self.found(key, sink) else { return None };
+        match (&self.field(key).kind, value.get_ref()) {
+            (Kind::QuantityOr(_, word), DeValue::String(text)) if text == word.word => Some(None),
+            _ => self.quantity_of(key, value, sink).map(Some),
         }
     }
 
     /// A number within the range of its record.
     pub(crate) fn number(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<f64> {
         match self.found(key, sink) {
-            Found::Value(value) => {
-                let Kind::Number(range) = &self.field(key).kind else { return None };
-                let Some(number) = number(value.get_ref()) else {
-                    self.wrong_type(sink, key, value);
-                    return None;
-                };
-                if range.contains(number) {
-                    return Some(number);
-                }
-                self.tell(sink, value.span(), key, out_of_range(value.get_ref(), range));
-                None
-            }
+            Found::Value(value) => self.number_of(key, &self.field(key).kind, value, sink),
             Found::Default(text) => text.parse().ok(),
             Found::Nothing => None,
         }
+    }
+
+    /// The number of this kind that a value of this key is.
+    pub(crate) fn number_of(
+        &self,
+        key: &'static str,
+        kind: &Kind,
+        value: &'a Spanned<DeValue<'i>>,
+        sink: &mut Sink<'_>,
+    ) -> Option<f64> {
+        let Kind::Number(range) = kind else { return None };
+        let Some(number) = number(value.get_ref()) else {
+            self.wrong_type(sink, key, value);
+            return None;
+        };
+        if range.contains(number) {
+            return Some(number);
+        }
+        self.tell(sink, value.span(), key, out_of_range(value.get_ref(), range));
+        None
     }
 
     /// A whole number within the range of its record.
     pub(crate) fn integer(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<u64> {
         match self.found(key, sink) {
-            Found::Value(value) => {
-                let Kind::Integer { least, most } = self.field(key).kind else { return None };
-                match integer(value.get_ref()) {
-                    Integer::Within(number) if (least..=most).contains(&number) => Some(number),
-                    Integer::Not => {
-                        self.wrong_type(sink, key, value);
-                        None
-                    }
-                    _ => {
-                        self.tell(
-                            sink,
-                            value.span(),
-                            key,
-                            integer_out_of_range(value.get_ref(), least, most),
-                        );
-                        None
-                    }
-                }
-            }
+            Found::Value(value) => self.integer_of(key, &self.field(key).kind, value, sink),
             Found::Default(text) => text.parse().ok(),
             Found::Nothing => None,
         }
     }
 
+    /// The whole number of this kind that a value of this key is.
+    pub(crate) fn integer_of(
+        &self,
+        key: &'static str,
+        kind: &Kind,
+        value: &'a Spanned<DeValue<'i>>,
+        sink: &mut Sink<'_>,
+    ) -> Option<u64> {
+        let Kind::Integer { least, most } = *kind else { return None };
+        match integer(value.get_ref()) {
+            Integer::Within(number) if (least..=most).contains(&number) => Some(number),
+            Integer::Not => {
+                self.wrong_type(sink, key, value);
+                None
+            }
+            _ => {
+                self.tell(sink, value.span(), key, integer_out_of_range(value.get_ref(), least, most));
+                None
+            }
+        }
+    }
+
     /// One of a few words.
     pub(crate) fn choice<T: Choice>(&self, key: &'static str, sink: &mut Sink<'_>) -> Option<T> {
-        let pick = |word: &str| T::WORDS.iter().position(|w| w.word == word).map(|at| T::VALUES[at]);
         match self.found(key, sink) {
-            Found::Value(value) => {
-                let DeValue::String(word) = value.get_ref() else {
-                    self.wrong_type(sink, key, value);
-                    return None;
-                };
-                let picked = pick(word);
-                if picked.is_none() {
-                    let problem = unknown_word(key, word, T::WORDS.iter().map(|w| w.word).collect());
-                    self.tell(sink, value.span(), key, problem);
-                }
-                picked
-            }
+            Found::Value(value) => self.choice_of(key, value, sink),
             Found::Default(word) => pick(word),
             Found::Nothing => None,
         }
+    }
+
+    /// The word that a value of this key is.
+    pub(crate) fn choice_of<T: Choice>(
+        &self,
+        key: &'static str,
+        value: &'a Spanned<DeValue<'i>>,
+        sink: &mut Sink<'_>,
+    ) -> Option<T> {
+        let word = self.text_of(key, value, sink)?;
+        let picked = pick(word);
+        if picked.is_none() {
+            let problem = unknown_word(key, word, T::WORDS.iter().map(|w| w.word).collect());
+            self.tell(sink, value.span(), key, problem);
+        }
+        picked
     }
 
     /// Several of a few words; none if the key is left out.
@@ -300,20 +335,57 @@ impl<'a, 'i, 'p> Reader<'a, 'i, 'p> {
             self.wrong_type(sink, key, value);
             return None;
         };
-        let mut picked = Some(Vec::with_capacity(items.len()));
-        for item in items.iter() {
-            let word = self.text_of(key, item, sink);
-            let at = word.and_then(|word| T::WORDS.iter().position(|w| w.word == word));
-            if let (Some(word), None) = (word, at) {
-                let problem = unknown_word(key, word, T::WORDS.iter().map(|w| w.word).collect());
-                self.tell(sink, item.span(), key, problem);
-            }
-            picked = picked.zip(at).map(|(mut picked, at)| {
-                picked.push(T::VALUES[at]);
-                picked
-            });
+        let picked: Vec<Option<T>> = items.iter().map(|item| self.choice_of(key, item, sink)).collect();
+        picked.into_iter().collect()
+    }
+
+    /// Several values, as many as the record wants, each read by `read`; all mistakes are told. `None` if the key is left
+    /// out.
+    pub(crate) fn several<T>(
+        &self,
+        key: &'static str,
+        sink: &mut Sink<'_>,
+        read: impl Fn(&Kind, &'a Spanned<DeValue<'i>>, &mut Sink<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Found::Value(value) = self.found(key, sink) else { return None };
+        let Kind::Several { item: kind, least, most } = self.field(key).kind else { return None };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_type(sink, key, value);
+            return None;
+        };
+        if !(least..=most).contains(&items.len()) {
+            self.tell(sink, value.span(), key, wrong_count(key, least, most, items.len()));
+            return None;
         }
-        picked
+        let read: Vec<Option<T>> = items.iter().map(|item| read(kind, item, sink)).collect();
+        read.into_iter().collect()
+    }
+
+    /// A value for each end of a link: one for both, or a list of two; `default` reads what the record says of a key
+    /// left out.
+    pub(crate) fn per_end<T: Copy>(
+        &self,
+        key: &'static str,
+        sink: &mut Sink<'_>,
+        default: impl Fn(&str) -> Option<T>,
+        read: impl Fn(&Kind, &'a Spanned<DeValue<'i>>, &mut Sink<'_>) -> Option<T>,
+    ) -> Option<[T; 2]> {
+        let Kind::PerEnd(kind) = self.field(key).kind else { return None };
+        match self.found(key, sink) {
+            Found::Value(value) => match value.get_ref() {
+                DeValue::Array(items) => {
+                    let [first, second] = items.as_ref() else {
+                        self.wrong_type(sink, key, value);
+                        return None;
+                    };
+                    let (first, second) = (read(kind, first, sink), read(kind, second, sink));
+                    Some([first?, second?])
+                }
+                _ => read(kind, value, sink).map(|both| [both; 2]),
+            },
+            Found::Default(text) => default(text).map(|both| [both; 2]),
+            Found::Nothing => None,
+        }
     }
 
     /// True or false.
@@ -436,6 +508,20 @@ enum Found<'a, 'i> {
     Nothing,
 }
 
+/// The value of a word, if it is one of those known.
+pub(crate) fn pick<T: Choice>(word: &str) -> Option<T> {
+    T::WORDS.iter().position(|known| known.word == word).map(|place| T::VALUES[place])
+}
+
+/// That a list has too few values, or too many.
+pub(crate) fn wrong_count(key: &str, least: usize, most: usize, found: usize) -> Problem {
+    let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    Problem::Condition {
+        what: format!("`{key}`"),
+        condition: format!("must have {wanted} values, and this has {found}"),
+    }
+}
+
 /// What a TOML integer is as a natural number.
 pub(crate) enum Integer {
     Within(u64),
@@ -494,8 +580,9 @@ pub(crate) fn unknown_word(what: &'static str, word: &str, known: Vec<&'static s
     Problem::UnknownWord { value: clip(word), what, nearest: nearest.copied(), known }
 }
 
-pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
-    let expected = match &field.kind {
+/// What a value of a kind is, in words.
+fn expected(kind: &Kind) -> String {
+    match kind {
         Kind::Text | Kind::Name | Kind::SaeName => "a text".to_owned(),
         Kind::Address => "an IP address and a port, as one text".to_owned(),
         Kind::Texts => "a list of texts".to_owned(),
@@ -505,13 +592,22 @@ pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
         Kind::Integer { .. } => "a whole number".to_owned(),
         Kind::Number(range) => range.what.to_owned(),
         Kind::Quantity(kind) => format!("{}, written as a text with its unit", kind.kind),
+        Kind::QuantityOr(kind, word) => {
+            format!("{}, written as a text with its unit, or \"{}\"", kind.kind, word.word)
+        }
+        Kind::Several { item, .. } => format!("a list, each value of which is {}", expected(item)),
+        Kind::PerEnd(item) => format!("{}, or a list of one for each end", expected(item)),
         Kind::Choice(_) => "a word in quotes".to_owned(),
         Kind::Choices(_) => "a list of words in quotes".to_owned(),
         Kind::Table(_) => "a table".to_owned(),
         Kind::TableOrProfile(_) => "a table or the name of a profile".to_owned(),
         Kind::Named(_) | Kind::NamedSaes(_) => "a table of tables by name".to_owned(),
         Kind::List(_) => "a list of tables".to_owned(),
-    };
+    }
+}
+
+pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
+    let expected = expected(&field.kind);
     let example = match (&field.kind, found) {
         // Fifty without a unit is probably fifty of the unit of the example.
         (Kind::Quantity(kind), DeValue::Integer(_) | DeValue::Float(_)) => {
@@ -534,8 +630,26 @@ pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
 
 /// How a key could be written.
 pub(crate) fn example(field: &Field) -> String {
-    let key = field.key;
-    match &field.kind {
+    example_of(field.key, &field.kind)
+}
+
+fn example_of(key: &str, kind: &Kind) -> String {
+    // A value without its key.
+    let alone = |kind| {
+        let written = example_of("", kind);
+        written.trim_start_matches(" = ").to_owned()
+    };
+    match kind {
+        Kind::QuantityOr(kind, word) => format!("{key} = \"{}\" or \"{}\"", kind.example, word.word),
+        Kind::Several { item: Kind::Choice(words), .. } => {
+            let words: Vec<_> = words.iter().map(|w| format!("\"{}\"", w.word)).collect();
+            format!("{key} = [{}]", words.join(", "))
+        }
+        Kind::Several { item, least, .. } => {
+            let items = vec![alone(item); (*least).max(1)];
+            format!("{key} = [{}]", items.join(", "))
+        }
+        Kind::PerEnd(item) => format!("{key} = {}", alone(item)),
         Kind::Text => format!("{key} = \"..\""),
         Kind::Name | Kind::SaeName => format!("{key} = \"NAME\""),
         Kind::Address => format!("{key} = \"127.0.0.1:4430\""),

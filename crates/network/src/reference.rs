@@ -5,7 +5,7 @@ use crate::record::network::FILE;
 use crate::record::{Field, Kind, Presence, QuantityKind, Record, quantities};
 
 /// The keys at the top whose tables are told last, for they repeat what links have.
-const LAST: [&str; 4] = ["defaults", "transmitter", "receiver", "generate"];
+const LAST: [&str; 5] = ["defaults", "transmitter", "receiver", "platform", "generate"];
 
 /// All tables and keys of a network file as a chapter in Markdown: what each means, its kind, its default.
 ///
@@ -92,19 +92,32 @@ fn keys(record: &Record, chapter: &mut String) {
             let words: Vec<_> = only.values.iter().map(|word| format!("`{word}`")).collect();
             meaning.push_str(&format!(" Only with `{}` {}.", only.key, words.join(", ")));
         }
-        if let Kind::Choice(words) | Kind::Choices(words) = field.kind {
-            for word in words {
+        let item = match &field.kind {
+            Kind::PerEnd(item) | Kind::Several { item, .. } => item,
+            kind => kind,
+        };
+        if let Kind::Choice(words) | Kind::Choices(words) = item {
+            for word in *words {
                 meaning.push_str(&format!("<br>`\"{}\"`: {}", word.word, word.doc));
             }
         }
-        let cells = [format!("`{}`", field.key), value(field), default, meaning];
+        if let Kind::QuantityOr(_, word) = field.kind {
+            meaning.push_str(&format!("<br>`\"{}\"`: {}", word.word, word.doc));
+        }
+        let cells = [format!("`{}`", field.key), value(field, &field.kind), default, meaning];
         chapter.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
     }
     chapter.push('\n');
 }
 
-fn value(field: &Field) -> String {
-    match &field.kind {
+fn value(field: &Field, kind: &Kind) -> String {
+    match kind {
+        Kind::QuantityOr(kind, word) => format!("{} or `\"{}\"`", kind.kind, word.word),
+        Kind::PerEnd(item) => format!("{}, or a list of one for each end", value(field, item)),
+        Kind::Several { item, least, most } if least == most => {
+            format!("list of {least}: {}", value(field, item))
+        }
+        Kind::Several { item, least, most } => format!("list of {least} to {most}: {}", value(field, item)),
         Kind::Text => "text".to_owned(),
         Kind::Name => "name".to_owned(),
         Kind::SaeName => "name of an application".to_owned(),

@@ -1,5 +1,6 @@
 //! The JSON Schema of network files, for editors that complete and check as one writes.
 
+use crate::record::generate::GENERATE;
 use crate::record::network::FILE;
 use crate::record::{Field, Kind, Presence, QuantityKind, Range, Record, Word};
 use serde_json::{Map, Value, json};
@@ -64,20 +65,29 @@ fn table(record: &'static Record) -> Value {
     }
     let mut conditions: Vec<Value> =
         record.fields.iter().flat_map(|field| conditions(record, field)).collect();
-    if record.field("ends").is_some() {
+    if record.field("transmitter_at").is_some() {
         conditions.push(json!({ "oneOf": [
             { "required": ["ends"] },
             { "required": ["transmitter_at", "receiver_at"] },
         ] }));
     }
-    if record.field("total_loss").is_some() {
-        conditions.push(json!({ "not": { "required": ["loss_per_length", "total_loss"] } }));
+    for (first, second) in EXCLUSIVE {
+        if record.field(first).is_some() && record.field(second).is_some() {
+            conditions.push(json!({ "not": { "required": [first, second] } }));
+        }
+    }
+    if record.name == GENERATE.name {
+        conditions.push(json!({ "not": { "required": ["link", "entangling"] } }));
     }
     if !conditions.is_empty() {
         schema["allOf"] = json!(conditions);
     }
     schema
 }
+
+/// Keys of which a table has only one.
+const EXCLUSIVE: [(&str, &str); 4] =
+    [("loss_per_length", "total_loss"), ("at", "arms"), ("fidelity", "bell_diagonal"), ("path", "links")];
 
 fn is_required(record: &Record, field: &Field) -> bool {
     field.presence == Presence::Required && !record.layered
@@ -108,7 +118,37 @@ fn conditions(record: &'static Record, field: &'static Field) -> Vec<Value> {
 }
 
 fn property(field: &'static Field) -> Value {
-    let mut schema = match &field.kind {
+    let mut schema = value(&field.kind);
+    schema["description"] = json!(field.doc);
+    if let Presence::Default(text) = field.presence {
+        schema["default"] = match &field.kind {
+            Kind::Integer { .. } | Kind::Number(_) | Kind::PerEnd(Kind::Integer { .. } | Kind::Number(_)) => {
+                text.parse::<f64>().map_or(json!(text), |n| {
+                    // A whole number stands in the schema as one.
+                    if n.fract() == 0.0 && n.abs() < 1e15 { json!(n as i64) } else { json!(n) }
+                })
+            }
+            Kind::Flag => json!(text == "true"),
+            _ => json!(text),
+        };
+    }
+    schema
+}
+
+/// What a value of a kind may be.
+fn value(kind: &'static Kind) -> Value {
+    match kind {
+        Kind::QuantityOr(kind, word) => {
+            let word = json!({ "const": word.word, "description": word.doc });
+            json!({ "anyOf": [quantity(kind), word] })
+        }
+        Kind::Several { item, least, most } => {
+            json!({ "type": "array", "items": value(item), "minItems": least, "maxItems": most })
+        }
+        Kind::PerEnd(item) => {
+            let each = json!({ "type": "array", "items": value(item), "minItems": 2, "maxItems": 2 });
+            json!({ "anyOf": [value(item), each] })
+        }
         Kind::Text => json!({ "type": "string" }),
         Kind::Name => name(),
         Kind::SaeName => sae_name(),
@@ -144,19 +184,7 @@ fn property(field: &'static Field) -> Value {
             "additionalProperties": reference(inner),
         }),
         Kind::List(inner) => json!({ "type": "array", "items": reference(inner) }),
-    };
-    schema["description"] = json!(field.doc);
-    if let Presence::Default(text) = field.presence {
-        schema["default"] = match &field.kind {
-            Kind::Integer { .. } | Kind::Number(_) => text.parse::<f64>().map_or(json!(text), |n| {
-                // A whole number stands in the schema as one.
-                if n.fract() == 0.0 && n.abs() < 1e15 { json!(n as i64) } else { json!(n) }
-            }),
-            Kind::Flag => json!(text == "true"),
-            _ => json!(text),
-        };
     }
-    schema
 }
 
 fn reference(record: &Record) -> Value {

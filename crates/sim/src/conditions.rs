@@ -101,6 +101,7 @@ fn concerning(network: &Network, link: LinkId) -> impl Iterator<Item = &Event> {
     let ends = [network.link(link).transmitter_at, network.link(link).receiver_at];
     network.events.iter().filter(move |event| match event.kind {
         EventKind::Link(which, _) => which == link,
+        EventKind::EntanglingLink(..) => false,
         EventKind::Node(node, _) => ends.contains(&node),
     })
 }

@@ -16,7 +16,7 @@ use bellwether_units::NodeId;
 /// ```
 pub fn topology(network: &Network) -> Topology {
     let ends: Vec<_> = network.links.iter().map(|link| (link.transmitter_at, link.receiver_at)).collect();
-    let relays_not = network.nodes.iter().enumerate().filter(|(_, node)| node.role == Role::EndNode);
+    let relays_not = network.nodes.iter().enumerate().filter(|(_, node)| node.role != Role::TrustedNode);
     Topology::new(network.nodes.len() as u32, &ends)
         .expect("a network's links join two of its nodes")
         .without_relay(relays_not.map(|(place, _)| NodeId(place as u32)))

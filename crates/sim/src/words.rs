@@ -11,6 +11,7 @@ use bellwether_protocol::hardware::Basis;
 pub(crate) fn target(network: &Network, event: &Event) -> String {
     match &event.kind {
         EventKind::Link(id, _) => network.link(*id).name.clone(),
+        EventKind::EntanglingLink(id, _) => network.entangling_link(*id).name.clone(),
         EventKind::Node(id, _) => network.node(*id).name.clone(),
     }
 }
@@ -21,7 +22,7 @@ pub(crate) fn event(event: &Event) -> String {
     match &event.kind {
         EventKind::Node(_, NodeEvent::Crash) => "the node crashes".into(),
         EventKind::Node(_, NodeEvent::Restart) => "the node restarts".into(),
-        EventKind::Link(_, what) => match what {
+        EventKind::Link(_, what) | EventKind::EntanglingLink(_, what) => match what {
             LinkEvent::Attack(attack) => self::attack(attack),
             LinkEvent::Cut => "the fibre is cut".into(),
             LinkEvent::Repair => "the fibre is repaired".into(),
@@ -108,6 +109,7 @@ pub(crate) fn block(link: &str, record: &BlockRecord) -> TraceEvent {
 pub(crate) const fn role(role: Role) -> &'static str {
     match role {
         Role::TrustedNode => "trusted-node",
+        Role::Repeater => "repeater",
         Role::EndNode => "end-node",
     }
 }

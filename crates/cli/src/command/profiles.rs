@@ -53,7 +53,7 @@ pub(super) fn run(args: &Profiles) -> Result<(), Failure> {
         text.push_str(&format!("{heading}\n{}\n", table.render(output::is_styled())));
     }
     text.push_str(&wrap(
-        "A link names one like transmitter = \"generic-decoy-1ghz\"; platforms are for programs so far. --json tells the \
+        "A link names one like transmitter = \"generic-decoy-1ghz\", a node one like platform = \"nv-carbon\". --json tells the \
          source of every figure. \
          Evidence: published, as it stands in the source; from-memory, not looked up again and no published \
          figure; reconstructed, chosen to complete the device.",

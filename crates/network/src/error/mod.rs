@@ -254,6 +254,14 @@ pub enum Problem {
         /// The node it asks for.
         to: String,
     },
+    /// Pairs that no path can give.
+    #[error("no path over entangling links leads from `{from}` to `{to}`")]
+    NoEntanglingPath {
+        /// The node that asks.
+        from: String,
+        /// The node it asks for.
+        to: String,
+    },
     /// Probabilities do not sum to one.
     #[error("the probabilities of the intensities sum to {sum}, not to 1")]
     ProbabilitySum {
@@ -365,6 +373,9 @@ impl Problem {
             Self::SameEnds { .. } => "name another node at one end".to_owned(),
             Self::Unreachable { .. } => {
                 "add a link, or let a node on the way be of role \"trusted-node\"".to_owned()
+            }
+            Self::NoEntanglingPath { .. } => {
+                "add an entangling link, or let a node on the way be of role \"repeater\"".to_owned()
             }
             Self::ProbabilitySum { .. } => "change one of them so that they sum to 1".to_owned(),
             Self::BoundMismatch { fitting: Some(fitting), .. } => {

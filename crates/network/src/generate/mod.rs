@@ -1,26 +1,42 @@
 //! Networks made from a seed.
 
+mod pairs;
 mod scale_free;
 mod shapes;
 mod waxman;
 
 use crate::lower::hardware::refuse_in;
-use crate::lower::{Defaults, Devices, LinkBody, MOST_CHANNELS, link_body, too_many_channels, wish};
-use crate::reader::{Layers, Reader};
+use crate::lower::platform::Platforms;
+use crate::lower::{
+    Defaults, Devices, EntanglingBody, LinkBody, MOST_CHANNELS, entangling_body, link_body, needs,
+    too_many_channels, wish,
+};
+use crate::reader::{Layer, Layers, Reader};
 use crate::record::generate::{GENERATE, GraphKind, MOST_LINKS};
 use crate::record::link::TEMPLATE;
-use crate::record::{Kind, Record};
+use crate::record::{Kind, Record, entangling};
 use crate::sink::Sink;
-use crate::{Demand, Link, Node, Position, Problem, Role};
+use crate::{Circuit, Demand, EntanglingLink, Link, Node, PairDemand, Platform, Position, Problem, Role};
 use bellwether_units::{Angle, EntityId, Length, NodeId, Purpose, Stream, Time};
+use std::sync::Arc;
 use toml::Spanned;
 
 /// What `[generate]` made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Generated {
     pub(crate) nodes: Vec<Node>,
     pub(crate) links: Vec<Link>,
+    pub(crate) entangling_links: Vec<EntanglingLink>,
+    pub(crate) circuits: Vec<Circuit>,
     pub(crate) demands: Vec<Demand>,
+    pub(crate) pair_demands: Vec<PairDemand>,
+}
+
+/// What all links of a graph have in common.
+#[derive(Debug)]
+enum Body {
+    Key(LinkBody),
+    Entangling(EntanglingBody),
 }
 
 /// A graph laid out on a plane.
@@ -32,6 +48,14 @@ pub(crate) struct Graph {
     pub(crate) links: Vec<(u32, u32)>,
     /// Whether a link is as long as its nodes lie apart; otherwise it has the spacing's length.
     pub(crate) as_laid_out: bool,
+}
+
+impl Graph {
+    /// How long a link is, if links are as long as their nodes lie apart.
+    fn length(&self, a: u32, b: u32) -> Option<Length> {
+        let ((ax, ay), (bx, by)) = (self.places[a as usize], self.places[b as usize]);
+        self.as_laid_out.then(|| Length::from_kilometres(libm::hypot(ax - bx, ay - by)))
+    }
 }
 
 /// What a graph is made from.
@@ -86,6 +110,7 @@ pub(crate) fn generate<'a, 'i>(
     file: &Reader<'a, 'i, '_>,
     defaults: &Defaults<'a, 'i>,
     devices: &Devices<'a, 'i>,
+    platforms: &Platforms<'a, 'i>,
     sink: &mut Sink<'_>,
 ) -> Option<Generated> {
     file.value("generate")?;
@@ -94,15 +119,33 @@ pub(crate) fn generate<'a, 'i>(
     let plan = plan(&reader, sink);
     let body = template(&reader, defaults, devices, plan.as_ref(), sink);
     let demands = demands(&reader, plan.as_ref(), sink);
+    let platform = platforms.of(&reader, sink);
+    let wishes = pairs::wishes(&reader, sink);
     let (plan, body) = (plan?, body?);
     let graph = plan.graph();
-    if body.fibre.classical_channels.len() * graph.links.len() > MOST_CHANNELS {
+    let fibre = match &body {
+        Body::Key(body) => &body.fibre,
+        Body::Entangling(body) => &body.fibre,
+    };
+    if fibre.classical_channels.len() * graph.links.len() > MOST_CHANNELS {
         reader.tell(sink, reader.span.clone(), "link", too_many_channels());
         return None;
     }
-    let nodes = nodes(&graph);
-    let links = graph.links.iter().map(|&(a, b)| link(&graph, &body, a, b)).collect();
-    Some(Generated { nodes, links, demands: demands? })
+    let nodes = nodes(&graph, platform.as_ref());
+    let (mut links, mut entangling_links) = (Vec::new(), Vec::new());
+    match &body {
+        Body::Key(body) => links.extend(graph.links.iter().map(|&(a, b)| link(&graph, body, a, b))),
+        Body::Entangling(body) => {
+            entangling_links.extend(graph.links.iter().map(|&(a, b)| entangling_link(&graph, body, a, b)));
+        }
+    }
+    // All nodes and links are alike, and what is lacking of one is lacking of all.
+    if let Some(problem) = entangling_links.first().and_then(|link| needs::lacking(link, &nodes)) {
+        let span = reader.value("entangling").map_or_else(|| reader.span.clone(), Spanned::span);
+        reader.tell(sink, span, "entangling", problem);
+    }
+    let (circuits, pair_demands) = wishes.map_or_else(Default::default, |wishes| wishes.draw(&plan, &graph));
+    Some(Generated { nodes, links, entangling_links, circuits, demands: demands?, pair_demands })
 }
 
 fn plan(reader: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Plan> {
@@ -167,8 +210,25 @@ fn template<'a, 'i>(
     devices: &Devices<'a, 'i>,
     plan: Option<&Plan>,
     sink: &mut Sink<'_>,
-) -> Option<LinkBody> {
+) -> Option<Body> {
     let spacing = Length::from_kilometres(plan.map_or(1.0, |plan| plan.spacing));
+    if let Some(value) = reader.value("entangling") {
+        if let Some(other) = reader.value("link") {
+            let problem = Problem::Both { first: "entangling", second: "link" };
+            reader.tell(sink, other.span(), "link", problem);
+            return None;
+        }
+        let Some(own) = Layer::of(value) else {
+            reader.wrong_type(sink, "entangling", value);
+            return None;
+        };
+        let mut layers = Layers::one(Some(own));
+        layers.push(defaults.entangling);
+        let path = reader.path.below("entangling");
+        let template = Reader::new(layers, &entangling::TEMPLATE, path, value.span());
+        template.check(sink);
+        return entangling_body(&template, defaults, Some(spacing), sink).map(Body::Entangling);
+    }
     let template = match reader.value("link") {
         Some(_) => reader.table("link", &TEMPLATE, sink)?,
         None => {
@@ -178,7 +238,7 @@ fn template<'a, 'i>(
     };
     template.check(sink);
     refuse_in(&template, sink);
-    link_body(&template, defaults, devices, Some(spacing), sink)
+    link_body(&template, defaults, devices, Some(spacing), sink).map(Body::Key)
 }
 
 fn demands(reader: &Reader<'_, '_, '_>, plan: Option<&Plan>, sink: &mut Sink<'_>) -> Option<Vec<Demand>> {
@@ -214,16 +274,22 @@ fn demands(reader: &Reader<'_, '_, '_>, plan: Option<&Plan>, sink: &mut Sink<'_>
 
 fn link(graph: &Graph, body: &LinkBody, a: u32, b: u32) -> Link {
     let mut body = body.clone();
-    if graph.as_laid_out && !body.has_length {
-        let (ax, ay) = graph.places[a as usize];
-        let (bx, by) = graph.places[b as usize];
-        body.fibre.length = Length::from_kilometres(libm::hypot(ax - bx, ay - by));
+    if let Some(length) = graph.length(a, b).filter(|_| !body.has_length) {
+        body.fibre.length = length;
     }
     body.between(format!("n{a}-n{b}"), NodeId(a), NodeId(b))
 }
 
+fn entangling_link(graph: &Graph, body: &EntanglingBody, a: u32, b: u32) -> EntanglingLink {
+    let mut body = body.clone();
+    if let Some(length) = graph.length(a, b).filter(|_| !body.has_length) {
+        body.fibre.length = length;
+    }
+    body.between(format!("n{a}-n{b}"), [NodeId(a), NodeId(b)])
+}
+
 /// The nodes, with the plane laid on the equator; a plane too large for the map is drawn smaller.
-fn nodes(graph: &Graph) -> Vec<Node> {
+fn nodes(graph: &Graph, platform: Option<&Arc<Platform>>) -> Vec<Node> {
     const KILOMETRES_PER_DEGREE: f64 = 111.195;
     let range = |coordinate: fn(&(f64, f64)) -> f64| {
         let all = graph.places.iter().map(coordinate);
@@ -244,6 +310,7 @@ fn nodes(graph: &Graph) -> Vec<Node> {
         }),
         role: Role::TrustedNode,
         pool_capacity: None,
+        platform: platform.cloned(),
         note: String::new(),
     };
     graph.places.iter().enumerate().map(node).collect()
@@ -324,7 +391,7 @@ pub(crate) mod tests {
     #[test]
     fn a_large_plane_still_fits_the_map() {
         let line = plan(GraphKind::Line, 100_000).graph();
-        for node in nodes(&line) {
+        for node in nodes(&line, None) {
             let position = node.position.unwrap();
             assert!(position.longitude.radians().to_degrees().abs() <= 170.1);
         }

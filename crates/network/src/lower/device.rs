@@ -96,21 +96,21 @@ impl<'a, 'i> Devices<'a, 'i> {
 }
 
 /// A layer of the library, whose texts live for ever, as one that lives as long as the file.
-fn shorter<'a, 'i>(layer: Layer<'static, 'static>) -> Layer<'a, 'i> {
+pub(super) fn shorter<'a, 'i>(layer: Layer<'static, 'static>) -> Layer<'a, 'i> {
     layer
 }
 
-/// What says what a link's device is.
-struct Found<'a, 'i> {
-    layers: Layers<'a, 'i>,
+/// What says what a link's device or a node's platform is.
+pub(super) struct Found<'a, 'i> {
+    pub(super) layers: Layers<'a, 'i>,
     /// The profile that was named.
-    profile: Option<&'a str>,
+    pub(super) profile: Option<&'a str>,
     /// By what the device that is read may be kept: there is such a key if the link gives no values of its own.
-    key: Option<usize>,
+    pub(super) key: Option<usize>,
 }
 
 impl<'a, 'i> Found<'a, 'i> {
-    fn new(
+    pub(super) fn new(
         key: &'static str,
         link: &Reader<'a, 'i, '_>,
         defaults: Option<&'a Spanned<DeValue<'i>>>,
@@ -165,7 +165,11 @@ impl<'a, 'i> Found<'a, 'i> {
         };
         let Some(profile) = profiles.get(text.as_ref()) else {
             let nearest = nearest_of_all(text, profiles.keys().copied()).map(str::to_owned);
-            let what = if key == "transmitter" { "transmitter profile" } else { "receiver profile" };
+            let what = match key {
+                "transmitter" => "transmitter profile",
+                "receiver" => "receiver profile",
+                _ => "platform profile",
+            };
             link.tell(sink, name.span(), key, Problem::NoSuch { what, name: clip(text), nearest });
             return None;
         };

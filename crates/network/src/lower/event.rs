@@ -1,18 +1,19 @@
 //! Events.
 
-use super::Names;
 use super::demand::time;
+use super::{AnyLink, Names};
 use crate::reader::Reader;
 use crate::record::events::{AttackWord, EVENT, EventWord};
 use crate::sink::Sink;
 use crate::{Attack, Event, EventKind, LinkEvent, NodeEvent, Problem};
-use bellwether_units::{LinkId, NodeId};
+use bellwether_units::NodeId;
+use toml::Spanned;
 
 /// Reads the file's events, and puts them in the order of time.
 pub(super) fn events(
     file: &Reader<'_, '_, '_>,
     nodes: &Names<'_, NodeId>,
-    links: &Names<'_, LinkId>,
+    links: &Names<'_, AnyLink>,
     sink: &mut Sink<'_>,
 ) -> Vec<Event> {
     let readers = file.list("event", &EVENT, sink);
@@ -26,7 +27,7 @@ pub(super) fn events(
 fn event(
     reader: &Reader<'_, '_, '_>,
     nodes: &Names<'_, NodeId>,
-    links: &Names<'_, LinkId>,
+    links: &Names<'_, AnyLink>,
     sink: &mut Sink<'_>,
 ) -> Option<Event> {
     reader.check(sink);
@@ -50,10 +51,30 @@ fn event(
         _ => {
             let link = reader.reference("link", "link", links, sink);
             let what = link_event(reader, word, sink);
-            EventKind::Link(link?, what?)
+            match (link?, what?) {
+                (AnyLink::Key(link), what) => EventKind::Link(link, what),
+                (AnyLink::Entangling(link), what) if happens_to_entangling(&what) => {
+                    EventKind::EntanglingLink(link, what)
+                }
+                (AnyLink::Entangling(_), what) => {
+                    let condition =
+                        "is for links that make key, and this link entangles: \"cut\", \"repair\", \
+                                     \"loss-step\" and those of messages are for both"
+                            .to_owned();
+                    let span = reader.value("link").map_or(0..0, Spanned::span);
+                    let problem = Problem::Condition { what: format!("\"{}\"", what.name()), condition };
+                    reader.tell(sink, span, "link", problem);
+                    return None;
+                }
+            }
         }
     };
     Some(Event { at: at?, until, kind, note: note? })
+}
+
+/// Whether an entangling link can be what it happens to.
+fn happens_to_entangling(what: &LinkEvent) -> bool {
+    !matches!(what, LinkEvent::Attack(_) | LinkEvent::Misalignment { .. } | LinkEvent::ClockOffset { .. })
 }
 
 fn link_event(reader: &Reader<'_, '_, '_>, word: EventWord, sink: &mut Sink<'_>) -> Option<LinkEvent> {

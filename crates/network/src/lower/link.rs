@@ -1,12 +1,12 @@
 //! Links and their fibre, protocol and published figures.
 
 use super::device::source_name;
-use super::{Devices, Names, below, each, hardware, inner};
+use super::{AnyLink, Devices, Names, below, each, hardware, inner};
 use crate::check::check_alone;
 use crate::reader::{Layer, Layers, Path, Reader};
-use crate::record::Kind;
 use crate::record::link::{FIBRE, LINK, PROTOCOL};
 use crate::record::network::FILE;
+use crate::record::{Kind, Record};
 use crate::sink::Sink;
 use crate::text::clip;
 use crate::{
@@ -25,10 +25,12 @@ pub(crate) const MOST_CHANNELS: usize = 4_000_000;
 /// What `[defaults]` say of every link.
 #[derive(Debug, Default)]
 pub(crate) struct Defaults<'a, 'i> {
-    fibre: Option<Layer<'a, 'i>>,
+    pub(super) fibre: Option<Layer<'a, 'i>>,
     protocol: Option<Layer<'a, 'i>>,
     transmitter: Option<&'a Spanned<DeValue<'i>>>,
     receiver: Option<&'a Spanned<DeValue<'i>>>,
+    pub(super) platform: Option<&'a Spanned<DeValue<'i>>>,
+    pub(crate) entangling: Option<Layer<'a, 'i>>,
     detail: Detail,
 }
 
@@ -47,6 +49,8 @@ impl<'a, 'i> Defaults<'a, 'i> {
             protocol: reader.value("protocol").and_then(Layer::of),
             transmitter: reader.value("transmitter"),
             receiver: reader.value("receiver"),
+            platform: reader.value("platform"),
+            entangling: reader.value("entangling").and_then(Layer::of),
             detail,
         }
     }
@@ -93,7 +97,7 @@ pub(super) fn links<'a, 'i>(
     devices: &Devices<'a, 'i>,
     nodes: &Names<'_, NodeId>,
     links: &mut Vec<Link>,
-    names: &mut Names<'a, LinkId>,
+    names: &mut Names<'a, AnyLink>,
     sink: &mut Sink<'_>,
 ) {
     let tables = file.named("link", sink);
@@ -105,7 +109,7 @@ pub(super) fn links<'a, 'i>(
             sink.tell(table.span, || "generated before".to_owned(), problem);
             continue;
         }
-        names.insert(Cow::Borrowed(table.name), LinkId(links.len() as u32));
+        names.insert(Cow::Borrowed(table.name), AnyLink::Key(LinkId(links.len() as u32)));
         let within = Path::top("link");
         let path = within.below(table.name);
         let reader = Reader::new(Layers::one(Some(table.layer)), &LINK, path, table.span);
@@ -147,16 +151,7 @@ fn ends(
                     link.tell(sink, other.span(), key, Problem::Both { first: "ends", second: key });
                 }
             }
-            let DeValue::Array(items) = value.get_ref() else {
-                link.wrong_type(sink, "ends", value);
-                return None;
-            };
-            let [transmitter, receiver] = items.as_ref() else {
-                link.wrong_type(sink, "ends", value);
-                return None;
-            };
-            let transmitter = link.named_by("ends", transmitter, "node", nodes, sink);
-            let receiver = link.named_by("ends", receiver, "node", nodes, sink);
+            let [transmitter, receiver] = two_nodes(link, value, nodes, sink)?;
             (transmitter, receiver, value.span())
         }
         None if link.value("transmitter_at").is_none() && link.value("receiver_at").is_none() => {
@@ -169,14 +164,42 @@ fn ends(
             (transmitter, receiver, link.value("receiver_at").map_or(0..0, Spanned::span))
         }
     };
-    let (transmitter, receiver) = (transmitter?, receiver?);
-    if transmitter == receiver {
-        let node = nodes.iter().find(|(_, id)| **id == transmitter).map_or("", |(name, _)| name.as_ref());
+    different(link, [transmitter?, receiver?], span, nodes, sink).map(<(NodeId, NodeId)>::from)
+}
+
+/// The two nodes that the value of `ends` names.
+pub(super) fn two_nodes<'a, 'i>(
+    link: &Reader<'a, 'i, '_>,
+    value: &'a Spanned<DeValue<'i>>,
+    nodes: &Names<'_, NodeId>,
+    sink: &mut Sink<'_>,
+) -> Option<[Option<NodeId>; 2]> {
+    let DeValue::Array(items) = value.get_ref() else {
+        link.wrong_type(sink, "ends", value);
+        return None;
+    };
+    let [first, second] = items.as_ref() else {
+        link.wrong_type(sink, "ends", value);
+        return None;
+    };
+    Some([first, second].map(|item| link.named_by("ends", item, "node", nodes, sink)))
+}
+
+/// The ends of a link, if they are two nodes.
+pub(super) fn different(
+    link: &Reader<'_, '_, '_>,
+    ends: [NodeId; 2],
+    span: Range<usize>,
+    nodes: &Names<'_, NodeId>,
+    sink: &mut Sink<'_>,
+) -> Option<[NodeId; 2]> {
+    if ends[0] == ends[1] {
+        let node = nodes.iter().find(|(_, id)| **id == ends[0]).map_or("", |(name, _)| name.as_ref());
         let problem = Problem::SameEnds { what: "link", node: node.to_owned() };
         link.tell(sink, span, "ends", problem);
         return None;
     }
-    Some((transmitter, receiver))
+    Some(ends)
 }
 
 /// Reads what a link is between its ends. `length` is taken if the file gives none.
@@ -231,7 +254,7 @@ pub(crate) fn link_body<'a, 'i>(
 
 /// The link's own table of a key; `Some(None)` if it has none, `None` if it has something else there.
 #[allow(clippy::option_option)]
-fn own_table<'a, 'i>(
+pub(super) fn own_table<'a, 'i>(
     link: &Reader<'a, 'i, '_>,
     key: &'static str,
     sink: &mut Sink<'_>,
@@ -249,7 +272,11 @@ fn own_table<'a, 'i>(
 }
 
 /// The fibre, and whether the file says how long it is.
-fn fibre(reader: &Reader<'_, '_, '_>, length: Option<Length>, sink: &mut Sink<'_>) -> Option<(Fibre, bool)> {
+pub(super) fn fibre(
+    reader: &Reader<'_, '_, '_>,
+    length: Option<Length>,
+    sink: &mut Sink<'_>,
+) -> Option<(Fibre, bool)> {
     let has_length = reader.value("length").is_some();
     let length = match length {
         Some(length) if !has_length => Some(length),
@@ -418,20 +445,27 @@ fn published(link: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Published
     let qber = reader.number("qber", sink);
     let source = reader.text("source", sink);
     let evidence = reader.choice("evidence", sink);
-    let fitted =
-        inner(record, "fitted").and_then(|record| reader.table("fitted", record, sink)).and_then(|fitted| {
-            fitted.check(sink);
-            let parameter = fitted.text("parameter", sink);
-            let reason = fitted.text("reason", sink);
-            let parameter = parameter.filter(|parameter| is_parameter(&fitted, parameter, sink));
-            Some(Fitted { parameter: parameter?, reason: reason? })
-        });
+    let fitted = fitted(&reader, &LINK, sink);
     Some(Published { secret_rate, sifted_rate, qber, source: source?, evidence: evidence?, fitted })
 }
 
+/// The parameter of a link that is said to be fitted.
+pub(super) fn fitted(
+    published: &Reader<'_, '_, '_>,
+    link: &'static Record,
+    sink: &mut Sink<'_>,
+) -> Option<Fitted> {
+    let fitted = published.table("fitted", inner(published.record, "fitted")?, sink)?;
+    fitted.check(sink);
+    let parameter = fitted.text("parameter", sink);
+    let reason = fitted.text("reason", sink);
+    let parameter = parameter.filter(|parameter| is_parameter(&fitted, parameter, link, sink));
+    Some(Fitted { parameter: parameter?, reason: reason? })
+}
+
 /// Whether a path names a value of a link.
-fn is_parameter(fitted: &Reader<'_, '_, '_>, path: &str, sink: &mut Sink<'_>) -> bool {
-    let mut record = &LINK;
+fn is_parameter(fitted: &Reader<'_, '_, '_>, path: &str, link: &'static Record, sink: &mut Sink<'_>) -> bool {
+    let mut record = link;
     let mut unknown = None;
     for segment in path.split('.') {
         match record.field(segment).map(|field| &field.kind) {

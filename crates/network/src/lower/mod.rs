@@ -1,32 +1,38 @@
 //! From a file's table to a network that cannot be wrong.
 
 mod application;
+mod circuit;
 mod demand;
 mod device;
+mod entangling;
 mod event;
 pub(crate) mod hardware;
 mod link;
 mod live;
+pub(crate) mod needs;
 mod node;
 pub(crate) mod platform;
 
 use crate::check::check_keys;
-use crate::generate;
+use crate::generate::{self, Generated};
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::network::FILE;
 use crate::record::{Field, Kind, Record, is_name, is_sae_name};
 use crate::sink::Sink;
 use crate::text::clip;
-use crate::{Identity, Network, Problem, Run, SaeId, nearest_of_all};
+use crate::{Circuit, EntanglingLink, Identity, Network, Problem, Run, SaeId, nearest_of_all};
 use bellwether_units::{Duration, LinkId, NodeId, Quantity, QuantityError};
 use core::ops::Range;
+use platform::Platforms;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub(crate) use circuit::{CircuitBody, PairWish, circuit_body, pair_wish};
 pub(crate) use demand::wish;
 pub(crate) use device::Devices;
+pub(crate) use entangling::{EntanglingBody, entangling_body};
 pub(crate) use link::{Defaults, LinkBody, MOST_CHANNELS, link_body, too_many_channels};
 
 /// Names of things by what they are called.
@@ -47,16 +53,23 @@ pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>
     let run = run(&file, sink);
     let devices = Devices::new(&file, sink);
     let defaults = Defaults::new(&file, run.as_ref().map(|run| run.detail).unwrap_or_default(), sink);
-    let generated = generate::generate(&file, &defaults, &devices, sink);
+    let platforms = Platforms::new(&file, defaults.platform, sink);
+    let generated = generate::generate(&file, &defaults, &devices, &platforms, sink).unwrap_or_default();
 
-    let (mut nodes, mut links, mut demands) = match generated {
-        Some(generated) => (generated.nodes, generated.links, generated.demands),
-        None => Default::default(),
+    let Generated { mut nodes, mut links, mut entangling_links, mut demands, .. } = generated;
+    let (mut circuits, mut pair_demands) = (generated.circuits, generated.pair_demands);
+    let mut node_names: Names<'_, NodeId> = names(nodes.iter().map(|node| &node.name), NodeId);
+    node::nodes(&file, &platforms, &mut nodes, &mut node_names, sink);
+    // What is generated is of one kind, so that no name is met twice.
+    let mut link_names = match entangling_links.is_empty() {
+        true => names(links.iter().map(|link| &link.name), |place| AnyLink::Key(LinkId(place))),
+        false => {
+            let all = entangling_links.iter().map(|link: &EntanglingLink| &link.name);
+            names(all, |place| AnyLink::Entangling(LinkId(place)))
+        }
     };
-    let mut node_names: Names<'_, NodeId> = names(nodes.iter().map(|node| node.name.clone()));
-    node::nodes(&file, &mut nodes, &mut node_names, sink);
-    let mut link_names: Names<'_, LinkId> = names(links.iter().map(|link| link.name.clone()));
     link::links(&file, &defaults, &devices, &node_names, &mut links, &mut link_names, sink);
+    entangling::links(&file, &defaults, &nodes, &node_names, &mut entangling_links, &mut link_names, sink);
     let mut sae_names: Names<'_, SaeId> = Names::new();
     let saes = application::saes(&file, &node_names, &mut sae_names, sink);
     let live = live::live(&file, &nodes, &node_names, sink);
@@ -70,7 +83,26 @@ pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>
     }
     // Whether a demand or a pair can be served is only known of a network that is otherwise right.
     let reach = sink.is_clean().then(|| demand::Reach::new(&nodes, &links));
+    let pair_reach = sink.is_clean().then(|| circuit::PairReach::new(&nodes, &entangling_links));
     demand::demands(&file, &node_names, reach.as_ref(), &mut demands, sink);
+    let mut circuit_names = names(circuits.iter().map(|circuit: &Circuit| &circuit.name), |place| place);
+    circuit::circuits(
+        &file,
+        &node_names,
+        &link_names,
+        pair_reach.as_ref(),
+        &mut circuits,
+        &mut circuit_names,
+        sink,
+    );
+    circuit::pair_demands(
+        &file,
+        &node_names,
+        (&circuits, &circuit_names),
+        pair_reach.as_ref(),
+        &mut pair_demands,
+        sink,
+    );
     let pairs = application::pairs(&file, &saes, &sae_names, reach.as_ref(), sink);
 
     Some(Network {
@@ -80,7 +112,10 @@ pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>
         run: run?,
         nodes,
         links,
+        entangling_links,
+        circuits,
         demands,
+        pair_demands,
         saes,
         pairs,
         live: live?,
@@ -290,23 +325,15 @@ pub(crate) struct NamedTable<'a, 'i> {
 }
 
 /// A table of names, numbered in their order.
-fn names<'a, Id: FromPlace>(list: impl Iterator<Item = String>) -> Names<'a, Id> {
-    list.enumerate().map(|(place, name)| (Cow::Owned(name), Id::from_place(place))).collect()
+fn names<'a, 'n, Id>(list: impl Iterator<Item = &'n String>, id: impl Fn(u32) -> Id) -> Names<'a, Id> {
+    list.zip(0..).map(|(name, place)| (Cow::Owned(name.clone()), id(place))).collect()
 }
 
-/// An identifier that is a place in a list.
-pub(crate) trait FromPlace {
-    fn from_place(place: usize) -> Self;
-}
-
-impl FromPlace for NodeId {
-    fn from_place(place: usize) -> Self {
-        Self(place as u32)
-    }
-}
-
-impl FromPlace for LinkId {
-    fn from_place(place: usize) -> Self {
-        Self(place as u32)
-    }
+/// A link of either kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum AnyLink {
+    /// One that makes key.
+    Key(LinkId),
+    /// One that entangles.
+    Entangling(LinkId),
 }

@@ -1,6 +1,7 @@
 //! Nodes.
 
 use super::Names;
+use super::platform::Platforms;
 use crate::reader::{Layers, Path, Reader, parse_quantity};
 use crate::record::network::NODE;
 use crate::sink::Sink;
@@ -10,8 +11,9 @@ use std::borrow::Cow;
 use toml::de::DeValue;
 
 /// Reads the file's nodes behind those generated.
-pub(super) fn nodes<'a>(
-    file: &Reader<'a, '_, '_>,
+pub(super) fn nodes<'a, 'i>(
+    file: &Reader<'a, 'i, '_>,
+    platforms: &Platforms<'a, 'i>,
     nodes: &mut Vec<Node>,
     names: &mut Names<'a, NodeId>,
     sink: &mut Sink<'_>,
@@ -35,6 +37,7 @@ pub(super) fn nodes<'a>(
             position: position(&reader, sink),
             role: role.unwrap_or_default(),
             pool_capacity: reader.quantity("pool_capacity", sink),
+            platform: platforms.of(&reader, sink),
             note: reader.text("note", sink).unwrap_or_default(),
         });
     }

@@ -19,8 +19,10 @@ pub struct Event {
 /// What happens to whom.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventKind {
-    /// Something happens to a link.
+    /// Something happens to a link that makes key.
     Link(LinkId, LinkEvent),
+    /// Something happens to an entangling link: a cut, a repair, a loss step, or something to its messages.
+    EntanglingLink(LinkId, LinkEvent),
     /// Something happens to a node.
     Node(NodeId, NodeEvent),
 }

@@ -86,6 +86,20 @@ impl Fibre {
         }
     }
 
+    /// A part of the fibre: this share of its length and losses, with all else as it is.
+    pub fn share(&self, share: f64) -> Self {
+        let attenuation = match self.attenuation {
+            Attenuation::Total(loss) => Attenuation::Total(Loss::from_decibels(loss.decibels() * share)),
+            per_length @ Attenuation::PerLength(_) => per_length,
+        };
+        Self {
+            length: Length::from_kilometres(self.length.kilometres() * share),
+            attenuation,
+            extra_loss: Loss::from_decibels(self.extra_loss.decibels() * share),
+            ..self.clone()
+        }
+    }
+
     /// How long light takes through the fibre.
     pub fn delay(&self) -> Duration {
         const LIGHT_METRES_PER_SECOND: f64 = 299_792_458.0;

@@ -3,6 +3,7 @@
 pub(crate) mod application;
 pub(crate) mod demand;
 pub(crate) mod device;
+pub(crate) mod entanglement;
 pub(crate) mod event;
 pub(crate) mod fibre;
 pub(crate) mod link;
@@ -11,14 +12,18 @@ pub(crate) mod platform;
 pub(crate) mod protocol;
 pub(crate) mod size;
 
-use crate::{Demand, Event, Link, Live, Pair, Sae, SaeId, Size};
+use crate::{
+    Circuit, Demand, EntanglingLink, Event, Link, Live, Pair, PairDemand, Platform, Sae, SaeId, Size,
+};
 use bellwether_units::{Angle, DemandId, Duration, LinkId, NodeId};
+use std::sync::Arc;
 
-/// A network: who is there, what joins them, who wants keys and what happens to it.
+/// A network: who is there, what joins them, who wants keys or pairs and what happens to it.
 ///
 /// A [`NodeId`], [`LinkId`] or [`DemandId`] is the place of its thing in [`nodes`](Self::nodes),
 /// [`links`](Self::links) or [`demands`](Self::demands), which keep the order of the file; a [`SaeId`] that of its
-/// application in [`saes`](Self::saes).
+/// application in [`saes`](Self::saes). Entangling links are numbered by themselves: of these a [`LinkId`] is the
+/// place in [`entangling_links`](Self::entangling_links), and the same number names another link that makes key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// The network's name.
@@ -31,10 +36,16 @@ pub struct Network {
     pub run: Run,
     /// The nodes.
     pub nodes: Vec<Node>,
-    /// The links.
+    /// The links that make key.
     pub links: Vec<Link>,
+    /// The links that entangle memories.
+    pub entangling_links: Vec<EntanglingLink>,
+    /// The ways over these that are given or have settings of their own.
+    pub circuits: Vec<Circuit>,
     /// Who wants keys.
     pub demands: Vec<Demand>,
+    /// Who wants entangled pairs.
+    pub pair_demands: Vec<PairDemand>,
     /// The applications, in the order of the file. None: when the network runs live, each node gets one.
     pub saes: Vec<Sae>,
     /// Which applications may share keys, each ordered pair once: as in the file, each way of a pair apart.
@@ -59,7 +70,7 @@ pub struct Identity {
     pub overrides: Vec<String>,
 }
 
-/// A place where keys are made, kept, relayed or used.
+/// A place where keys or pairs are made, kept, passed on or used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// The node's name, unique in the network.
@@ -70,6 +81,9 @@ pub struct Node {
     pub role: Role,
     /// How much key the node keeps in each of its pools; more is dropped. `None`: 2^24 bits.
     pub pool_capacity: Option<Size>,
+    /// What its memories are. `None`: it has none that the file tells of; at the ends of links that
+    /// [state](crate::Scheme::Stated) their pairs its memories and gates are then perfect.
+    pub platform: Option<Arc<Platform>>,
     /// Anything worth saying.
     pub note: String,
 }
@@ -89,7 +103,9 @@ pub enum Role {
     /// It relays other nodes' keys and is trusted with them.
     #[default]
     TrustedNode,
-    /// It uses keys and relays none.
+    /// It swaps pairs for others and relays no keys: nobody has to trust it.
+    Repeater,
+    /// It uses keys and pairs and passes none on.
     EndNode,
 }
 
@@ -130,9 +146,14 @@ impl Network {
     pub fn find_node(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|node| node.name == name).map(|place| NodeId(place as u32))
     }
-    /// The link called `name`.
+    /// The link called `name`, of those that make key.
     pub fn find_link(&self, name: &str) -> Option<LinkId> {
         self.links.iter().position(|link| link.name == name).map(|place| LinkId(place as u32))
+    }
+    /// The entangling link called `name`.
+    pub fn find_entangling_link(&self, name: &str) -> Option<LinkId> {
+        let place = self.entangling_links.iter().position(|link| link.name == name);
+        place.map(|place| LinkId(place as u32))
     }
     /// The demand called `name`.
     pub fn find_demand(&self, name: &str) -> Option<DemandId> {
@@ -146,7 +167,11 @@ impl Network {
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
     }
-    /// The link with this identifier, which must be of this network.
+    /// The entangling link with this identifier, which must be of this network and of these links.
+    pub fn entangling_link(&self, id: LinkId) -> &EntanglingLink {
+        &self.entangling_links[id.index()]
+    }
+    /// The link with this identifier, which must be of this network and make key.
     pub fn link(&self, id: LinkId) -> &Link {
         &self.links[id.index()]
     }

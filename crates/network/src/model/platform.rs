@@ -6,6 +6,8 @@ use bellwether_units::{Angle, Duration, Frequency, LossPerLength, Rate, Waveleng
 /// perfect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Platform {
+    /// The profile it was taken from, if any; single values may have been changed.
+    pub profile: Option<String>,
     /// How it makes or takes photons.
     pub kind: PlatformKind,
     /// The wavelength of its own light.

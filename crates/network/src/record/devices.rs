@@ -35,7 +35,8 @@ words! { pub(crate) SourceKind {
     "heralded" => Heralded: "photon pairs, one photon of which announces the other",
 } }
 
-const PROFILE: Field = Field::optional(
+/// Whose values hold where a table gives none.
+pub(crate) const PROFILE: Field = Field::optional(
     "profile",
     Kind::Name,
     "Whose values hold where this table gives none: a device of the library (`bellwether profiles`) or of \

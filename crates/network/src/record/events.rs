@@ -73,7 +73,7 @@ impl EventKind {
     /// The `kind` of the event as it stands in network files and reports.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Link(_, event) => event.name(),
+            Self::Link(_, event) | Self::EntanglingLink(_, event) => event.name(),
             Self::Node(_, NodeEvent::Crash) => EventWord::NodeCrash.name(),
             Self::Node(_, NodeEvent::Restart) => EventWord::NodeRestart.name(),
         }

@@ -1,8 +1,9 @@
 //! Records of generated networks.
 
+use super::circuit::{HOLD, LEAST_FIDELITY, PAIR_RATE, PAIRS, USE, WITHIN};
 use super::network::{KEY_RATE, KEY_SIZE, PATHS, PRIORITY};
 use super::quantities::LENGTH;
-use super::{Field, Kind, Only, Range, Record, link, words};
+use super::{Field, Kind, Only, Range, Record, circuit, entangling, link, platform, words};
 use crate::record::Choice;
 
 /// The graphs that can be generated.
@@ -104,7 +105,27 @@ pub(crate) static GENERATE: Record = Record {
             Kind::Table(&link::TEMPLATE),
             "What the links are. Without it, as `defaults` say.",
         ),
+        Field::optional(
+            "entangling",
+            Kind::Table(&entangling::TEMPLATE),
+            "What the links are if they entangle, in the place of `link`.",
+        ),
+        Field::optional(
+            "platform",
+            Kind::TableOrProfile(&platform::PLATFORM),
+            "What the memories of the nodes are. Without it, as `defaults.platform` says.",
+        ),
         Field::optional("demand", Kind::Table(&DEMANDS), "Demands between nodes drawn at random."),
+        Field::optional(
+            "pair_demand",
+            Kind::Table(&PAIR_DEMANDS),
+            "Demands for pairs between nodes drawn at random, over links that entangle.",
+        ),
+        Field::optional(
+            "circuit",
+            Kind::Table(&circuit::CIRCUITS),
+            "A circuit for each of these demands. Without it, they name none.",
+        ),
     ],
 };
 
@@ -118,5 +139,26 @@ static DEMANDS: Record = Record {
         KEY_RATE,
         PRIORITY,
         PATHS,
+    ],
+};
+
+static PAIR_DEMANDS: Record = Record {
+    name: "generate.pair_demand",
+    doc: "Demands for pairs `p0`, `p1`, .. between generated nodes, drawn at random.",
+    layered: false,
+    fields: &[
+        Field::required("count", Kind::Integer { least: 1, most: MOST_NODES }, "How many demands are made."),
+        Field::optional(
+            "reach",
+            Kind::Integer { least: 1, most: 100 },
+            "How many links the nodes of a demand lie apart at most: the second is where a random walk of 1 to so many \
+             steps ends, each number as likely, which passes no node twice. Without it, any two nodes, each pair as likely.",
+        ),
+        LEAST_FIDELITY,
+        PAIRS,
+        PAIR_RATE,
+        USE,
+        WITHIN,
+        HOLD,
     ],
 };

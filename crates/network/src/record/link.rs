@@ -98,7 +98,8 @@ const DETAIL_OF_LINK: Field = Field::optional(
     Kind::Choice(Detail::WORDS),
     "How closely the link is simulated. Without it, as `run.detail` says.",
 );
-const MESSAGE_DELAY: Field = Field::optional(
+/// How long messages take.
+pub(crate) const MESSAGE_DELAY: Field = Field::optional(
     "message_delay",
     Kind::Quantity(&DURATION),
     "How long a classical message takes from one end to the other. Without it, as long as light in the fibre.",
@@ -294,7 +295,8 @@ static PUBLISHED: Record = Record {
     ],
 };
 
-static FITTED: Record = Record {
+/// A fitted parameter.
+pub(crate) static FITTED: Record = Record {
     name: "fitted",
     doc: "A parameter that was chosen to meet a published figure, which is then no check of the simulation.",
     layered: false,

@@ -3,7 +3,9 @@
 //! The reader's unknown-key check and defaults, the JSON Schema and the reference of the book all come from
 //! these records, so that they cannot disagree.
 
+pub(crate) mod circuit;
 pub(crate) mod devices;
+pub(crate) mod entangling;
 pub(crate) mod events;
 pub(crate) mod generate;
 pub(crate) mod link;
@@ -85,10 +87,16 @@ pub(crate) enum Kind {
     Number(Range),
     /// A number and a unit, as one text.
     Quantity(&'static QuantityKind),
+    /// A number and a unit, as one text, or a word in its place.
+    QuantityOr(&'static QuantityKind, &'static Word),
     /// One of a few words.
     Choice(&'static [Word]),
     /// Several of a few words.
     Choices(&'static [Word]),
+    /// So many values of one kind.
+    Several { item: &'static Kind, least: usize, most: usize },
+    /// One value for both ends of a link, or a list of one for each.
+    PerEnd(&'static Kind),
     /// A table.
     Table(&'static Record),
     /// A table, or the name of a profile.

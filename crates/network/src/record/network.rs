@@ -1,7 +1,9 @@
 //! Records of the file itself, the run, the nodes and the demands.
 
 use super::quantities::{DURATION, RATE, SIZE};
-use super::{Field, Kind, Record, devices, events, generate, link, live, words};
+use super::{
+    Field, Kind, Record, circuit, devices, entangling, events, generate, link, live, platform, words,
+};
 use crate::record::Choice;
 use crate::{Detail, Role};
 
@@ -11,8 +13,9 @@ words! { pub Detail {
 } }
 
 words! { pub Role {
-    "trusted-node" => TrustedNode: "relays other nodes' keys and is trusted with them",
-    "end-node" => EndNode: "uses keys and relays none",
+    "trusted-node" => TrustedNode: "relays other nodes' keys and is trusted with them; swaps pairs",
+    "repeater" => Repeater: "swaps pairs for others and relays no keys: nobody has to trust it",
+    "end-node" => EndNode: "uses keys and pairs and passes none on",
 } }
 
 /// The whole file.
@@ -35,10 +38,10 @@ pub(crate) static FILE: Record = Record {
         Field::optional(
             "defaults",
             Kind::Table(&DEFAULTS),
-            "What holds for every link that does not say otherwise, value by value.",
+            "What holds for every link and node that does not say otherwise, value by value.",
         ),
         Field::optional("node", Kind::Named(&NODE), "The nodes, by name."),
-        Field::optional("link", Kind::Named(&link::LINK), "The links, by name."),
+        Field::optional("link", Kind::Named(&link::LINK), "The links that make key, by name."),
         Field::optional(
             "transmitter",
             Kind::Named(&devices::TRANSMITTER),
@@ -49,7 +52,23 @@ pub(crate) static FILE: Record = Record {
             Kind::Named(&devices::RECEIVER),
             "Receivers that links name as their `profile`; they come before the library's.",
         ),
+        Field::optional(
+            "platform",
+            Kind::Named(&platform::PLATFORM),
+            "Platforms of memories that nodes name as their `profile`; they come before the library's.",
+        ),
+        Field::optional(
+            "entangling",
+            Kind::Named(&entangling::ENTANGLING),
+            "The links that entangle memories, by name.",
+        ),
+        Field::optional("circuit", Kind::Named(&circuit::CIRCUIT), "Ways over these, by name."),
         Field::optional("demand", Kind::Named(&DEMAND), "Who wants keys from whom, by name."),
+        Field::optional(
+            "pair_demand",
+            Kind::Named(&circuit::PAIR_DEMAND),
+            "Who wants entangled pairs from whom, by name.",
+        ),
         Field::optional("sae", Kind::NamedSaes(&live::SAE), "The applications (SAEs), by name."),
         Field::optional(
             "pair",
@@ -111,7 +130,7 @@ static RUN: Record = Record {
 
 static DEFAULTS: Record = Record {
     name: "defaults",
-    doc: "What holds for every link that does not say otherwise, value by value.",
+    doc: "What holds for every link and node that does not say otherwise, value by value.",
     layered: true,
     fields: &[
         Field::optional("fibre", Kind::Table(&link::FIBRE), "Values for every link's fibre."),
@@ -126,13 +145,23 @@ static DEFAULTS: Record = Record {
             "The receiver of links that name no other.",
         ),
         Field::optional("protocol", Kind::Table(&link::PROTOCOL), "Values for every link's protocol."),
+        Field::optional(
+            "platform",
+            Kind::TableOrProfile(&platform::PLATFORM),
+            "The platform of nodes that name no other.",
+        ),
+        Field::optional(
+            "entangling",
+            Kind::Table(&entangling::DEFAULT_ENTANGLING),
+            "Values for every entangling link.",
+        ),
     ],
 };
 
 /// A node.
 pub(crate) static NODE: Record = Record {
     name: "node",
-    doc: "A place where keys are made, kept, relayed or used.",
+    doc: "A place where keys or pairs are made, kept, passed on or used.",
     layered: false,
     fields: &[
         Field::optional(
@@ -145,6 +174,12 @@ pub(crate) static NODE: Record = Record {
             "pool_capacity",
             Kind::Quantity(&SIZE),
             "How much key the node keeps in each of its pools; more is dropped. Without it, 2^24 bits.",
+        ),
+        Field::optional(
+            "platform",
+            Kind::TableOrProfile(&platform::PLATFORM),
+            "What its memories are. Without it and `defaults.platform` nothing is told of them, and only `stated` links \
+             may end here, with memories and gates taken as perfect.",
         ),
         Field::default("note", Kind::Text, "", "Anything worth saying."),
     ],

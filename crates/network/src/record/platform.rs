@@ -1,5 +1,6 @@
 //! Records of platforms of memories, as the library's profiles have them.
 
+use super::devices::PROFILE;
 use super::quantities::{ANGLE, DURATION, FREQUENCY, LOSS_PER_LENGTH, RATE, WAVELENGTH};
 use super::{Field, Kind, Range, Record, words};
 use crate::record::Choice;
@@ -45,9 +46,10 @@ const POSITIVE: Range = Range {
 /// A platform of memories.
 pub(crate) static PLATFORM: Record = Record {
     name: "platform",
-    doc: "A platform of memories that entangle with light.",
-    layered: false,
+    doc: "A platform of memories that entangle with light. What is not told of it is not known.",
+    layered: true,
     fields: &[
+        PROFILE,
         Field::required("kind", Kind::Choice(PlatformKind::WORDS), "How it makes or takes photons."),
         Field::required("wavelength", Kind::Quantity(&WAVELENGTH), "The wavelength of its own light."),
         Field::required("interface", Kind::Table(&INTERFACE), "How it meets light."),
@@ -61,7 +63,7 @@ pub(crate) static PLATFORM: Record = Record {
 static INTERFACE: Record = Record {
     name: "interface",
     doc: "How a platform meets light.",
-    layered: false,
+    layered: true,
     fields: &[
         Field::optional(
             "fibre_wavelength",
@@ -113,7 +115,7 @@ static INTERFACE: Record = Record {
 static QUBIT: Record = Record {
     name: "qubit",
     doc: "A qubit of a platform. Of `_depolarising` and `_fidelity`, the one in whose convention the source tells it.",
-    layered: false,
+    layered: true,
     fields: &[
         duration("t1", "In which its excitation decays to 1/e."),
         duration("t2", "In which its coherence decays to 1/e, with all that is done to prolong it."),
@@ -157,7 +159,7 @@ static QUBIT: Record = Record {
 static GATE: Record = Record {
     name: "gate",
     doc: "A gate between two qubits.",
-    layered: false,
+    layered: true,
     fields: &[
         duration("time", "How long it takes."),
         probability("depolarising", "The probability with which it leaves each qubit random."),
@@ -168,7 +170,7 @@ static GATE: Record = Record {
 static RETRIEVAL: Record = Record {
     name: "retrieval",
     doc: "How light that was stored comes back.",
-    layered: false,
+    layered: true,
     fields: &[
         probability("efficiency", "The probability that it does, at first or after the time of storage."),
         duration("decay", "In which that probability falls to 1/e."),

@@ -2,7 +2,7 @@
 
 use crate::parse;
 use bellwether_network::*;
-use bellwether_units::{Duration, LinkId, NodeId, Time};
+use bellwether_units::{Angle, Duration, Frequency, LinkId, Loss, NodeId, Rate, Time};
 
 pub(crate) const FILE: &str = include_str!("everything.toml");
 
@@ -68,7 +68,9 @@ fn every_key_is_read() {
 
     applications(&network);
 
-    assert_eq!(network.events.len(), 16);
+    entanglement(&network);
+
+    assert_eq!(network.events.len(), 17);
     assert!(network.events.is_sorted_by_key(|event| event.at));
     let last = network.events.last().unwrap();
     assert_eq!(last.until, Some(minute(40)));
@@ -76,11 +78,125 @@ fn every_key_is_read() {
     let attack = LinkEvent::Attack(Attack::InterceptResend { fraction: 0.3, basis });
     assert_eq!(last.kind, EventKind::Link(LinkId(0), attack));
     let names: Vec<_> = network.events.iter().map(|event| event.kind.name()).collect();
-    assert_eq!(names[13..], ["node-crash", "node-restart", "attack"]);
+    assert_eq!(names[13..], ["node-crash", "node-restart", "loss-step", "attack"]);
+    let step = LinkEvent::LossStep { loss: Loss::from_decibels(1.0) };
+    assert_eq!(network.events[15].kind, EventKind::EntanglingLink(LinkId(1), step));
     let LinkEvent::Attack(splitting) = link_event(&network, 0) else { panic!("an attack") };
     assert_eq!(*splitting, Attack::PhotonNumberSplitting { fraction: 0.5 });
     let LinkEvent::MessageDelay { delay, jitter } = link_event(&network, 10) else { panic!("a delay") };
     assert_eq!((*delay, *jitter), (Duration::from_milliseconds(5), Duration::from_milliseconds(1)));
+}
+
+fn entanglement(network: &Network) {
+    let platform = |node| network.node(NodeId(node)).platform.as_deref().unwrap();
+    assert_eq!(platform(0).communication.unwrap().t1, Some(Duration::from_whole_seconds(1)));
+    assert_eq!(
+        (platform(0).profile.as_deref(), platform(0).interface.click_probability),
+        (Some("calcium-cavity"), Some(0.111))
+    );
+    let own = platform(1);
+    assert_eq!(
+        (own.profile.as_deref(), own.kind, own.interface.modes),
+        (Some("own"), PlatformKind::Ensemble, 7)
+    );
+    assert_eq!(own.gate.unwrap().noise, Some(Noise::Fidelity(0.98)));
+    assert_eq!(own.retrieval.unwrap().signal_to_noise, Some(20.0));
+    let carbon = platform(2);
+    assert_eq!(network.node(NodeId(2)).role, Role::Repeater);
+    assert_eq!(
+        (carbon.interface.click_probability, carbon.interface.dark_probability),
+        (Some(4.2e-4), Some(1e-6))
+    );
+    let initialisation = carbon.communication.unwrap().initialisation;
+    assert_eq!(
+        initialisation,
+        Some(Noise::Depolarising(0.01)),
+        "what is nearer takes the place of the profile's"
+    );
+
+    let names: Vec<_> =
+        network.entangling_links.iter().map(|link| (link.name.as_str(), link.scheme.name())).collect();
+    assert_eq!(
+        names,
+        [
+            ("a-c", "single-click"),
+            ("c-b", "double-click"),
+            ("source", "pair-source"),
+            ("serial", "reflection"),
+            ("atoms", "stated")
+        ]
+    );
+    let link = network.entangling_link(LinkId(0));
+    assert_eq!((link.ends, link.memories), ([NodeId(0), NodeId(2)], [2, 5]));
+    assert_eq!(link.qubits, [QubitUse::Communication, QubitUse::Storage]);
+    assert_eq!(*link.scheme, Scheme::SingleClick { brightness: vec![0.05, 0.1, 0.3], counts_photons: true });
+    assert_eq!(link.fibre.length.kilometres(), 40.0);
+    assert_eq!(link.fibre.group_index, 1.47, "from the defaults of all fibres");
+    let station = Station {
+        at: 0.25,
+        dark_count_rate: Some(Rate::from_per_second(10.0)),
+        window: Some(Duration::from_picoseconds(25_000)),
+        dark_probability: Some(2e-7),
+        visibility: Some(0.9),
+        phase: Some(Angle::from_radians(15f64.to_radians())),
+        double_excitation: Some(0.04),
+        unmodelled_coherence: 0.95,
+        detector_efficiency: 0.8,
+    };
+    assert_eq!(link.station, station);
+    let micro = Duration::from_microseconds;
+    assert_eq!((link.cycle, link.preparation, link.processing), (Some(micro(10)), Some(micro(2)), micro(1)));
+    assert_eq!((link.message_delay, link.test_share, link.note.as_str()), (micro(3000), 0.1, "one click"));
+    let availability = link.availability.as_deref().unwrap();
+    assert_eq!(
+        availability.charge_check,
+        Some(ChargeCheck { pass: 0.2, time: micro(50), every: micro(5000) })
+    );
+    let (period, length) = (Duration::from_whole_seconds(3600), Duration::from_whole_seconds(30));
+    assert_eq!(availability.calibration, Some(Calibration { period, length }));
+    let published = link.published.as_deref().unwrap();
+    assert_eq!(published.rate.unwrap().per_second(), 39.0);
+    assert_eq!((published.fidelity, published.fidelity_deviation), (Some(0.82), Some(0.005)));
+    assert_eq!(
+        (published.rate_deviation.unwrap().per_second(), published.evidence),
+        (1.0, Evidence::FromMemory)
+    );
+    assert_eq!(published.fitted.as_ref().unwrap().parameter, "station.unmodelled_coherence");
+    let losses = link.arm_losses().map(|loss| loss.decibels());
+    assert!((losses[0] - 2.5).abs() < 1e-12 && (losses[1] - 7.5).abs() < 1e-12, "{losses:?}");
+
+    let next = network.entangling_link(LinkId(1));
+    assert_eq!((next.memories, next.qubits), ([3, 3], [QubitUse::Storage; 2]));
+    assert_eq!((next.station.at, next.station.visibility), (1.0, Some(0.85)), "one from the defaults");
+    assert_eq!((next.message_delay, next.cycle), (next.fibre.delay(), None));
+    assert_eq!(next.arm_delays(), [next.fibre.delay(), Duration::ZERO]);
+    let scheme = |link| &*network.entangling_link(LinkId(link)).scheme;
+    let clock = Frequency::from_hertz(1e8);
+    assert_eq!(scheme(2), &Scheme::PairSource { mean_pairs: 0.05, clock, absorption: [0.5, 0.25] });
+    assert_eq!(scheme(3), &Scheme::Reflection { mean_photons: 0.07, reflectance: [0.2; 2], contrast: 0.9 });
+    let pair = StatedPair::BellDiagonal([0.9, 0.05, 0.03, 0.02]);
+    assert_eq!(scheme(4), &Scheme::Stated { success: 0.01, pair });
+
+    let circuit = &network.circuits[0];
+    assert_eq!((circuit.from, circuit.to), (NodeId(0), NodeId(1)));
+    assert_eq!(circuit.path, Some(vec![LinkId(0), LinkId(1)]));
+    assert_eq!(circuit.cutoff, Cutoff::After(Duration::from_milliseconds(20)));
+    assert_eq!(
+        (circuit.link_fidelity, circuit.weight, circuit.choice),
+        (Some(0.9), 4, WaitingPair::Youngest)
+    );
+    use PurificationRound::{Bbpssw, Dejmps, Phase};
+    assert_eq!((&circuit.purification[..], circuit.note.as_str()), (&[Dejmps, Bbpssw, Phase][..], "over C"));
+    let demand = &network.pair_demands[0];
+    assert_eq!((demand.from, demand.to, demand.circuit), (NodeId(0), NodeId(1), Some(0)));
+    assert_eq!((demand.fidelity, demand.pairs, demand.kind), (0.75, Some(100), PairUse::Early));
+    assert_eq!((demand.rate.unwrap().per_second(), demand.start), (2.0, minute(1)));
+    assert_eq!(
+        (demand.within, demand.hold),
+        (Some(Duration::from_whole_seconds(10)), Duration::from_milliseconds(1))
+    );
+    assert_eq!(demand.published.as_deref().unwrap().evidence, Evidence::Reconstructed);
+    assert_eq!(demand.note, "for teleportation");
 }
 
 fn applications(network: &Network) {
@@ -148,7 +264,7 @@ fn applications(network: &Network) {
 fn link_event(network: &Network, place: usize) -> &LinkEvent {
     match &network.events[place].kind {
         EventKind::Link(_, event) => event,
-        EventKind::Node(..) => panic!("event {place} is of a node"),
+        other => panic!("event {place} is {other:?}"),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps what is not there fails, as it should")]
 
 mod applications;
+mod entanglement;
 mod everything;
 mod generated;
 mod limits;

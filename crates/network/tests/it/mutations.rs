@@ -44,6 +44,15 @@ const VALUES: &[&str] = &[
     "{ profile = \"mine\" }",
     "\"weak-coherent\"",
     "1000000",
+    "\"none\"",
+    "\"storage\"",
+    "[\"A\", \"C\", \"B\"]",
+    "[\"c-b\", \"a-c\"]",
+    "[0.5, 0.5, 0, 0]",
+    "[\"1 km\", \"0 km\"]",
+    "\"calcium-cavity\"",
+    "\"stated\"",
+    "\"reflection\"",
 ];
 
 fn report(text: &str) {
@@ -129,6 +138,13 @@ proptest! {
             "link.A-B.fibre.classical_channels.1.power", "demand.keys.to", "event.0.link", "event.*.at", "generate",
             "generate.nodes", "sae.bank-a.node", "sae.*.keys_per_second", "sae", "pair.0.slave", "pair.*.master", "pair",
             "live.first_port", "live.node.B.operations", "live.node.*.key_manager", "live.key_size", "live", "transmitter.mine.source", "receiver.own.detector.gate", "link.A-B.published.fitted",
+            "entangling.a-c.ends", "entangling.*.memories", "entangling.c-b.qubits", "entangling.a-c.scheme", "entangling.a-c.scheme.kind",
+            "entangling.a-c.scheme.brightness", "entangling.a-c.station", "entangling.a-c.station.at", "entangling.a-c.station.arms",
+            "entangling.*.fibre", "entangling.source.scheme.absorption", "entangling.atoms.scheme.bell_diagonal", "entangling.a-c.availability",
+            "entangling.a-c.published", "circuit.middle.path", "circuit.middle.links", "circuit.*.cutoff", "circuit.middle.purification",
+            "circuit.middle.purification.0", "pair_demand.pairs.to", "pair_demand.*.circuit", "pair_demand.pairs.fidelity", "pair_demand.pairs.published.fitted",
+            "defaults.entangling", "defaults.platform", "node.C.platform", "node.C.platform.profile", "node.B.platform.interface.modes", "platform.own.kind",
+            "generate.entangling", "generate.pair_demand", "generate.circuit",
         ][..]),
         value in prop::sample::select(VALUES),
     ) {
