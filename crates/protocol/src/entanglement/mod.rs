@@ -5,6 +5,7 @@ pub mod link;
 pub mod network;
 mod node;
 pub mod routing;
+pub mod signalling;
 
 pub use identity::{CircuitId, EndToEndId, MemoryId, PairId};
 pub use node::{EntanglementNode, NodeEffect, NodeLink, NodeMessage};

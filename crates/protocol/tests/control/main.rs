@@ -3,3 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod routes;
+mod signalling_faults;
+mod signalling_honest;
+mod signalling_world;

@@ -1,7 +1,7 @@
 //! What a link offers: pairs of some fidelity at some rate, as its emitters are set and with so many rounds of
 //! purification.
 
-use crate::entanglement::link::{FidelityTable, LinkSettings};
+use crate::entanglement::link::{FidelityLevel, FidelityTable, LinkSettings};
 use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::{BellDiagonal, Purification, PurificationQuality};
 use bellwether_units::Duration;
@@ -26,6 +26,52 @@ impl LinkKind {
     pub fn new(settings: &LinkSettings, purification: PurificationQuality, memory: MemoryNoise) -> Self {
         let LinkSettings { table, cycle, delay, .. } = settings;
         Self { table: table.clone(), cycle: *cycle, delay: *delay, purification, memory }
+    }
+
+    /// Mean seconds a pair of the brightest level of at least `fidelity` after so many rounds of purification, with one
+    /// attempt at a time, and the latency besides.
+    pub(in crate::entanglement) fn seconds_after(
+        &self,
+        fidelity: f64,
+        rounds: u8,
+        how: Purification,
+    ) -> Option<(f64, f64)> {
+        let level = self.table.choose(fidelity)?;
+        let mut offers = self.offers_of(0, level, PurificationLimit { rounds, how });
+        let offer = offers.nth(rounds.into())?;
+        Some((offer.seconds, offer.latency))
+    }
+
+    /// What a level gives, with no round of purification, with one, and so on as long as it helps.
+    fn offers_of(
+        &self,
+        place: u16,
+        level: &FidelityLevel,
+        limit: PurificationLimit,
+    ) -> impl Iterator<Item = Offer> {
+        // In the law of waiting, a geometric number of cycles is an exponential time of this mean and half a cycle.
+        let success = level.success.min(1.0 - 1e-12);
+        let seconds = self.cycle.seconds() / -libm::log1p(-success);
+        let latency = 0.5 * self.cycle.seconds();
+        let first = BellDiagonal::werner(level.fidelity).ok();
+        let first = first.map(|pair| Offer { level: place, rounds: 0, pair, seconds, latency });
+        core::iter::successors(first, move |offer| self.purified(offer, limit))
+    }
+
+    /// One more round of purification, if it may be and helps.
+    fn purified(&self, offer: &Offer, limit: PurificationLimit) -> Option<Offer> {
+        let Offer { level, rounds, pair, seconds, latency } = *offer;
+        let wait = Duration::from_seconds(seconds + latency).ok().filter(|_| rounds < limit.rounds)?;
+        // Both halves of the first pair wait for the second.
+        let factors = self.memory.decay(Duration::ZERO, wait).factors();
+        let waited = pair.shrunk(factors.map(|f| f * f));
+        let purified = waited.purify(&pair, limit.how, &self.purification);
+        if purified.success <= 0.0 || purified.kept.fidelity() <= pair.fidelity() {
+            return None;
+        }
+        let seconds = seconds * 2.0 / purified.success;
+        let latency = latency + self.delay.seconds();
+        Some(Offer { level, rounds: rounds + 1, pair: purified.kept, seconds, latency })
     }
 }
 
@@ -71,25 +117,7 @@ impl Offer {
 pub(super) fn offers(kind: &LinkKind, limit: PurificationLimit) -> Vec<Offer> {
     let mut all = Vec::new();
     for (level, at) in kind.table.levels().iter().enumerate().take(usize::from(u16::MAX)) {
-        let Ok(mut pair) = BellDiagonal::werner(at.fidelity) else { continue };
-        // In the law of waiting, a geometric number of cycles is an exponential time of this mean and half a cycle.
-        let success = at.success.min(1.0 - 1e-12);
-        let mut seconds = kind.cycle.seconds() / -libm::log1p(-success);
-        let mut latency = 0.5 * kind.cycle.seconds();
-        all.push(Offer { level: level as u16, rounds: 0, pair, seconds, latency });
-        for rounds in 1..=limit.rounds {
-            let wait = Duration::from_seconds(seconds + latency).unwrap_or(Duration::ZERO);
-            let factors = kind.memory.decay(Duration::ZERO, wait).factors();
-            let waited = pair.shrunk(factors.map(|f| f * f));
-            let purified = waited.purify(&pair, limit.how, &kind.purification);
-            if purified.success <= 0.0 || purified.kept.fidelity() <= pair.fidelity() {
-                break;
-            }
-            pair = purified.kept;
-            seconds *= 2.0 / purified.success;
-            latency += kind.delay.seconds();
-            all.push(Offer { level: level as u16, rounds, pair, seconds, latency });
-        }
+        all.extend(kind.offers_of(level as u16, at, limit));
     }
     let worth = |offer: &Offer| {
         !all.iter().any(|other| {
