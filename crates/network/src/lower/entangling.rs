@@ -175,6 +175,18 @@ pub(crate) fn entangling_body<'a, 'i>(
     let memories = link.per_end("memories", sink, |text| text.parse().ok(), integer);
     let word = |_: &_, value, sink: &mut Sink<'_>| link.choice_of("qubits", value, sink);
     let qubits = link.per_end("qubits", sink, pick, word);
+    if let (Some(memories), Some(qubits)) = (memories, qubits) {
+        for (memories, qubits) in memories.into_iter().zip(qubits) {
+            if qubits == QubitUse::Communication && memories > 1u64 {
+                let what = format!("{memories} memories");
+                let condition = "are more than the one communication qubit that keeps the pairs: write `memories = 1` for \
+                                 that end, or other `qubits`"
+                    .to_owned();
+                let span = link.value("qubits").map_or_else(|| link.span.clone(), Spanned::span);
+                link.tell(sink, span, "qubits", Problem::Condition { what, condition });
+            }
+        }
+    }
     let cycle = link.positive_duration("cycle", sink);
     let preparation = link.quantity("preparation", sink);
     let processing = link.quantity("processing", sink);

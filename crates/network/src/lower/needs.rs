@@ -36,7 +36,7 @@ pub(crate) fn lacking(link: &EntanglingLink, nodes: &[Node]) -> Option<Problem> 
         if link.qubits[end] == QubitUse::Storage && platform.storage.is_none() {
             return problem(
                 "a platform with `storage`".to_owned(),
-                "or leave its pairs in communication qubits",
+                "or leave its pairs in qubits of its own",
             );
         }
         let told = |told: bool, figure: &str, place: &str| {

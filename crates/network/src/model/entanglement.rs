@@ -13,7 +13,7 @@ pub struct EntanglingLink {
     pub ends: [NodeId; 2],
     /// How many qubits each end gives to this link: 1 to 4096.
     pub memories: [u16; 2],
-    /// Which qubits each end keeps the link's pairs in.
+    /// Which qubits of each end make the link's pairs and keep them.
     pub qubits: [QubitUse; 2],
     /// The whole way from one end to the other. What it loses is shared among the arms as its length is.
     pub fibre: Fibre,
@@ -40,14 +40,15 @@ pub struct EntanglingLink {
     pub note: String,
 }
 
-/// Which qubits of a node keep a link's pairs.
+/// Which qubits of a node make and keep a link's pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QubitUse {
-    /// Those that entangle with light: the pair stays where it was made.
+    /// Communication qubits of the link's own, as many as it has memories.
     #[default]
+    Own,
+    /// The node's one communication qubit makes a pair and keeps it: other links that use it wait meanwhile.
     Communication,
-    /// Others: the communication qubit makes a pair, which is moved at the herald. All such links of a node share one
-    /// communication qubit.
+    /// The node's one communication qubit makes a pair, which is moved to a storage qubit at the herald.
     Storage,
 }
 

@@ -8,9 +8,11 @@ use crate::record::link::MESSAGE_DELAY;
 use crate::{Evidence, QubitUse};
 
 words! { pub QubitUse {
-    "communication" => Communication: "those that entangle with light: the pair stays where it was made",
+    "own" => Own: "communication qubits of the link's own, as many as it has memories",
+    "communication" => Communication:
+        "the node's one communication qubit, which keeps the pair: other links that use it wait meanwhile",
     "storage" => Storage:
-        "others: the pair is moved at the herald, and one communication qubit serves all such links of the node",
+        "the node's one communication qubit makes the pair, which is moved to a storage qubit at the herald",
 } }
 
 /// The kinds of [`Scheme`](crate::Scheme).
@@ -129,8 +131,8 @@ const MEMORIES: Field = Field::default(
 const QUBITS: Field = Field::default(
     "qubits",
     Kind::PerEnd(&Kind::Choice(QubitUse::WORDS)),
-    "communication",
-    "Which qubits each end keeps the link's pairs in.",
+    "own",
+    "Which qubits of each end make the link's pairs and keep them.",
 );
 const CYCLE: Field = Field::optional(
     "cycle",

@@ -128,8 +128,9 @@ fn entanglement(network: &Network) {
     );
     let link = network.entangling_link(LinkId(0));
     assert_eq!((link.ends, link.memories), ([NodeId(0), NodeId(2)], [2, 5]));
-    assert_eq!(link.qubits, [QubitUse::Communication, QubitUse::Storage]);
+    assert_eq!(link.qubits, [QubitUse::Own, QubitUse::Storage]);
     assert_eq!(*link.scheme, Scheme::SingleClick { brightness: vec![0.05, 0.1, 0.3], counts_photons: true });
+    assert_eq!(network.entangling_link(LinkId(3)).qubits, [QubitUse::Own, QubitUse::Communication]);
     assert_eq!(link.fibre.length.kilometres(), 40.0);
     assert_eq!(link.fibre.group_index, 1.47, "from the defaults of all fibres");
     let station = Station {

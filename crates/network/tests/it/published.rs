@@ -34,6 +34,11 @@ fn every_file_is_a_network() {
                 assert!(!published.source.is_empty(), "{name}, {}", link.name);
             }
         }
+        let of_links = network.entangling_links.iter().filter_map(|link| link.published.as_deref());
+        let of_demands = network.pair_demands.iter().filter_map(|demand| demand.published.as_deref());
+        for published in of_links.chain(of_demands) {
+            assert!(!published.source.is_empty() && published.evidence == Evidence::FromMemory, "{name}");
+        }
     }
 }
 
@@ -74,4 +79,41 @@ fn the_applications_of_the_vienna_network_change_nothing_else() {
     assert_eq!((with.saes.len(), with.pairs.len(), without.saes.len()), (2, 2, 0));
     let identity = with.identity.clone();
     assert_eq!(Network { saes: with.saes.clone(), pairs: with.pairs.clone(), identity, ..without }, with);
+}
+
+#[test]
+fn no_experiment_of_pairs_has_more_than_one_fitted_parameter() {
+    for (name, fitted) in [
+        ("humphreys-2018", Some("station.unmodelled_coherence")),
+        ("oxford-ions", Some("station.visibility")),
+        ("delft-3-node-2021", Some("scheme.brightness")),
+        // Its links are not what was measured; the note of the demand tells that their success is fitted.
+        ("innsbruck-repeater-2023", None),
+        ("repeater-chain", None),
+    ] {
+        let network = network(name);
+        let published = network.entangling_links.iter().filter_map(|link| link.published.as_deref());
+        let found: Vec<_> = published.filter_map(|published| published.fitted.as_ref()).collect();
+        assert_eq!(found.iter().map(|fitted| fitted.parameter.as_str()).next(), fitted, "{name}");
+        assert!(found.len() <= 1, "{name}");
+    }
+}
+
+#[test]
+fn the_networks_of_pairs_are_what_they_say() {
+    let city = network("metro-100-entanglement");
+    assert_eq!((city.nodes.len(), city.entangling_links.len(), city.pair_demands.len()), (100, 100, 20));
+    let hubs = city.nodes.iter().filter(|node| node.role == bellwether_network::Role::Repeater).count();
+    assert_eq!(hubs, 5);
+    // A fibre is a third longer than the straight line.
+    for link in &city.entangling_links {
+        let [a, b] = link.ends.map(|end| city.node(end).position.unwrap());
+        let longer = link.fibre.length.kilometres() / a.distance(b).kilometres();
+        assert!((longer - 1.33).abs() < 0.1, "{}: {longer}", link.name);
+    }
+    let large = network("generated-100000");
+    assert_eq!((large.nodes.len(), large.pair_demands.len()), (100_000, 10_000));
+    assert!(large.entangling_links.len() > 190_000, "{}", large.entangling_links.len());
+    let chain = network("repeater-chain");
+    assert_eq!(chain.circuits[0].path.as_ref().unwrap().len(), 4);
 }
