@@ -4,6 +4,7 @@ mod identity;
 pub mod link;
 pub mod network;
 mod node;
+pub mod purification;
 pub mod routing;
 pub mod signalling;
 

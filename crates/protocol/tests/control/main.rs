@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod purification;
 mod routes;
 mod signalling_faults;
 mod signalling_honest;
