@@ -130,6 +130,7 @@ impl Chain {
                 towards_head: (n > 0).then(|| hop(n.wrapping_sub(1), n.wrapping_sub(1))),
                 towards_tail: (n + 1 < count).then(|| hop(n, n + 1)),
                 link_fidelity: 0.9,
+                far_memory: quality.memory,
                 weight: 1,
                 cutoff: None,
                 choice: PairChoice::Oldest,

@@ -83,6 +83,28 @@ impl MemoryNoise {
         }
         Ok(Self { rates: [2.0 * (y + z), 2.0 * (x + z), 2.0 * (x + y)], ..Self::NONE })
     }
+    /// The figures that make up the noise, for messages: the rates of X, Y and Z, where Z relaxes to, and 1/T2² of
+    /// Gaussian dephasing, all in seconds.
+    pub const fn figures(&self) -> [f64; 5] {
+        let [x, y, z] = self.rates;
+        [x, y, z, self.equilibrium, self.gaussian]
+    }
+    /// Noise of [`figures`](Self::figures) that came from elsewhere. Fails unless they are finite and not negative, and the
+    /// equilibrium at most 1.
+    pub fn from_figures(figures: [f64; 5]) -> Result<Self, StateError> {
+        let [x, y, z, equilibrium, gaussian] = figures;
+        for value in figures {
+            if !(0.0..f64::INFINITY).contains(&value) {
+                let what = "a figure of a memory's noise";
+                return Err(StateError::OutOfRange { what, value, low: 0.0, high: f64::MAX });
+            }
+        }
+        let what = "the Z that a memory relaxes to";
+        if equilibrium > 1.0 {
+            return Err(StateError::OutOfRange { what, value: equilibrium, low: 0.0, high: 1.0 });
+        }
+        Ok(Self { rates: [x, y, z], equilibrium, gaussian })
+    }
     /// Both kinds of noise at once.
     pub fn and(&self, other: &Self) -> Self {
         let rates = [0, 1, 2].map(|i| self.rates[i] + other.rates[i]);

@@ -101,6 +101,7 @@ impl Chain {
                 towards_head: (n > 0).then(|| hop(n - 1, n - 1)),
                 towards_tail: (n + 1 < count).then(|| hop(n, n + 1)),
                 link_fidelity: 0.9,
+                far_memory: World::quality().memory,
                 weight: 1,
                 cutoff: Some(Duration::from_milliseconds(20)),
                 choice: PairChoice::Oldest,

@@ -3,7 +3,7 @@
 use bellwether_protocol::entanglement::network::{End, NetworkMessage, RequestId, Track};
 use bellwether_protocol::entanglement::{CircuitId, PairId};
 use bellwether_quantum::bell::{BellDiagonal, BellIndex};
-use bellwether_units::LinkId;
+use bellwether_units::{LinkId, Time};
 use proptest::prelude::*;
 
 fn pairs() -> impl Strategy<Value = PairId> {
@@ -32,6 +32,7 @@ fn messages() -> impl Strategy<Value = NetworkMessage> {
                     current,
                     bell,
                     estimate,
+                    made: Time::from_picoseconds(origin.sequence.rotate_left(7)),
                     request,
                     correct,
                     withdrawn,
@@ -40,11 +41,11 @@ fn messages() -> impl Strategy<Value = NetworkMessage> {
                 NetworkMessage::Track(track)
             },
         );
-    let expire = (circuit.clone(), end, pairs()).prop_map(|(circuit, to, origin)| NetworkMessage::Expire {
-        circuit,
-        to,
-        origin,
-    });
+    let expire =
+        (circuit.clone(), end, pairs(), any::<bool>()).prop_map(|(circuit, to, origin, waits)| match waits {
+            false => NetworkMessage::Expire { circuit, to, origin },
+            true => NetworkMessage::Waits { circuit, to, origin },
+        });
     let request =
         (circuit, any::<u64>().prop_map(RequestId), any::<bool>()).prop_map(|(circuit, request, over)| {
             match over {

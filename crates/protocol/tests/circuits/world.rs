@@ -160,6 +160,7 @@ impl World {
             towards_head: (node > head).then(|| hop(node - 1, node - 1)),
             towards_tail: (node < tail).then(|| hop(node, node + 1)),
             link_fidelity: 0.9,
+            far_memory: Self::quality().memory,
             weight: 1,
             cutoff: self.cutoff,
             choice: self.choice,

@@ -139,6 +139,7 @@ impl World {
             cutoff: Some(us(5000)),
             choice: PairChoice::Oldest,
             round_trip: DELAY * 2 * (nodes.len() as u64 - 1),
+            end_memories: [bellwether_quantum::MemoryNoise::NONE; 2],
             refresh: REFRESH,
         }
     }

@@ -32,6 +32,8 @@ pub struct Circuit {
     pub cutoff: Option<Duration>,
     /// Which of several pairs is swapped first.
     pub choice: PairChoice,
+    /// At the ends: what the other end's memory does to its half, as far as whoever installs circuits knows.
+    pub far_memory: MemoryNoise,
     /// How a message may be late, at most: the round trip of the circuit and what nodes take.
     pub round_trip: Duration,
 }
@@ -86,7 +88,7 @@ pub struct Delivered {
     pub memory: MemoryId,
     /// The Bell state of the pair; |Φ⁺⟩ if the tail corrects.
     pub bell: BellIndex,
-    /// What is claimed of the pair, relative to `bell`, at this moment. The other half ages besides.
+    /// What is claimed of the pair, relative to `bell`, at this moment: both halves have aged until now.
     pub estimate: BellDiagonal,
     /// Since when this half has been in its memory.
     pub made: Time,

@@ -1,10 +1,13 @@
 //! What is known of pairs, found by their names at the cost of an index.
 
 use crate::entanglement::PairId;
+use core::ops::Bound;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How far the sequence numbers of one window may lie apart.
 const REACH: u64 = 1 << 16;
+/// A window of more places is not held open for what stands in front.
+const LONG: usize = 64;
 
 /// Values by the pairs of one link. A station counts its successes, so nearly all that is asked for lies within a short
 /// run of numbers and is found by its place; what does not is kept apart.
@@ -14,11 +17,13 @@ pub(super) struct ByPair<T> {
     base: Option<PairId>,
     window: VecDeque<Option<T>>,
     apart: BTreeMap<PairId, T>,
+    /// Which of those apart was looked at last.
+    looked: Option<PairId>,
 }
 
 impl<T> Default for ByPair<T> {
     fn default() -> Self {
-        Self { base: None, window: VecDeque::new(), apart: BTreeMap::new() }
+        Self { base: None, window: VecDeque::new(), apart: BTreeMap::new(), looked: None }
     }
 }
 
@@ -60,23 +65,45 @@ impl<T> ByPair<T> {
         self.window[place] = Some(value);
     }
 
-    /// Forgets what is `over`, from the front on as far as everything is; a few steps at a time.
+    /// Forgets what is `over`, a few steps at a time. What lasts long is set apart, so that it does not hold up the rest.
     pub(super) fn forget(&mut self, over: impl Fn(&T) -> bool) {
         for _ in 0..8 {
-            match self.window.front() {
-                Some(None) => {}
-                Some(Some(value)) if over(value) => {}
-                _ => break,
+            let Some(front) = self.window.front() else { break };
+            let lasts = front.as_ref().is_some_and(|value| !over(value));
+            if lasts && self.window.len() <= LONG {
+                break;
             }
-            self.window.pop_front();
-            if let Some(base) = &mut self.base {
+            let (front, base) = (self.window.pop_front().flatten(), &mut self.base);
+            if let Some(base) = base {
+                if let Some(value) = front.filter(|_| lasts) {
+                    self.apart.insert(*base, value);
+                }
                 base.sequence += 1;
             }
         }
-        if let Some(first) = self.apart.first_entry()
-            && over(first.get())
-        {
-            first.remove();
+        if !self.apart.is_empty() {
+            self.forget_apart(over);
+        }
+    }
+    fn forget_apart(&mut self, over: impl Fn(&T) -> bool) {
+        for _ in 0..2 {
+            let after = self.looked.map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.apart.range((after, Bound::Unbounded)).next();
+            let Some((id, value)) = next else {
+                self.looked = None;
+                break;
+            };
+            let (id, gone) = (*id, over(value));
+            self.looked = Some(id);
+            if gone {
+                self.apart.remove(&id);
+            }
+        }
+    }
+    /// Drops the first of those set apart while there are more than `most`.
+    pub(super) fn limit(&mut self, most: usize) {
+        while self.apart.len() > most {
+            self.apart.pop_first();
         }
     }
 
@@ -99,7 +126,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in proptest::collection::vec((0u32..2, 0u64..40, 0u8..4), 0..200), far: bool) {
+        fn it_is_a_map(steps in proptest::collection::vec((0u32..2, 0u64..200, 0u8..4), 0..400), far: bool) {
             let (mut ours, mut plain) = (ByPair::default(), BTreeMap::new());
             for (n, (epoch, sequence, what)) in steps.into_iter().enumerate() {
                 let sequence = if far && what == 3 { sequence * 10_000 } else { sequence };

@@ -93,6 +93,7 @@ impl CircuitEnd {
             current: half.pair.id,
             bell: half.pair.bell,
             estimate: BellDiagonal::werner(half.pair.goodness).unwrap_or(BellDiagonal::MIXED),
+            made: half.pair.made,
             request: half.request,
             correct: half.correct,
             withdrawn: how == Telling::Withdrawn,
@@ -204,8 +205,9 @@ impl CircuitEnd {
                 if correct && self.end == End::Tail && track.bell != BellIndex::PHI_PLUS {
                     out.push(NetworkEffect::Correct { memory, pauli: track.bell });
                 }
-                let decay = quality.memory.decay(Duration::default(), now.since(made));
-                let estimate = track.estimate.shrunk(decay.factors());
+                let here = quality.memory.decay(Duration::ZERO, now.since(made));
+                let there = circuit.far_memory.decay(Duration::ZERO, now.since(track.made));
+                let estimate = track.estimate.shrunk(here.factors()).shrunk(there.factors());
                 let id = EndToEndId { head, tail };
                 let (circuit, end) = (circuit.id, self.end);
                 let delivered = Delivered { circuit, end, request, id, memory, bell, estimate, made };
@@ -214,6 +216,13 @@ impl CircuitEnd {
                     self.requests.delivered(request);
                 }
             }
+        }
+    }
+
+    /// This end's track waits for another link: it has been heard, and is told on as rarely as ever.
+    pub(super) fn waits(&mut self, pair: PairId) {
+        if let Some(Half { state: State::Tracking { sendings }, .. }) = self.halves.get_mut(pair) {
+            *sendings = (*sendings).min(SENDINGS / 2);
         }
     }
 

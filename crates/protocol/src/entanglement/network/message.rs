@@ -3,6 +3,7 @@
 use crate::entanglement::{CircuitId, PairId};
 use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_quantum::bell::{BellDiagonal, BellIndex};
+use bellwether_units::Time;
 
 const VERSION: u8 = 1;
 
@@ -46,8 +47,11 @@ pub struct Track {
     pub current: PairId,
     /// The Bell state of the pair between that end and this node, by all that was reported.
     pub bell: BellIndex,
-    /// What is claimed of that pair relative to `bell`, from what links promise and how long halves waited.
+    /// What is claimed of that pair relative to `bell`, from what links promise and how long halves waited between the
+    /// ends.
     pub estimate: BellDiagonal,
+    /// Since when that end's half has been in its memory.
+    pub made: Time,
     /// For which request; only the head says.
     pub request: Option<RequestId>,
     /// The tail is to turn its half so that the pair is |Φ⁺⟩; only the head says.
@@ -72,6 +76,24 @@ pub enum NetworkMessage {
         /// That end's link pair.
         origin: PairId,
     },
+    /// A track that was told again waits at a node for a pair of the next link: nothing is lost, and the half is worth
+    /// keeping. Travels back to the end whose track it is.
+    Waits {
+        /// Which circuit.
+        circuit: CircuitId,
+        /// Which end it goes to.
+        to: End,
+        /// That end's link pair.
+        origin: PairId,
+    },
+    /// A link pair is lost at the node that says so, which failed to swap it. Its neighbour need not wait with the other
+    /// half, nor those with whose pairs it was swapped. Between neighbours, and never told again: tracks find out.
+    Lost {
+        /// Which circuit.
+        circuit: CircuitId,
+        /// Which pair, of the link by which this arrives.
+        pair: PairId,
+    },
     /// From head to tail: a request is under way, and links are to make pairs. Said again while it is.
     Forward {
         /// Which circuit.
@@ -94,6 +116,8 @@ impl NetworkMessage {
         match self {
             Self::Track(Track { circuit, .. })
             | Self::Expire { circuit, .. }
+            | Self::Waits { circuit, .. }
+            | Self::Lost { circuit, .. }
             | Self::Forward { circuit, .. }
             | Self::Complete { circuit, .. } => *circuit,
         }
@@ -127,6 +151,8 @@ impl NetworkMessage {
             Self::Expire { .. } => 1,
             Self::Forward { .. } => 2,
             Self::Complete { .. } => 3,
+            Self::Waits { .. } => 4,
+            Self::Lost { .. } => 5,
         };
         w.u8(kind);
         w.count(self.circuit().0);
@@ -139,12 +165,14 @@ impl NetworkMessage {
                 track.origin.write(w);
                 track.current.write(w);
                 track.request.iter().for_each(|request| w.count(request.0));
+                w.u64(track.made.picoseconds());
                 track.estimate.probabilities().iter().for_each(|p| w.u64(p.to_bits()));
             }
-            Self::Expire { to, origin, .. } => {
+            Self::Expire { to, origin, .. } | Self::Waits { to, origin, .. } => {
                 w.u8(*to as u8);
                 origin.write(w);
             }
+            Self::Lost { pair, .. } => pair.write(w),
             Self::Forward { request, .. } | Self::Complete { request, .. } => w.count(request.0),
         }
     }
@@ -161,6 +189,7 @@ impl NetworkMessage {
                 }
                 let (origin, current) = (PairId::read(r)?, PairId::read(r)?);
                 let request = if flags & 2 == 0 { None } else { Some(RequestId(r.count()?)) };
+                let made = Time::from_picoseconds(r.u64()?);
                 let mut p = [0.0; 4];
                 for p in &mut p {
                     *p = f64::from_bits(r.u64()?);
@@ -174,21 +203,28 @@ impl NetworkMessage {
                     current,
                     bell: BellIndex::from_bits(flags >> 5),
                     estimate,
+                    made,
                     request,
                     correct: flags & 8 != 0,
                     withdrawn: flags & 4 != 0,
                     again: flags & 16 != 0,
                 })
             }
-            1 => {
+            1 | 4 => {
                 let to = r.u8()?;
                 if to > 1 {
                     return Err(Malformed::Value("the end of a circuit"));
                 }
-                Self::Expire { circuit, to: end(to), origin: PairId::read(r)? }
+                let (to, origin) = (end(to), PairId::read(r)?);
+                if kind == 1 {
+                    Self::Expire { circuit, to, origin }
+                } else {
+                    Self::Waits { circuit, to, origin }
+                }
             }
             2 => Self::Forward { circuit, request: RequestId(r.count()?) },
             3 => Self::Complete { circuit, request: RequestId(r.count()?) },
+            5 => Self::Lost { circuit, pair: PairId::read(r)? },
             kind => return Err(Malformed::Kind(kind)),
         })
     }

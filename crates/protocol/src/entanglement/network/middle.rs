@@ -41,6 +41,7 @@ enum Fate {
         hop: BellDiagonal,
         /// The origin of the track that passed.
         passed: Option<PairId>,
+        /// When it was swapped, or the last track passed.
         at: Time,
     },
     /// It came to nothing.
@@ -48,12 +49,19 @@ enum Fate {
 }
 
 impl Fate {
-    fn at(&self) -> Time {
+    /// Since when no message is expected any more that would ask for it: a swap is remembered until a track has passed,
+    /// however long the links beyond take.
+    fn closed(&self) -> Option<Time> {
         match self {
-            Self::Swapped { at, .. } | Self::Gone { at } => *at,
+            Self::Swapped { passed: None, .. } => None,
+            Self::Swapped { at, .. } | Self::Gone { at } => Some(*at),
         }
     }
 }
+
+/// How many swaps that no track has passed yet are remembered on each side beyond the latest. There are never more of them
+/// than a circuit has memories; but when an end crashes or a pair beyond is given up, tracks never come.
+const UNPASSED: usize = 1024;
 
 /// A track whose pair is not known here: it may be on its way from the heralding station, or long gone.
 #[derive(Debug)]
@@ -146,6 +154,8 @@ impl Middle {
         let Some(outcome) = outcome.filter(|_| !revoked) else {
             for (side, half) in [End::Head, End::Tail].into_iter().zip(halves) {
                 self.bury(circuit, side, half.pair.id, half.parked, now, out);
+                let (circuit_id, pair) = (circuit.id, half.pair.id);
+                send(circuit, side, NetworkMessage::Lost { circuit: circuit_id, pair }, out);
             }
             return;
         };
@@ -175,7 +185,8 @@ impl Middle {
         }
         let kept = circuit.round_trip.saturating_mul(KEPT);
         for fates in &mut self.fates {
-            fates.forget(|fate| now >= fate.at().saturating_add(kept));
+            fates.forget(|fate| fate.closed().is_some_and(|at| now >= at.saturating_add(kept)));
+            fates.limit(UNPASSED);
         }
     }
 
@@ -183,8 +194,8 @@ impl Middle {
     pub(super) fn track(&mut self, circuit: &Circuit, now: Time, track: Track, out: &mut Vec<NetworkEffect>) {
         let side = track.from.index();
         match self.fates[side].get_mut(track.current) {
-            Some(Fate::Swapped { other, frame, hop, passed, .. }) => {
-                *passed = Some(track.origin);
+            Some(Fate::Swapped { other, frame, hop, passed, at }) => {
+                (*passed, *at) = (Some(track.origin), now);
                 let onward = Track {
                     current: *other,
                     bell: track.bell ^ *frame,
@@ -200,6 +211,11 @@ impl Middle {
         let swapping = self.swapping.iter_mut().map(|swapping| &mut swapping.halves[side]);
         if let Some(half) = waiting.chain(swapping).find(|half| half.pair.id == track.current) {
             half.parked = Some(track);
+            if track.again {
+                let waits =
+                    NetworkMessage::Waits { circuit: circuit.id, to: track.from, origin: track.origin };
+                send(circuit, track.from, waits, out);
+            }
         } else if self.draining {
             expire(circuit, track.from, track.origin, out);
         } else if let Some(again) =
@@ -209,6 +225,21 @@ impl Middle {
         } else {
             self.unknown.push_back(Unknown { until: now.saturating_add(circuit.round_trip), track });
         }
+    }
+
+    /// The neighbour on a side has lost a pair: what it was swapped with is lost as well, and so is told on.
+    pub(super) fn lost(
+        &mut self,
+        circuit: &Circuit,
+        side: End,
+        pair: PairId,
+        now: Time,
+        out: &mut Vec<NetworkEffect>,
+    ) {
+        if let Some(&Fate::Swapped { other, .. }) = self.fates[side.index()].get(pair) {
+            send(circuit, side.other(), NetworkMessage::Lost { circuit: circuit.id, pair: other }, out);
+        }
+        self.revoked(circuit, side, pair, now, out);
     }
 
     /// A link takes a pair back.

@@ -366,6 +366,23 @@ impl Network {
                     Role::Middle(_) => hand_on(message),
                 }
             }
+            (NetworkMessage::Lost { pair, .. }, role) if pair.link == link && (from_head || from_tail) => {
+                match role {
+                    Role::End(end) => end.give_up(circuit, now, *pair, out),
+                    Role::Middle(middle) => {
+                        let side = if from_head { End::Head } else { End::Tail };
+                        middle.lost(circuit, side, *pair, now, out);
+                    }
+                }
+            }
+            (NetworkMessage::Waits { to, origin, .. }, role)
+                if from_head && *to == End::Tail || from_tail && *to == End::Head =>
+            {
+                match role {
+                    Role::End(end) => end.waits(*origin),
+                    Role::Middle(_) => hand_on(message),
+                }
+            }
             (NetworkMessage::Forward { request, .. }, _) if from_head && forgotten.is_none() => {
                 hand_on(message);
                 let until = now.saturating_add(circuit.round_trip.saturating_mul(FADE));

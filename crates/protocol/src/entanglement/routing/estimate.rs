@@ -167,6 +167,7 @@ pub(super) fn plan(
         seconds_per_pair: seconds,
         fidelity: pair.fidelity(),
         round_trip: one_way.saturating_mul(2),
+        end_memories: [nodes.first()?, nodes.last()?].map(|node| view.nodes()[*node as usize].memory),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is asked of a route, what it will give, and why there is none.
 
 use super::offer::PurificationLimit;
+use bellwether_quantum::MemoryNoise;
 use bellwether_units::{Duration, LinkId, NodeId};
 use core::fmt;
 
@@ -120,6 +121,8 @@ pub struct Plan {
     pub fidelity: f64,
     /// How long a message takes from head to tail and back.
     pub round_trip: Duration,
+    /// What the memories of head and tail do to their halves.
+    pub end_memories: [MemoryNoise; 2],
 }
 
 impl Plan {

@@ -5,6 +5,7 @@ use crate::entanglement::CircuitId;
 use crate::entanglement::network::{Circuit, Hop, PairChoice};
 use crate::entanglement::routing::Plan;
 use crate::qkd::wire::{Malformed, Reader, Writer};
+use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::Purification;
 use bellwether_units::{Duration, LinkId, NodeId};
 
@@ -43,6 +44,8 @@ pub struct CircuitTerms {
     pub choice: PairChoice,
     /// How long a message takes there and back.
     pub round_trip: Duration,
+    /// What the memories of head and tail do to their halves, by which each end tells how the other's has aged.
+    pub end_memories: [MemoryNoise; 2],
     /// How often the head says that the circuit is still wanted.
     pub refresh: Duration,
 }
@@ -66,6 +69,7 @@ impl CircuitTerms {
             cutoff: plan.cutoff,
             choice: PairChoice::Oldest,
             round_trip: plan.round_trip,
+            end_memories: plan.end_memories,
             refresh: plan.round_trip.saturating_mul(100).max(Duration::from_whole_seconds(1)),
         }
     }
@@ -106,6 +110,7 @@ impl CircuitTerms {
             weight: self.weight,
             cutoff: self.cutoff.filter(|_| towards_head.is_some() && towards_tail.is_some()),
             choice: self.choice,
+            far_memory: self.end_memories[usize::from(place == 0)],
             round_trip: self.round_trip,
         }
     }
@@ -130,6 +135,9 @@ impl CircuitTerms {
         w.u8(u8::from(self.choice == PairChoice::Youngest));
         w.count(self.round_trip.picoseconds());
         w.count(self.refresh.picoseconds());
+        for memory in self.end_memories {
+            memory.figures().iter().for_each(|figure| w.u64(figure.to_bits()));
+        }
     }
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -159,7 +167,28 @@ impl CircuitTerms {
         };
         let round_trip = Duration::from_picoseconds(r.count()?);
         let refresh = Duration::from_picoseconds(r.count()?);
-        let terms = Self { nodes, hops, how, rate, memories, weight, cutoff, choice, round_trip, refresh };
+        let mut end_memories = [MemoryNoise::NONE; 2];
+        for memory in &mut end_memories {
+            let mut figures = [0.0; 5];
+            for figure in &mut figures {
+                *figure = f64::from_bits(r.u64()?);
+            }
+            *memory =
+                MemoryNoise::from_figures(figures).map_err(|_| Malformed::Value("the noise of a memory"))?;
+        }
+        let terms = Self {
+            nodes,
+            hops,
+            how,
+            rate,
+            memories,
+            weight,
+            cutoff,
+            choice,
+            round_trip,
+            end_memories,
+            refresh,
+        };
         if terms.sound() { Ok(terms) } else { Err(Malformed::Value("the terms of a circuit")) }
     }
 }
