@@ -15,6 +15,7 @@ mod budget;
 mod channel;
 mod conditions;
 pub mod emulator;
+pub mod entanglement;
 pub mod expect;
 mod interval;
 pub mod kernel;

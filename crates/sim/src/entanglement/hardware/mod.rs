@@ -1,0 +1,13 @@
+//! The emulated physical layer of an entanglement network: what truly is in every memory, and when heralds come.
+//!
+//! Nothing here is a protocol, and no protocol sees any of it but through heralds and measurement outcomes.
+
+mod budget;
+mod holdings;
+mod link;
+mod model;
+
+pub use budget::{Budget, Source};
+pub(crate) use holdings::{Cell, Claim, Holdings, UsedPair};
+pub(crate) use link::{CommunicationQubit, Exchange, LinkHardware, Pending, Turn};
+pub use model::{Brightness, LinkModel, NodeModel, QubitRole};

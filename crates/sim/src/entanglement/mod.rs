@@ -1,0 +1,15 @@
+//! Entanglement networks in virtual time: emulated links and memories, and the entanglement stack of every node.
+//!
+//! A [`Setup`] says what there is, with its physics; a [`World`] runs it. Nodes are the machines of
+//! `bellwether_protocol::entanglement`; what their memories truly hold is here, and they never see it.
+
+pub mod account;
+mod chain;
+mod hardware;
+mod setup;
+mod world;
+
+pub use chain::Chain;
+pub use hardware::{Brightness, Budget, LinkModel, NodeModel, QubitRole, Source};
+pub use setup::{CircuitSetup, DemandSetup, Fault, FaultKind, LinkSetup, NodeSetup, PairUse, Setup};
+pub use world::{SetupError, World, WorldOptions};

@@ -1,0 +1,54 @@
+//! What is on its way and too large to travel in an event.
+
+use super::Place;
+use bellwether_protocol::entanglement::link::{MeasuredBasis, MidpointReply};
+use bellwether_protocol::entanglement::{CircuitId, MemoryId, NodeMessage, PairId};
+use bellwether_units::{LinkId, NodeId};
+
+/// Something that arrives, or is done.
+pub(super) enum Parcel {
+    /// What a node told another.
+    Message { from: NodeId, to: NodeId, link: LinkId, message: NodeMessage },
+    /// The same as bytes.
+    Bytes { from: NodeId, to: NodeId, link: LinkId, bytes: Vec<u8> },
+    /// What a heralding station tells an end of its link.
+    Reply { node: NodeId, end: u8, reply: MidpointReply },
+    /// The same as bytes.
+    ReplyBytes { node: NodeId, end: u8, bytes: Vec<u8> },
+    /// A heralded half has moved into the qubit that stores it.
+    Moved { node: NodeId, place: Place, reply: MidpointReply },
+    /// The station's reply did not come.
+    Unanswered { node: NodeId, memory: MemoryId, life: u32 },
+    /// A Bell measurement ends.
+    Swap { node: NodeId, token: u64, memories: [MemoryId; 2], life: u32 },
+    /// A half was measured.
+    Measured { node: NodeId, memory: MemoryId, basis: MeasuredBasis, outcome: bool, life: u32 },
+    /// An application gives a memory back.
+    Released { node: NodeId, circuit: CircuitId, pair: PairId, memory: MemoryId, life: u32 },
+}
+
+/// Parcels by number. Numbers are used again.
+#[derive(Default)]
+pub(super) struct Parcels {
+    parcels: Vec<Option<Parcel>>,
+    unused: Vec<u32>,
+}
+
+impl Parcels {
+    pub(super) fn put(&mut self, parcel: Parcel) -> u32 {
+        match self.unused.pop() {
+            Some(number) => {
+                self.parcels[number as usize] = Some(parcel);
+                number
+            }
+            None => {
+                self.parcels.push(Some(parcel));
+                self.parcels.len() as u32 - 1
+            }
+        }
+    }
+    pub(super) fn take(&mut self, number: u32) -> Parcel {
+        self.unused.push(number);
+        self.parcels[number as usize].take().expect("every number is scheduled once for each parcel")
+    }
+}

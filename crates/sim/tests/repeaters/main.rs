@@ -1,0 +1,4 @@
+//! Entanglement networks in virtual time.
+
+mod chains;
+mod reference;
