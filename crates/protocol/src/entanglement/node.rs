@@ -416,9 +416,9 @@ impl EntanglementNode {
 
     /// When [`timeout`](Self::timeout) is wanted next.
     pub fn deadline(&self) -> Option<Time> {
-        let links = Some(self.links_due).filter(|due| *due < Time::MAX);
-        let again = self.again.front().map(|(at, ..)| *at);
-        [links, self.network.deadline(), again].into_iter().flatten().min()
+        let again = self.again.front().map_or(Time::MAX, |(at, ..)| *at);
+        let network = self.network.deadline().unwrap_or(Time::MAX);
+        Some(self.links_due.min(network).min(again)).filter(|next| *next < Time::MAX)
     }
     /// Does what is due.
     pub fn timeout(&mut self, now: Time, out: &mut Vec<NodeEffect>) {

@@ -19,10 +19,13 @@ fn messages() -> impl Strategy<Value = NetworkMessage> {
     let end = any::<bool>().prop_map(|tail| if tail { End::Tail } else { End::Head });
     let track = (
         (circuit.clone(), end.clone(), pairs(), pairs(), 0u8..4),
-        (0.25..=1.0, proptest::option::of(any::<u64>().prop_map(RequestId)), any::<[bool; 3]>()),
+        (0.25..=1.0, proptest::option::of(any::<u64>().prop_map(RequestId)), any::<[bool; 4]>()),
     )
         .prop_map(
-            |((circuit, from, origin, current, bell), (fidelity, request, [correct, withdrawn, again]))| {
+            |(
+                (circuit, from, origin, current, bell),
+                (fidelity, request, [correct, withdrawn, again, repeated]),
+            )| {
                 let (bell, estimate) =
                     (BellIndex::from_bits(bell), BellDiagonal::werner(fidelity).expect("a fidelity"));
                 let track = Track {
@@ -37,6 +40,7 @@ fn messages() -> impl Strategy<Value = NetworkMessage> {
                     correct,
                     withdrawn,
                     again,
+                    repeated,
                 };
                 NetworkMessage::Track(track)
             },

@@ -30,8 +30,10 @@ enum State {
 /// How a track is meant.
 #[derive(Clone, Copy, PartialEq)]
 enum Telling {
-    /// For the first time, or as an answer.
+    /// For the first time.
     Once,
+    /// As an answer.
+    Answer,
     /// Because the other's did not come.
     Again,
     /// The half is given up.
@@ -58,8 +60,8 @@ pub(super) struct CircuitEnd {
     halves: ByPair<Half>,
     /// When to look at which half again.
     again: BinaryHeap<Reverse<(Time, PairId)>>,
-    /// How long the other end's track usually takes: a running mean over some eight halves.
-    usual: Duration,
+    /// How long the other end's track is waited for before this end's is told again.
+    patience: Duration,
     /// Tracks whose pair has not come yet.
     unknown: VecDeque<(Time, Track)>,
     pub(super) requests: Requests,
@@ -73,7 +75,7 @@ impl CircuitEnd {
             hop,
             halves: ByPair::default(),
             again: BinaryHeap::new(),
-            usual: Duration::ZERO,
+            patience: Duration::ZERO,
             unknown: VecDeque::new(),
             requests: Requests::default(),
             draining: false,
@@ -98,16 +100,30 @@ impl CircuitEnd {
             correct: half.correct,
             withdrawn: how == Telling::Withdrawn,
             again: how == Telling::Again,
+            repeated: how != Telling::Once,
         };
         self.send(NetworkMessage::Track(track), out);
     }
 
-    /// How long the other end's track is waited for before this end's is told for the `n`th time, n from 2: three times
-    /// what is usual, and twice as long each time, within the bounds. Most of the time other links are waited for, and
-    /// nothing is lost.
-    fn patience(&self, circuit: &Circuit, n: u32) -> Duration {
+    /// How long the other end's track is waited for before this end's is told again.
+    fn patience(&self, circuit: &Circuit) -> Duration {
         let [least, most] = TELL_AGAIN.map(|trips| circuit.round_trip.saturating_mul(trips));
-        self.usual.saturating_mul(3).max(least).saturating_mul(1 << (n - 2)).min(most)
+        self.patience.clamp(least, most)
+    }
+    /// What was told is lost at times: it is told again sooner from now on.
+    fn be_quicker(&mut self, circuit: &Circuit) {
+        self.patience = self.patience(circuit) / 2;
+    }
+    /// To tell it again was of no use, since other links are waited for: it is told again later from now on.
+    fn be_slower(&mut self, circuit: &Circuit) {
+        let patience = self.patience(circuit);
+        self.patience = patience + patience / 8;
+    }
+    /// Looks at a half again after so long, or up to a quarter later, so that one look serves several.
+    fn look_after(&mut self, now: Time, patience: Duration, pair: PairId) {
+        let grain = (patience.picoseconds() / 4).max(1);
+        let at = now.saturating_add(patience).picoseconds().div_ceil(grain).saturating_mul(grain);
+        self.again.push(Reverse((Time::from_picoseconds(at), pair)));
     }
 
     /// The link has made a pair.
@@ -140,7 +156,7 @@ impl CircuitEnd {
         let half = Half { pair, state, request, handed_out_early: early, correct, at: now };
         self.track(circuit, &half, Telling::Once, out);
         self.halves.insert(pair.id, half);
-        self.again.push(Reverse((now.saturating_add(self.patience(circuit, 2)), pair.id)));
+        self.look_after(now, self.patience(circuit), pair.id);
         let place = self.unknown.iter().position(|(_, track)| track.current == pair.id);
         if let Some((_, track)) = place.and_then(|place| self.unknown.remove(place)) {
             self.hear(circuit, quality, now, track, out);
@@ -160,7 +176,6 @@ impl CircuitEnd {
         track: Track,
         out: &mut Vec<NetworkEffect>,
     ) {
-        let patience = self.patience(circuit, 2);
         let Some(half) = self.halves.get_mut(track.current) else {
             if self.draining || track.withdrawn {
                 return self.expire(circuit, track.origin, out);
@@ -179,10 +194,10 @@ impl CircuitEnd {
             State::Gone => self.expire(circuit, track.origin, out),
             State::Confirmed { .. } if track.again => {
                 let half = *half;
-                self.track(circuit, &half, Telling::Once, out);
+                self.track(circuit, &half, Telling::Answer, out);
             }
             State::Confirmed { .. } => {}
-            State::Tracking { .. } => {
+            State::Tracking { sendings } => {
                 let (head, tail) = match self.end {
                     End::Head => (half.pair.id, track.origin),
                     End::Tail => (track.origin, half.pair.id),
@@ -191,10 +206,6 @@ impl CircuitEnd {
                     let pair = half.pair.id;
                     return self.give_up(circuit, now, pair, out);
                 };
-                // Longer than it was waited for tells of losses rather than of links.
-                let took = now.since(half.at).min(patience).picoseconds();
-                let usual = self.usual.picoseconds();
-                self.usual = Duration::from_picoseconds(usual - usual / 8 + took / 8);
                 half.state = State::Confirmed { memory_released: false };
                 half.request = Some(request);
                 half.at = now;
@@ -209,11 +220,16 @@ impl CircuitEnd {
                 let there = circuit.far_memory.decay(Duration::ZERO, now.since(track.made));
                 let estimate = track.estimate.shrunk(here.factors()).shrunk(there.factors());
                 let id = EndToEndId { head, tail };
-                let (circuit, end) = (circuit.id, self.end);
-                let delivered = Delivered { circuit, end, request, id, memory, bell, estimate, made };
+                let (of, end) = (circuit.id, self.end);
+                let delivered = Delivered { circuit: of, end, request, id, memory, bell, estimate, made };
                 out.push(NetworkEffect::Event(NetworkEvent::Delivered(delivered)));
                 if self.end == End::Head {
                     self.requests.delivered(request);
+                }
+                if track.repeated {
+                    self.be_quicker(circuit);
+                } else if sendings > 1 {
+                    self.be_slower(circuit);
                 }
             }
         }
@@ -321,22 +337,25 @@ impl CircuitEnd {
             if over {
                 self.give_up(circuit, now, pair, out);
             } else {
-                let patience = self.patience(circuit, sendings + 1);
-                self.again.push(Reverse((now.saturating_add(patience), pair)));
+                if sendings > 2 {
+                    self.be_slower(circuit);
+                }
+                self.look_after(now, self.patience(circuit), pair);
             }
         }
     }
 
-    /// When [`timeout`](Self::timeout) has something to do. What was confirmed in time wants nothing.
-    pub(super) fn deadline(&mut self) -> Option<Time> {
+    /// When [`timeout`](Self::timeout) has something to do; the latest of all times for never. What was confirmed in time
+    /// wants nothing.
+    pub(super) fn deadline(&mut self) -> Time {
         while let Some(&Reverse((_, pair))) = self.again.peek() {
             if self.halves.get(pair).is_some_and(|half| matches!(half.state, State::Tracking { .. })) {
                 break;
             }
             self.again.pop();
         }
-        let unknown = self.unknown.front().map(|(until, _)| *until);
-        self.again.peek().map(|Reverse((at, _))| *at).into_iter().chain(unknown).min()
+        let unknown = self.unknown.front().map_or(Time::MAX, |(until, _)| *until);
+        self.again.peek().map_or(unknown, |Reverse((at, _))| unknown.min(*at))
     }
 
     /// No pair is taken any more; those that are not confirmed are given up.

@@ -60,6 +60,8 @@ pub struct Track {
     pub withdrawn: bool,
     /// That end has not heard the other's, and wants it told again.
     pub again: bool,
+    /// It was told before, or is told because it was asked for: what was told first may be lost.
+    pub repeated: bool,
 }
 
 /// What nodes of a circuit tell each other.
@@ -159,9 +161,9 @@ impl NetworkMessage {
         match self {
             Self::Track(track) => {
                 let request = track.request.is_some();
-                let flags = [request, track.withdrawn, track.correct, track.again];
+                let flags = [request, track.withdrawn, track.correct, track.again, track.repeated];
                 let flags = flags.iter().rev().fold(0, |all, flag| all << 1 | u8::from(*flag));
-                w.u8(track.from as u8 | flags << 1 | track.bell.bits() << 5);
+                w.u8(track.from as u8 | flags << 1 | track.bell.bits() << 6);
                 track.origin.write(w);
                 track.current.write(w);
                 track.request.iter().for_each(|request| w.count(request.0));
@@ -184,9 +186,6 @@ impl NetworkMessage {
         Ok(match kind {
             0 => {
                 let flags = r.u8()?;
-                if flags >= 1 << 7 {
-                    return Err(Malformed::Value("the flags of a track"));
-                }
                 let (origin, current) = (PairId::read(r)?, PairId::read(r)?);
                 let request = if flags & 2 == 0 { None } else { Some(RequestId(r.count()?)) };
                 let made = Time::from_picoseconds(r.u64()?);
@@ -201,13 +200,14 @@ impl NetworkMessage {
                     from: end(flags),
                     origin,
                     current,
-                    bell: BellIndex::from_bits(flags >> 5),
+                    bell: BellIndex::from_bits(flags >> 6),
                     estimate,
                     made,
                     request,
                     correct: flags & 8 != 0,
                     withdrawn: flags & 4 != 0,
                     again: flags & 16 != 0,
+                    repeated: flags & 32 != 0,
                 })
             }
             1 | 4 => {

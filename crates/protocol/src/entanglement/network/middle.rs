@@ -210,7 +210,9 @@ impl Middle {
         let waiting = self.waiting[side].iter_mut();
         let swapping = self.swapping.iter_mut().map(|swapping| &mut swapping.halves[side]);
         if let Some(half) = waiting.chain(swapping).find(|half| half.pair.id == track.current) {
-            half.parked = Some(track);
+            // What waits here was not lost, however often it is told.
+            let repeated = track.repeated && half.parked.is_none_or(|parked| parked.repeated);
+            half.parked = Some(Track { repeated, ..track });
             if track.again {
                 let waits =
                     NetworkMessage::Waits { circuit: circuit.id, to: track.from, origin: track.origin };
@@ -221,7 +223,8 @@ impl Middle {
         } else if let Some(again) =
             self.unknown.iter_mut().find(|u| u.track.from == track.from && u.track.current == track.current)
         {
-            again.track = track;
+            let repeated = track.repeated && again.track.repeated;
+            again.track = Track { repeated, ..track };
         } else {
             self.unknown.push_back(Unknown { until: now.saturating_add(circuit.round_trip), track });
         }
@@ -309,11 +312,12 @@ impl Middle {
         }
     }
 
-    /// When [`timeout`](Self::timeout) has something to do.
-    pub(super) fn deadline(&self, circuit: &Circuit) -> Option<Time> {
-        let unknown = self.unknown.front().map(|u| u.until);
-        let old = |queue: &VecDeque<Waiting>| Some(queue.front()?.pair.made.saturating_add(circuit.cutoff?));
-        self.waiting.iter().filter_map(old).chain(unknown).min()
+    /// When [`timeout`](Self::timeout) has something to do; the latest of all times for never.
+    pub(super) fn deadline(&self, circuit: &Circuit) -> Time {
+        let unknown = self.unknown.front().map_or(Time::MAX, |u| u.until);
+        let Some(cutoff) = circuit.cutoff else { return unknown };
+        let fronts = self.waiting.iter().filter_map(VecDeque::front);
+        fronts.fold(unknown, |next, front| next.min(front.pair.made.saturating_add(cutoff)))
     }
 
     /// Nobody wants pairs: those that wait are given up.

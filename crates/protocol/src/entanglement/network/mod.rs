@@ -37,13 +37,14 @@ use end::CircuitEnd;
 use middle::Middle;
 
 /// How long an end waits for the other's track before it tells its own again, in round trips: at least and at most.
+/// A half may be looked at a quarter later than it is due.
 const TELL_AGAIN: [u64; 2] = [2, 16];
 /// How often a track is told, at most.
-const SENDINGS: u32 = 8;
+const SENDINGS: u32 = 12;
 /// For how many round trips what became of a pair is remembered: longer than an end repeats a track of it.
-const KEPT: u64 = TELL_AGAIN[1] * (SENDINGS as u64 + 1);
-/// How often a request is told again, in round trips.
-const REFRESH: u64 = 32;
+const KEPT: u64 = TELL_AGAIN[1] * 5 / 4 * (SENDINGS as u64 + 1);
+/// After how many round trips a request is told again, at first; then after twice as many each time, up to the second.
+const REFRESH: [u64; 2] = [2, 32];
 /// After how many round trips in which it was not told again a request is taken for over.
 const FADE: u64 = 128;
 /// For how many round trips a removed circuit is remembered.
@@ -60,8 +61,9 @@ struct Passage {
     /// The requests of which this node has heard, and until when it believes in them.
     active: Vec<(RequestId, Time)>,
     wanted: bool,
-    /// At the head: when the requests are told again.
+    /// At the head: when the requests are told again, and after how many round trips the next time.
     refresh: Option<Time>,
+    spacing: u64,
     /// The circuit was removed; when it is forgotten.
     forgotten: Option<Time>,
 }
@@ -156,7 +158,9 @@ impl Network {
         };
         self.due.insert(place, Due { circuit: circuit.id, at: Time::MAX });
         let active = Vec::new();
-        let passage = Passage { circuit, role, active, wanted: false, refresh: None, forgotten: None };
+        let spacing = REFRESH[0];
+        let passage =
+            Passage { circuit, role, active, wanted: false, refresh: None, spacing, forgotten: None };
         self.passages.insert(place, Box::new(passage));
         Ok(())
     }
@@ -200,6 +204,7 @@ impl Network {
         if !head.requests.add(request) {
             return Err(NetworkError::RequestKnown(request.id));
         }
+        self.passages[place].spacing = REFRESH[0];
         self.refresh(now, place, out);
         self.after(now, place, out);
         Ok(())
@@ -237,7 +242,8 @@ impl Network {
         let (round_trip, circuit) = (passage.circuit.round_trip, passage.circuit.id);
         let Some(hop) = passage.circuit.towards_tail else { return };
         let wanting: Vec<_> = end.requests.wanting().collect();
-        let again = now.saturating_add(round_trip.saturating_mul(REFRESH));
+        let again = now.saturating_add(round_trip.saturating_mul(passage.spacing));
+        passage.spacing = (2 * passage.spacing).min(REFRESH[1]);
         passage.refresh = (!wanting.is_empty()).then_some(again);
         for request in wanting {
             passage.believe(request, now.saturating_add(round_trip.saturating_mul(FADE)));
@@ -400,7 +406,7 @@ impl Network {
     /// Tells what is over, starts and stops links, and sets the clock of a circuit, after anything has happened to it.
     #[inline]
     fn after(&mut self, now: Time, place: usize, out: &mut Vec<NetworkEffect>) {
-        let Passage { circuit, role, active, wanted, refresh, forgotten } = &mut *self.passages[place];
+        let Passage { circuit, role, active, wanted, refresh, forgotten, .. } = &mut *self.passages[place];
         let id = circuit.id;
         if let (Role::End(end), Some(hop)) = (&mut *role, circuit.towards_tail) {
             while let Some((request, delivered, why)) = end.requests.take_over() {
@@ -421,13 +427,15 @@ impl Network {
             }
         }
         let own = match role {
-            Role::End(end) => [end.deadline(), end.requests.deadline()].into_iter().flatten().min(),
+            Role::End(end) => end.deadline().min(end.requests.deadline()),
             Role::Middle(middle) => middle.deadline(circuit),
         };
         // The head's own are told again, and fade nowhere sooner.
-        let fades = circuit.towards_head.is_some();
-        let fading = if fades { active.iter().map(|(_, until)| *until).min() } else { None };
-        if let Some(next) = [own, *refresh, *forgotten, fading].into_iter().flatten().min() {
+        let mut next = own.min(refresh.unwrap_or(Time::MAX)).min(forgotten.unwrap_or(Time::MAX));
+        if circuit.towards_head.is_some() {
+            next = active.iter().fold(next, |next, (_, until)| next.min(*until));
+        }
+        if next < Time::MAX {
             // One that was set earlier stays; what moved later is found out when it comes.
             let at = &mut self.due[place].at;
             *at = next.max(now.saturating_add(Duration::from_picoseconds(1))).min(*at);

@@ -120,9 +120,9 @@ impl Requests {
     pub(super) fn all(&self) -> Vec<RequestId> {
         self.open.iter().map(|open| open.request.id).collect()
     }
-    /// When the first runs out of time.
-    pub(super) fn deadline(&self) -> Option<Time> {
+    /// When the first runs out of time; the latest of all times if none does.
+    pub(super) fn deadline(&self) -> Time {
         let running = self.open.iter().filter(|open| open.closing.is_none());
-        running.filter_map(|open| open.request.until).min()
+        running.filter_map(|open| open.request.until).fold(Time::MAX, Time::min)
     }
 }

@@ -156,7 +156,7 @@ impl LinkEnd {
     pub(super) fn settle(&mut self, now: Time, out: &mut Vec<LinkEffect>) {
         let at = self.changed.saturating_add(self.settings.settle);
         if at > now {
-            self.timers.set(Timer::Settle, at);
+            self.set_late(Timer::Settle, at);
             return;
         }
         let newest = self.heralds.newest();

@@ -160,6 +160,11 @@ impl LinkEnd {
         out.push(LinkEffect::Send(LinkMessage { from: self.place.life, to: self.peer, body }));
     }
 
+    /// Sets what need not come at once: links that are run alike then wake their node together.
+    fn set_late(&mut self, timer: Timer, at: Time) {
+        self.timers.set_late(timer, at, self.settings.settle.min(self.settings.starvation));
+    }
+
     fn index_of(&self, number: QueueNumber) -> Option<usize> {
         self.items.iter().position(|item| item.number == Some(number))
     }

@@ -228,7 +228,7 @@ impl LinkEnd {
     fn note_change(&mut self, now: Time) {
         self.changed = now;
         if !self.timers.is_set(Timer::Settle) {
-            self.timers.set(Timer::Settle, now.saturating_add(self.settings.settle));
+            self.set_late(Timer::Settle, now.saturating_add(self.settings.settle));
         }
     }
 

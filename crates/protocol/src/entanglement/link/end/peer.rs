@@ -92,10 +92,10 @@ impl LinkEnd {
         }
         self.synced = (0, 0);
         if self.heralds.newest().1 > 0 {
-            self.timers.set(Timer::Settle, now.saturating_add(self.settings.settle));
+            self.set_late(Timer::Settle, now.saturating_add(self.settings.settle));
         }
         if self.available == 0 && self.starved_since.is_some() && !self.timers.is_set(Timer::Starved) {
-            self.timers.set(Timer::Starved, now.saturating_add(self.settings.starvation));
+            self.set_late(Timer::Starved, now.saturating_add(self.settings.starvation));
         }
         self.tell_items(now, out);
         self.requeue(now, out);

@@ -55,7 +55,12 @@ impl Slot {
 
 impl LinkEnd {
     pub(super) fn slot_of(&self, memory: MemoryId) -> Option<usize> {
-        let place = self.by_memory.binary_search_by_key(&memory, |entry| entry.0).ok()?;
+        // Most links number their memories without gaps, by slot.
+        let guess = usize::from(memory.0.checked_sub(self.by_memory.first()?.0.0)?);
+        let place = match self.by_memory.get(guess) {
+            Some(entry) if entry.0 == memory => guess,
+            _ => self.by_memory.binary_search_by_key(&memory, |entry| entry.0).ok()?,
+        };
         Some(usize::from(self.by_memory[place].1))
     }
 
@@ -112,7 +117,7 @@ impl LinkEnd {
         if self.available == 0 {
             self.starved_since = Some(now);
             if !self.timers.is_set(Timer::Starved) {
-                self.timers.set(Timer::Starved, now.saturating_add(self.settings.starvation));
+                self.set_late(Timer::Starved, now.saturating_add(self.settings.starvation));
             }
         }
     }
@@ -120,7 +125,7 @@ impl LinkEnd {
         let Some(since) = self.starved_since else { return };
         let at = since.saturating_add(self.settings.starvation);
         if at > now {
-            self.timers.set(Timer::Starved, at);
+            self.set_late(Timer::Starved, at);
         } else if self.told_memory {
             self.advertise(now, false, out);
         }

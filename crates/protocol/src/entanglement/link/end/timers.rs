@@ -1,6 +1,6 @@
 //! What an end waits for.
 
-use bellwether_units::Time;
+use bellwether_units::{Duration, Time};
 
 #[derive(Clone, Copy)]
 pub(super) enum Timer {
@@ -38,6 +38,13 @@ impl Timers {
     }
     pub(super) fn set(&mut self, timer: Timer, at: Time) {
         self.0[timer as usize] = at;
+    }
+    /// At the first multiple of `grain` from `at` on, for what need not be done at once: then one call of a node does it
+    /// for all its links.
+    pub(super) fn set_late(&mut self, timer: Timer, at: Time, grain: Duration) {
+        let grain = grain.picoseconds().max(1);
+        let at = at.picoseconds().div_ceil(grain).saturating_mul(grain);
+        self.set(timer, Time::from_picoseconds(at));
     }
     pub(super) fn set_by(&mut self, timer: Timer, at: Time) {
         self.set(timer, self.0[timer as usize].min(at));
