@@ -14,7 +14,7 @@ use bellwether_protocol::entanglement::network::{
     RequestId,
 };
 use bellwether_protocol::entanglement::{
-    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage,
+    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage, PairId,
 };
 use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::{BellIndex, SwapQuality};
@@ -27,7 +27,6 @@ use std::sync::Arc;
 const MEMORIES: u16 = 5;
 const CYCLE: Duration = Duration::from_microseconds(10);
 const DELAY: Duration = Duration::from_microseconds(50);
-const CIRCUIT: CircuitId = CircuitId(1);
 
 enum Happening {
     Message { from: usize, to: usize, link: LinkId, message: NodeMessage },
@@ -35,7 +34,7 @@ enum Happening {
     Reply { node: usize, reply: MidpointReply },
     Swapped { node: usize, token: u64 },
     Timeout(usize),
-    Release { node: usize, delivered: Box<Delivered> },
+    Release { node: usize, circuit: CircuitId, pair: PairId, memory: MemoryId },
 }
 
 /// What happens, as the histogram has it.
@@ -68,7 +67,8 @@ impl Happening {
     }
 }
 
-struct Chain {
+/// Chains of equal length side by side, each with a circuit from end to end.
+struct Chains {
     nodes: Vec<EntanglementNode>,
     asked: Vec<Option<Time>>,
     midpoints: Vec<Midpoint>,
@@ -86,8 +86,10 @@ struct Chain {
     out: Vec<NodeEffect>,
 }
 
-impl Chain {
-    fn new(count: usize) -> Self {
+impl Chains {
+    fn new(chains: usize, length: usize) -> Self {
+        let count = chains * length;
+        let (heads, tails) = (|n: usize| n.is_multiple_of(length), |n: usize| (n + 1).is_multiple_of(length));
         let level = FidelityLevel { brightness: 0.1, fidelity: 0.95, success: 1e-3 };
         let table = FidelityTable::new(vec![level]).expect("a level");
         let settings = Arc::new(LinkSettings::new(table, CYCLE, DELAY));
@@ -104,15 +106,15 @@ impl Chain {
                 peer: NodeId(peer as u32),
                 settings: Arc::clone(&settings),
             };
-            let before = (n > 0).then(|| link(n.wrapping_sub(1), 0, n.wrapping_sub(1)));
-            let after = (n + 1 < count).then(|| link(n, 1, n + 1));
+            let before = (!heads(n)).then(|| link(n - 1, 0, n - 1));
+            let after = (!tails(n)).then(|| link(n, 1, n + 1));
             EntanglementNode::new(quality, before.into_iter().chain(after).collect())
         };
         let mut chain = Self {
             nodes: (0..count).map(node).collect(),
             asked: vec![None; count],
-            midpoints: (0..count - 1).map(|link| Midpoint::new(LinkId(link as u32), 1)).collect(),
-            armed: vec![[[None; MEMORIES as usize]; 2]; count - 1],
+            midpoints: (0..count).map(|link| Midpoint::new(LinkId(link as u32), 1)).collect(),
+            armed: vec![[[None; MEMORIES as usize]; 2]; count],
             fate: Stream::new(1, EntityId(0), Purpose::named("chain")),
             now: Time::ZERO,
             queue: BinaryHeap::new(),
@@ -123,25 +125,28 @@ impl Chain {
             events: [0; KINDS.len()],
             out: Vec::new(),
         };
+        let circuit = |n: usize| CircuitId((n / length) as u64);
         for n in 0..count {
             let hop = |link: usize, peer: usize| Hop { link: LinkId(link as u32), peer: NodeId(peer as u32) };
             let circuit = Circuit {
-                id: CIRCUIT,
-                towards_head: (n > 0).then(|| hop(n.wrapping_sub(1), n.wrapping_sub(1))),
-                towards_tail: (n + 1 < count).then(|| hop(n, n + 1)),
+                id: circuit(n),
+                towards_head: (!heads(n)).then(|| hop(n - 1, n - 1)),
+                towards_tail: (!tails(n)).then(|| hop(n, n + 1)),
                 link_fidelity: 0.9,
                 far_memory: quality.memory,
                 weight: 1,
                 cutoff: None,
                 choice: PairChoice::Oldest,
-                round_trip: DELAY * 2 * count as u64,
+                round_trip: DELAY * 2 * length as u64,
             };
             chain.nodes[n].install(circuit).expect("it passes here");
             chain.on(n, |node, now, out| node.start(now, out));
         }
         let id = RequestId(1);
         let request = PairRequest { id, pairs: None, until: None, correct: false, early: false };
-        chain.on(0, |node, now, out| node.request(now, CIRCUIT, request, out).expect("the head"));
+        for n in (0..count).filter(|n| heads(*n)) {
+            chain.on(n, |node, now, out| node.request(now, circuit(n), request, out).expect("the head"));
+        }
         chain
     }
 
@@ -186,8 +191,9 @@ impl Chain {
             }
             NodeEffect::Event(NetworkEvent::Delivered(delivered)) => {
                 self.delivered += u64::from(delivered.end == End::Tail);
-                let delivered = Box::new(delivered);
-                self.at(self.now + CYCLE, Happening::Release { node: n, delivered });
+                let Delivered { circuit, end, id, memory, .. } = delivered;
+                let pair = if end == End::Head { id.head } else { id.tail };
+                self.at(self.now + CYCLE, Happening::Release { node: n, circuit, pair, memory });
             }
             _ => {}
         }
@@ -240,9 +246,7 @@ impl Chain {
                 self.asked[node] = None;
                 self.on(node, |node, now, out| node.timeout(now, out));
             }
-            Happening::Release { node, delivered } => {
-                let Delivered { circuit, end, id, memory, .. } = *delivered;
-                let pair = if end == End::Head { id.head } else { id.tail };
+            Happening::Release { node, circuit, pair, memory } => {
                 self.on(node, |node, now, out| node.released(now, circuit, pair, memory, out));
             }
             // An earlier one was asked for since, and has come.
@@ -269,16 +273,17 @@ fn occupied() -> Option<f64> {
 }
 
 /// What a pair costs, beside the time by the clock on the wall.
-fn costs(count: usize, chain: &mut Chain) {
+fn costs(name: &str, chain: &mut Chains) {
     let (events, delivered, before) = (chain.events, chain.delivered, processor_time());
     chain.deliver(20_000);
     let pairs = (chain.delivered - delivered) as f64;
+    let each: Vec<_> = chain.events.iter().zip(events).map(|(now, then)| (now - then) as f64 / pairs).collect();
+    let all = each.iter().sum::<f64>();
+    println!("{name}: {all:.1} events a pair");
     if let (Some(before), Some(after)) = (before, processor_time()) {
-        println!("{count} nodes: {:.3} µs of a processor a pair", (after - before) * 1e-3 / pairs);
+        let pair = (after - before) * 1e-3 / pairs;
+        println!("{name}: {pair:.3} µs of a processor a pair, {:.1} million events a second", all / pair);
     }
-    let each = chain.events.iter().zip(events).map(|(now, then)| (now - then) as f64 / pairs);
-    let each: Vec<_> = each.collect();
-    println!("{count} nodes: {:.1} events a pair", each.iter().sum::<f64>());
     for (kind, each) in KINDS.iter().zip(each) {
         println!("    {kind}: {each:.2}");
     }
@@ -288,7 +293,7 @@ fn costs(count: usize, chain: &mut Chain) {
 fn bytes(_: &mut Criterion) {
     const NODES: usize = 50_000;
     let before = occupied();
-    let mut chain = Chain::new(NODES);
+    let mut chain = Chains::new(1, NODES);
     let per_node = |name: &str| {
         if let (Some(before), Some(after)) = (before, occupied()) {
             println!("{NODES} nodes in a chain, {name}: {:.0} bytes a node", (after - before) / NODES as f64);
@@ -302,13 +307,19 @@ fn bytes(_: &mut Criterion) {
     per_node("after 20 ms");
 }
 
+fn many(_: &mut Criterion) {
+    let mut chains = Chains::new(333, 3);
+    chains.deliver(20_000);
+    costs("333 chains of 3 nodes", &mut chains);
+}
+
 fn circuits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("circuits");
     group.sample_size(10);
     for count in [3, 5, 9, 17] {
-        let mut chain = Chain::new(count);
+        let mut chain = Chains::new(1, count);
         chain.deliver(2000);
-        costs(count, &mut chain);
+        costs(&format!("{count} nodes"), &mut chain);
         group.throughput(Throughput::Elements(1000));
         group.bench_with_input(BenchmarkId::from_parameter(count), &count, |bencher, _| {
             bencher.iter(|| chain.deliver(1000));
@@ -317,5 +328,5 @@ fn circuits(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, circuits, bytes);
+criterion_group!(benches, circuits, many, bytes);
 criterion_main!(benches);
