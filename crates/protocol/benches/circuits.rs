@@ -277,7 +277,8 @@ fn costs(name: &str, chain: &mut Chains) {
     let (events, delivered, before) = (chain.events, chain.delivered, processor_time());
     chain.deliver(20_000);
     let pairs = (chain.delivered - delivered) as f64;
-    let each: Vec<_> = chain.events.iter().zip(events).map(|(now, then)| (now - then) as f64 / pairs).collect();
+    let each: Vec<_> =
+        chain.events.iter().zip(events).map(|(now, then)| (now - then) as f64 / pairs).collect();
     let all = each.iter().sum::<f64>();
     println!("{name}: {all:.1} events a pair");
     if let (Some(before), Some(after)) = (before, processor_time()) {

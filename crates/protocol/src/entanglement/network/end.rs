@@ -235,10 +235,11 @@ impl CircuitEnd {
         }
     }
 
-    /// This end's track waits for another link: it has been heard, and is told on as rarely as ever.
-    pub(super) fn waits(&mut self, pair: PairId) {
+    /// This end's track waits for another link: it has been heard, and is told on, more rarely.
+    pub(super) fn waits(&mut self, circuit: &Circuit, pair: PairId) {
         if let Some(Half { state: State::Tracking { sendings }, .. }) = self.halves.get_mut(pair) {
             *sendings = (*sendings).min(SENDINGS / 2);
+            self.be_slower(circuit);
         }
     }
 
@@ -337,9 +338,6 @@ impl CircuitEnd {
             if over {
                 self.give_up(circuit, now, pair, out);
             } else {
-                if sendings > 2 {
-                    self.be_slower(circuit);
-                }
                 self.look_after(now, self.patience(circuit), pair);
             }
         }

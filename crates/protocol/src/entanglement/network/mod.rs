@@ -41,8 +41,9 @@ use middle::Middle;
 const TELL_AGAIN: [u64; 2] = [2, 16];
 /// How often a track is told, at most.
 const SENDINGS: u32 = 12;
-/// For how many round trips what became of a pair is remembered: longer than an end repeats a track of it.
-const KEPT: u64 = TELL_AGAIN[1] * 5 / 4 * (SENDINGS as u64 + 1);
+/// For how many round trips what became of a pair is remembered after a track of it has passed: an end repeats it some
+/// five times meanwhile, and far more often once it has learned of losses.
+const KEPT: u64 = TELL_AGAIN[1] * 6;
 /// After how many round trips a request is told again, at first; then after twice as many each time, up to the second.
 const REFRESH: [u64; 2] = [2, 32];
 /// After how many round trips in which it was not told again a request is taken for over.
@@ -385,7 +386,7 @@ impl Network {
                 if from_head && *to == End::Tail || from_tail && *to == End::Head =>
             {
                 match role {
-                    Role::End(end) => end.waits(*origin),
+                    Role::End(end) => end.waits(circuit, *origin),
                     Role::Middle(_) => hand_on(message),
                 }
             }
