@@ -1,10 +1,12 @@
 //! `bellwether check`: whether a network file is right, and what it describes.
 
+mod pairs;
+
 use super::{load, recorded_links};
 use crate::args::Check;
 use crate::table::{Align, Table, wrap};
 use crate::{Failure, output, words};
-use bellwether_network::{Network, Role};
+use bellwether_network::{Fibre, Network, Role};
 use bellwether_sim::expect::expectation;
 use bellwether_units::LinkId;
 use serde::Serialize;
@@ -23,9 +25,14 @@ struct Found<'a> {
     overrides: &'a [String],
     nodes: usize,
     trusted_nodes: usize,
+    repeaters: usize,
     links: usize,
     fibre_km: f64,
+    entangling_links: usize,
+    entangling_fibre_km: f64,
+    circuits: usize,
     demands: usize,
+    pair_demands: usize,
     events: usize,
     duration_s: f64,
     seed: u64,
@@ -37,16 +44,22 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
     for id in (0u32..).map(LinkId).take(network.links.len().min(TRIED)) {
         rates.push(expectation(&network, id).map_err(Failure::input)?);
     }
+    let of_role = |role| network.nodes.iter().filter(|node| node.role == role).count();
     let found = Found {
         network: &network.name,
         file: &network.identity.file,
         sha256: &network.identity.sha256,
         overrides: &network.identity.overrides,
         nodes: network.nodes.len(),
-        trusted_nodes: network.nodes.iter().filter(|node| node.role == Role::TrustedNode).count(),
+        trusted_nodes: of_role(Role::TrustedNode),
+        repeaters: of_role(Role::Repeater),
         links: network.links.len(),
-        fibre_km: network.links.iter().map(|link| link.fibre.length.kilometres()).sum(),
+        fibre_km: kilometres(network.links.iter().map(|link| &link.fibre)),
+        entangling_links: network.entangling_links.len(),
+        entangling_fibre_km: kilometres(network.entangling_links.iter().map(|link| &link.fibre)),
+        circuits: network.circuits.len(),
         demands: network.demands.len(),
+        pair_demands: network.pair_demands.len(),
         events: network.events.len(),
         duration_s: network.run.duration.seconds(),
         seed: network.run.seed,
@@ -58,24 +71,51 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
     if !network.description.is_empty() {
         text.push_str(&format!("  {}\n", wrap(&network.description, 98, 2)));
     }
-    let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+    text.push_str(&sizes(&found));
     text.push_str(&format!(
-        "  {} ({} trusted), {} with {} of fibre, {}, {}\n  runs for {} with seed {}\n  sha256 {}\n\n",
-        count(found.nodes, "node"),
-        found.trusted_nodes,
-        count(found.links, "link"),
-        words::kilometres(found.fibre_km),
-        count(found.demands, "demand"),
-        count(found.events, "event"),
+        "  runs for {} with seed {}\n  sha256 {}\n\n",
         words::seconds(found.duration_s),
         found.seed,
         found.sha256
     ));
-    text.push_str(&links(&network, &rates));
+    if !network.links.is_empty() || network.entangling_links.is_empty() {
+        text.push_str(&links(&network, &rates));
+    }
+    text.push_str(&pairs::told(&network, LISTED));
     if let Some(links) = recorded_links(&network) {
         text.push_str(&format!("\nplayed from recordings when it runs live: {links}\n"));
     }
     output::print(&text)
+}
+
+/// The length of all these fibres; a sum of none would be a negative zero.
+fn kilometres<'n>(fibres: impl Iterator<Item = &'n Fibre>) -> f64 {
+    fibres.map(|fibre| fibre.length.kilometres()).fold(0.0, |sum, length| sum + length)
+}
+
+/// How much of everything there is. What entangles is told where there is any.
+fn sizes(found: &Found<'_>) -> String {
+    let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+    let fibre = |length| format!("with {} of fibre", words::kilometres(length));
+    let roles = match found.repeaters {
+        0 => format!("{} trusted", found.trusted_nodes),
+        repeaters => format!("{} trusted, {}", found.trusted_nodes, count(repeaters, "repeater")),
+    };
+    let mut text = format!("  {} ({roles})", count(found.nodes, "node"));
+    if found.links > 0 || found.entangling_links == 0 {
+        let (links, demands) = (count(found.links, "link"), count(found.demands, "demand"));
+        text.push_str(&format!(", {links} {}, {demands}", fibre(found.fibre_km)));
+    }
+    if found.entangling_links > 0 {
+        text.push_str(&format!(
+            ", {} {},\n  {}, {}",
+            count(found.entangling_links, "entangling link"),
+            fibre(found.entangling_fibre_km),
+            count(found.circuits, "circuit"),
+            count(found.pair_demands, "pair demand")
+        ));
+    }
+    format!("{text}, {}\n", count(found.events, "event"))
 }
 
 fn links(network: &Network, rates: &[bellwether_sim::expect::Expectation]) -> String {

@@ -162,6 +162,28 @@ fn json_is_one_value_on_standard_output() {
     }
 }
 
+#[test]
+fn check_tells_of_links_that_entangle() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../networks/delft-3-node-2021.toml");
+    let place = workplace();
+    let output = bellwether(place.path(), &format!("check {}", file.display()));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "3 nodes (0 trusted, 1 repeater), 2 entangling links with 32 m of fibre,",
+        "Bob-Charlie      Bob – Charlie    30 m  0.2 dB  single-click         1  7 /s, F 0.811 (from memory)",
+        "swap     Alice → Charlie  by Bob  2.5 ms",
+        "Alice-Charlie  Alice → Charlie       0.5  all there are  keep  swap     0.1 /s, F 0.551 (from memory)",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(!told.contains("link       from"), "no table of links that make key: {told}");
+    let json = bellwether(place.path(), &format!("check {} --json", file.display()));
+    let found: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!((&found["entangling_links"], &found["fibre_km"]), (&Value::from(2), &Value::from(0.0)));
+    assert!(!String::from_utf8_lossy(&json.stdout).contains("-0.0"));
+}
+
 /// The 97.5 % point of Student's t with two degrees of freedom (any table).
 const STUDENT_T_OF_THREE_RUNS: f64 = 4.302_653;
 

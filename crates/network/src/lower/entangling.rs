@@ -15,6 +15,7 @@ use bellwether_units::{Duration, Length, LinkId, NodeId};
 use std::borrow::Cow;
 use std::sync::Arc;
 use toml::Spanned;
+use toml::de::DeValue;
 
 /// An entangling link without its ends and its name.
 #[derive(Clone, Debug)]
@@ -136,6 +137,7 @@ pub(crate) fn entangling_body<'a, 'i>(
                 link.missing(sink, "fibre");
                 return None;
             }
+            tell_unmodelled(link, &reader, sink);
             let sum = arms.map(|[a, b]| Length::from_kilometres(a.kilometres() + b.kilometres()));
             let read = fibre(&reader, sum.or(length), sink);
             if let (Some(sum), Some((fibre, true)), Some(value)) = (sum, &read, reader.value("length")) {
@@ -210,6 +212,29 @@ pub(crate) fn entangling_body<'a, 'i>(
     })
 }
 
+/// Tells of what a fibre says that no model of an entangling link takes notice of.
+fn tell_unmodelled(link: &Reader<'_, '_, '_>, fibre: &Reader<'_, '_, '_>, sink: &mut Sink<'_>) {
+    // That of `[defaults] fibre` is for links that make key.
+    if let Some(value) = link.layers.child("fibre").get("misalignment") {
+        let what = "`misalignment`".to_owned();
+        let condition =
+            "has no meaning on a link that entangles: write the `visibility` of its `station`".to_owned();
+        fibre.tell(sink, value.span(), "misalignment", Problem::Condition { what, condition });
+    }
+    for (key, instead) in [("drift", "its `visibility`"), ("classical_channels", "its dark clicks")] {
+        let Some(value) = fibre.value(key) else { continue };
+        if matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
+            continue;
+        }
+        let what = format!("`{key}`");
+        let condition = format!(
+            "has no model on a link that entangles: tell what it does by the `station`, in {instead}; `[defaults] fibre` \
+             is for links of both kinds"
+        );
+        fibre.tell(sink, value.span(), key, Problem::Condition { what, condition });
+    }
+}
+
 /// A reader of a link's table in all layers that say something of it, and in one more; without any layer if none does.
 fn sub_table<'a, 'i, 'p>(
     link: &'p Reader<'a, 'i, '_>,
@@ -273,7 +298,7 @@ fn scheme(mut reader: Reader<'_, '_, '_>, sink: &mut Sink<'_>) -> Option<Scheme>
     let mut same_kind = Layers::default();
     for layer in reader.layers.iter() {
         let word = match layer.table.get("kind").map(Spanned::get_ref) {
-            Some(toml::de::DeValue::String(word)) => Some(word.as_ref()),
+            Some(DeValue::String(word)) => Some(word.as_ref()),
             _ => None,
         };
         if word.is_none_or(|word| word == kind.name()) {

@@ -58,8 +58,8 @@ fn event(
                 }
                 (AnyLink::Entangling(_), what) => {
                     let condition =
-                        "is for links that make key, and this link entangles: \"cut\", \"repair\", \
-                                     \"loss-step\" and those of messages are for both"
+                        "is for links that make key, and this link entangles: \"cut\", \"repair\" and \
+                                     \"message-loss\" are for both"
                             .to_owned();
                     let span = reader.value("link").map_or(0..0, Spanned::span);
                     let problem = Problem::Condition { what: format!("\"{}\"", what.name()), condition };
@@ -74,7 +74,7 @@ fn event(
 
 /// Whether an entangling link can be what it happens to.
 fn happens_to_entangling(what: &LinkEvent) -> bool {
-    !matches!(what, LinkEvent::Attack(_) | LinkEvent::Misalignment { .. } | LinkEvent::ClockOffset { .. })
+    matches!(what, LinkEvent::Cut | LinkEvent::Repair | LinkEvent::MessageLoss { .. })
 }
 
 fn link_event(reader: &Reader<'_, '_, '_>, word: EventWord, sink: &mut Sink<'_>) -> Option<LinkEvent> {

@@ -63,7 +63,7 @@ pub struct Station {
     pub window: Option<Duration>,
     /// The probability that a detector clicks in the dark within the window of an attempt.
     pub dark_probability: Option<f64>,
-    /// The visibility of two-photon interference.
+    /// The visibility of two-photon interference; of a pair source, that of its pairs, 1 if `None`.
     pub visibility: Option<f64>,
     /// The standard deviation of the optical phase between the ends. Matters to single clicks alone.
     pub phase: Option<Angle>,

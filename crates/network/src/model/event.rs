@@ -21,7 +21,7 @@ pub struct Event {
 pub enum EventKind {
     /// Something happens to a link that makes key.
     Link(LinkId, LinkEvent),
-    /// Something happens to an entangling link: a cut, a repair, a loss step, or something to its messages.
+    /// Something happens to an entangling link: a cut, a repair, or a loss of messages.
     EntanglingLink(LinkId, LinkEvent),
     /// Something happens to a node.
     Node(NodeId, NodeEvent),

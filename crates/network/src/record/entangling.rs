@@ -115,7 +115,8 @@ const SCHEME_OF_LINK: Field = Field::optional(
 const FIBRE_OF_LINK: Field = Field::optional(
     "fibre",
     Kind::Table(&FIBRE),
-    "The whole way from one end to the other. Its losses are shared among the arms as its length is.",
+    "The whole way from one end to the other. Its losses are shared among the arms as its length is. A misalignment, a drift \
+     and classical channels have no meaning here: the `station` tells what they do.",
 );
 const STATION_OF_LINK: Field = Field::optional(
     "station",
@@ -282,7 +283,7 @@ pub(crate) static STATION: Record = Record {
         Field::optional(
             "visibility",
             Kind::Number(Range { what: "a visibility", example: "0.9", ..Range::PROBABILITY }),
-            "The visibility of two-photon interference.",
+            "The visibility of two-photon interference; of a pair source, that of its pairs, perfect if it is left out.",
         ),
         Field::optional(
             "phase",

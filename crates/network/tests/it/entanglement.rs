@@ -213,3 +213,34 @@ fn defaults_of_another_scheme_say_nothing_of_a_link() {
     let pair = StatedPair::BellDiagonal([1.0, 0.0, 0.0, 0.0]);
     assert_eq!(*network.entangling_links[1].scheme, Scheme::Stated { success: 0.01, pair });
 }
+
+#[test]
+fn what_no_model_takes_notice_of_is_refused() {
+    let told = |fibre: &str| {
+        problem(&CHAIN.replace("length = \"10 km\",", &format!("length = \"10 km\", {fibre},"))).to_string()
+    };
+    let drift = told("drift = { angle = \"1 deg\", over = \"1 h\" }");
+    assert!(drift.contains("`drift` has no model on a link that entangles"), "{drift}");
+    let misaligned = told("misalignment = 0.02");
+    assert!(misaligned.contains("write the `visibility` of its `station`"), "{misaligned}");
+    let channels = told("classical_channels = [{ power = \"0 dBm\" }]");
+    assert!(channels.contains("in its dark clicks"), "{channels}");
+    let none = CHAIN.replace("length = \"10 km\",", "length = \"10 km\", classical_channels = [],");
+    assert!(parse(&none).is_ok());
+}
+
+#[test]
+fn events_of_light_that_makes_key_do_not_happen_to_links_that_entangle() {
+    let event = |kind: &str| format!("[[event]]\nat = \"1 s\"\nlink = \"A-R\"\nkind = {kind}\n");
+    for kind in ["\"cut\"", "\"repair\"", "\"message-loss\"\nprobability = 0.1"] {
+        assert_eq!(chain(&event(kind)).events.len(), 1, "{kind}");
+    }
+    for kind in [
+        "\"attack\"\nattack = \"beam-splitting\"",
+        "\"loss-step\"\nloss = \"1 dB\"",
+        "\"clock-offset\"\noffset = \"1 ns\"",
+    ] {
+        let told = problem(&format!("{CHAIN}{}", event(kind))).to_string();
+        assert!(told.contains("is for links that make key, and this link entangles"), "{told}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::parse;
 use bellwether_network::*;
-use bellwether_units::{Angle, Duration, Frequency, LinkId, Loss, NodeId, Rate, Time};
+use bellwether_units::{Angle, Duration, Frequency, LinkId, NodeId, Rate, Time};
 
 pub(crate) const FILE: &str = include_str!("everything.toml");
 
@@ -78,9 +78,9 @@ fn every_key_is_read() {
     let attack = LinkEvent::Attack(Attack::InterceptResend { fraction: 0.3, basis });
     assert_eq!(last.kind, EventKind::Link(LinkId(0), attack));
     let names: Vec<_> = network.events.iter().map(|event| event.kind.name()).collect();
-    assert_eq!(names[13..], ["node-crash", "node-restart", "loss-step", "attack"]);
-    let step = LinkEvent::LossStep { loss: Loss::from_decibels(1.0) };
-    assert_eq!(network.events[15].kind, EventKind::EntanglingLink(LinkId(1), step));
+    assert_eq!(names[13..], ["node-crash", "node-restart", "message-loss", "attack"]);
+    let lost = LinkEvent::MessageLoss { probability: 0.25 };
+    assert_eq!(network.events[15].kind, EventKind::EntanglingLink(LinkId(1), lost));
     let LinkEvent::Attack(splitting) = link_event(&network, 0) else { panic!("an attack") };
     assert_eq!(*splitting, Attack::PhotonNumberSplitting { fraction: 0.5 });
     let LinkEvent::MessageDelay { delay, jitter } = link_event(&network, 10) else { panic!("a delay") };
