@@ -210,9 +210,10 @@ impl EntanglementNode {
         act(end, &mut self.from_link);
         self.note_due(at);
         let mut effects = core::mem::take(&mut self.from_link);
-        for effect in effects.drain(..) {
+        for effect in &effects {
             self.carry_out_for_link(now, at, effect, out);
         }
+        effects.clear();
         self.from_link = effects;
     }
     fn note_due(&mut self, at: usize) {
@@ -228,16 +229,17 @@ impl EntanglementNode {
     /// Gives the links what the network layer wants of them, and the other way round, until nothing is left.
     fn settle(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
         let mut next = 0;
-        while let Some(&effect) = self.from_network.get(next) {
+        while next < self.from_network.len() {
+            self.carry_out_for_network(now, next, out);
             next += 1;
-            self.carry_out_for_network(now, effect, out);
         }
         self.from_network.clear();
     }
 
-    fn carry_out_for_link(&mut self, now: Time, at: usize, effect: LinkEffect, out: &mut Vec<NodeEffect>) {
+    #[inline]
+    fn carry_out_for_link(&mut self, now: Time, at: usize, effect: &LinkEffect, out: &mut Vec<NodeEffect>) {
         let Port { link, peer, .. } = self.ports[at];
-        match effect {
+        match *effect {
             LinkEffect::Send(message) => {
                 out.push(NodeEffect::Send { to: peer, link, message: NodeMessage::Link(message) });
             }
@@ -246,7 +248,7 @@ impl EntanglementNode {
             }
             LinkEffect::Expired { pair } => {
                 self.network.revoked(now, pair, &mut self.from_network);
-                out.push(NodeEffect::Link(link, effect));
+                out.push(NodeEffect::Link(link, *effect));
             }
             LinkEffect::Finished { request, result } => {
                 let standing = &mut self.ends[at].standing;
@@ -261,15 +263,16 @@ impl EntanglementNode {
                         out.push(NodeEffect::CircuitStarved { circuit, link, why });
                     }
                     (Some(_), Ok(())) => {}
-                    (None, _) => out.push(NodeEffect::Link(link, effect)),
+                    (None, _) => out.push(NodeEffect::Link(link, *effect)),
                 }
             }
-            _ => out.push(NodeEffect::Link(link, effect)),
+            _ => out.push(NodeEffect::Link(link, *effect)),
         }
     }
 
-    fn carry_out_for_network(&mut self, now: Time, effect: NetworkEffect, out: &mut Vec<NodeEffect>) {
-        match effect {
+    #[inline]
+    fn carry_out_for_network(&mut self, now: Time, which: usize, out: &mut Vec<NodeEffect>) {
+        match self.from_network[which] {
             NetworkEffect::Send { to, link, message } => {
                 out.push(NodeEffect::Send { to, link, message: NodeMessage::Network(message) });
             }

@@ -37,7 +37,8 @@ pub struct LinkEnd {
     active: Vec<u32>,
     candidates: Vec<Candidate>,
     heralds: Heralds,
-    /// Pairs by the low bits of their numbers, so that those can still be revoked whose memories serve again.
+    /// Pairs by the low bits of their numbers, so that those can still be revoked whose memories serve again; nothing
+    /// before the first pair.
     recent: Box<[Recent]>,
     errands: Vec<Errand>,
     doubts: Vec<Doubt>,
@@ -72,11 +73,10 @@ impl LinkEnd {
             place.memories.iter().zip(0..).map(|(&memory, slot)| (memory, slot)).collect();
         by_memory.sort_unstable();
         let slots: Vec<_> = place.memories.iter().map(|&memory| Slot::new(memory)).collect();
-        let recent = vec![Recent::default(); (4 * slots.len()).next_power_of_two().max(16)];
         Self {
             slots,
             by_memory,
-            recent: recent.into_boxed_slice(),
+            recent: Box::default(),
             items: Vec::new(),
             active: Vec::new(),
             candidates: Vec::new(),

@@ -81,7 +81,7 @@ impl LinkEnd {
     fn armed(&self, tag: &AttemptTag) -> Option<usize> {
         let at = usize::from(tag.slot);
         let slot = self.slots.get(at)?;
-        let is = slot.state == SlotState::Armed
+        let is = matches!(slot.state, SlotState::Armed)
             && slot.arming == tag.arming
             && slot.number == tag.item
             && tag.life == self.place.life;
@@ -135,6 +135,10 @@ impl LinkEnd {
         }
         let number = slot.number;
         let complete = item.complete();
+        if self.recent.is_empty() {
+            let places = (4 * self.slots.len()).next_power_of_two().max(16);
+            self.recent = vec![Recent::default(); places].into_boxed_slice();
+        }
         let place = reply.sequence as usize & (self.recent.len() - 1);
         self.recent[place] =
             Recent { there: true, told, epoch: reply.epoch, sequence: reply.sequence, number };
@@ -181,7 +185,7 @@ impl LinkEnd {
             self.completed(now, index, out);
         }
         self.serve(now, at, out);
-        if self.slots[at].state == SlotState::Idle {
+        if matches!(self.slots[at].state, SlotState::Idle) {
             out.push(LinkEffect::Free { memory });
         }
     }
@@ -213,7 +217,8 @@ impl LinkEnd {
     }
 
     fn recent(&mut self, id: PairId) -> Option<&mut Recent> {
-        let recent = &mut self.recent[id.sequence as usize & (self.recent.len() - 1)];
+        let place = id.sequence as usize & self.recent.len().checked_sub(1)?;
+        let recent = &mut self.recent[place];
         let is = recent.there && recent.epoch == id.epoch && recent.sequence == id.sequence;
         is.then_some(recent)
     }
@@ -344,7 +349,7 @@ impl LinkEnd {
             self.requeue(now, out);
         }
         for at in freed {
-            if self.slots[at].state == SlotState::Idle {
+            if matches!(self.slots[at].state, SlotState::Idle) {
                 out.push(LinkEffect::Free { memory: self.slots[at].memory });
             }
         }

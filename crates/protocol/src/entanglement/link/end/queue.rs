@@ -122,8 +122,16 @@ impl LinkEnd {
             .ok_or(LinkError::Malformed("no level promises the fidelity"))?;
         item.expiry = request.within.map_or(Time::MAX, |within| now.saturating_add(within));
         self.next_serial = self.next_serial.wrapping_add(1);
-        self.items.push(item);
+        self.add_item(item);
         Ok(())
+    }
+
+    /// Most links serve one request, and items are large: room is made for one, and then for twice as many each time.
+    fn add_item(&mut self, item: Item) {
+        if self.items.len() == self.items.capacity() {
+            self.items.reserve_exact(self.items.len().max(1));
+        }
+        self.items.push(item);
     }
 
     /// Takes a request of this end back. Nothing more is said of it; pairs that were handed over stay.
@@ -268,7 +276,7 @@ impl LinkEnd {
                 self.next_count = self.next_count.wrapping_add(1);
             }
             (item.number, item.ready, item.confirmed, item.told) = (Some(number), ready, true, true);
-            self.items.push(item);
+            self.add_item(item);
             self.requeue(now, out);
         }
         if let Some(Item { number: Some(number), ready, .. }) = self.items.iter().find(theirs) {

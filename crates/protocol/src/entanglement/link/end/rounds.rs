@@ -105,7 +105,7 @@ impl LinkEnd {
         self.slots[at].state = SlotState::Idle;
         self.more_available(now, out);
         self.serve(now, at, out);
-        if self.slots[at].state == SlotState::Idle {
+        if matches!(self.slots[at].state, SlotState::Idle) {
             out.push(LinkEffect::Free { memory });
         }
     }

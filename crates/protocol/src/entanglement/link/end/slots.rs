@@ -81,7 +81,7 @@ impl LinkEnd {
         match self.slots[at].state {
             SlotState::Away => true,
             SlotState::Idle | SlotState::Armed => {
-                if self.slots[at].state == SlotState::Armed {
+                if matches!(self.slots[at].state, SlotState::Armed) {
                     out.push(LinkEffect::Disarm { memory });
                 }
                 self.slots[at].state = SlotState::Away;
@@ -96,7 +96,7 @@ impl LinkEnd {
     /// again. If a pair was lost with the reply, the ends find out by its number.
     pub fn unanswered(&mut self, now: Time, memory: MemoryId, out: &mut Vec<LinkEffect>) {
         if let Some(at) = self.slot_of(memory)
-            && self.slots[at].state == SlotState::Armed
+            && matches!(self.slots[at].state, SlotState::Armed)
         {
             self.discard(now, at, out);
         }
@@ -135,7 +135,7 @@ impl LinkEnd {
     pub(super) fn discard(&mut self, now: Time, at: usize, out: &mut Vec<LinkEffect>) {
         self.slots[at].state = SlotState::Idle;
         self.serve(now, at, out);
-        if self.slots[at].state == SlotState::Idle {
+        if matches!(self.slots[at].state, SlotState::Idle) {
             out.push(LinkEffect::Free { memory: self.slots[at].memory });
         }
     }

@@ -23,21 +23,29 @@ pub(super) enum Timer {
 }
 
 /// One time each; the latest of all times for those that are not set.
-pub(super) struct Timers([Time; 8]);
+pub(super) struct Timers {
+    at: [Time; 8],
+    /// The least of them.
+    next: Time,
+}
 
 impl Default for Timers {
     fn default() -> Self {
-        Self([Time::MAX; 8])
+        Self { at: [Time::MAX; 8], next: Time::MAX }
     }
 }
 
 impl Timers {
     pub(super) fn next(&self) -> Option<Time> {
-        let next = self.0.iter().copied().fold(Time::MAX, Time::min);
-        (next < Time::MAX).then_some(next)
+        Some(self.next).filter(|next| *next < Time::MAX)
     }
     pub(super) fn set(&mut self, timer: Timer, at: Time) {
-        self.0[timer as usize] = at;
+        let before = core::mem::replace(&mut self.at[timer as usize], at);
+        if at <= self.next {
+            self.next = at;
+        } else if before == self.next {
+            self.next = self.at.iter().copied().fold(Time::MAX, Time::min);
+        }
     }
     /// At the first multiple of `grain` from `at` on, for what need not be done at once: then one call of a node does it
     /// for all its links.
@@ -47,17 +55,17 @@ impl Timers {
         self.set(timer, Time::from_picoseconds(at));
     }
     pub(super) fn set_by(&mut self, timer: Timer, at: Time) {
-        self.set(timer, self.0[timer as usize].min(at));
+        self.set(timer, self.at[timer as usize].min(at));
     }
     pub(super) fn clear(&mut self, timer: Timer) {
         self.set(timer, Time::MAX);
     }
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize] < Time::MAX
+        self.at[timer as usize] < Time::MAX
     }
     /// Whether its time has come; it is not set any more then.
     pub(super) fn take(&mut self, timer: Timer, now: Time) -> bool {
-        let due = self.0[timer as usize] <= now && self.is_set(timer);
+        let due = self.at[timer as usize] <= now && self.is_set(timer);
         if due {
             self.clear(timer);
         }
