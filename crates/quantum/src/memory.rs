@@ -147,6 +147,12 @@ impl Decay {
         let first = factor(x);
         [first, if y == x { first } else { factor(y) }, if z == x { first } else { factor(z) }]
     }
+    /// The factors of XX, YY and ZZ of a pair whose halves decayed so.
+    #[inline]
+    pub fn of_pair([a, b]: [Self; 2]) -> [f64; 3] {
+        let exponents = [0, 1, 2].map(|i| a.exponents[i] + b.exponents[i]);
+        Self { exponents, equilibrium: 0.0 }.factors()
+    }
     /// Where Z is pulled to.
     pub const fn equilibrium(&self) -> f64 {
         self.equilibrium

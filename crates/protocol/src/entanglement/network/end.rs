@@ -12,6 +12,7 @@ use super::requests::Requests;
 use super::{KEPT, SENDINGS, TELL_AGAIN};
 use crate::entanglement::link::LinkPair;
 use crate::entanglement::{EndToEndId, MemoryId, PairId};
+use bellwether_quantum::Decay;
 use bellwether_quantum::bell::{BellDiagonal, BellIndex};
 use bellwether_units::{Duration, Time};
 use core::cmp::Reverse;
@@ -159,7 +160,7 @@ impl CircuitEnd {
         self.look_after(now, self.patience(circuit), pair.id);
         let place = self.unknown.iter().position(|(_, track)| track.current == pair.id);
         if let Some((_, track)) = place.and_then(|place| self.unknown.remove(place)) {
-            self.hear(circuit, quality, now, track, out);
+            self.hear(circuit, quality, now, &track, out);
         }
         let kept = circuit.round_trip.saturating_mul(KEPT);
         self.halves.forget(|half| {
@@ -173,7 +174,7 @@ impl CircuitEnd {
         circuit: &Circuit,
         quality: &NodeQuality,
         now: Time,
-        track: Track,
+        track: &Track,
         out: &mut Vec<NetworkEffect>,
     ) {
         let Some(half) = self.halves.get_mut(track.current) else {
@@ -181,8 +182,8 @@ impl CircuitEnd {
                 return self.expire(circuit, track.origin, out);
             }
             match self.unknown.iter_mut().find(|(_, known)| known.current == track.current) {
-                Some((_, known)) => *known = track,
-                None => self.unknown.push_back((now.saturating_add(circuit.round_trip), track)),
+                Some((_, known)) => *known = *track,
+                None => self.unknown.push_back((now.saturating_add(circuit.round_trip), *track)),
             }
             return;
         };
@@ -218,7 +219,7 @@ impl CircuitEnd {
                 }
                 let here = quality.memory.decay(Duration::ZERO, now.since(made));
                 let there = circuit.far_memory.decay(Duration::ZERO, now.since(track.made));
-                let estimate = track.estimate.shrunk(here.factors()).shrunk(there.factors());
+                let estimate = track.estimate.shrunk(Decay::of_pair([here, there]));
                 let id = EndToEndId { head, tail };
                 let (of, end) = (circuit.id, self.end);
                 let delivered = Delivered { circuit: of, end, request, id, memory, bell, estimate, made };

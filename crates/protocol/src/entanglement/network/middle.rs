@@ -11,22 +11,15 @@ use super::by_pair::ByPair;
 use super::message::{End, NetworkMessage, Track};
 use crate::entanglement::PairId;
 use crate::entanglement::link::LinkPair;
+use bellwether_quantum::Decay;
 use bellwether_quantum::bell::{BellDiagonal, BellIndex, SwapQuality};
 use bellwether_units::{Duration, Time};
 use std::collections::VecDeque;
 
-/// A pair of one side that waits for one of the other.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    pair: LinkPair,
-    /// The track that came before the swap.
-    parked: Option<Track>,
-}
-
 #[derive(Debug)]
 struct Swapping {
     token: u64,
-    halves: [Waiting; 2],
+    halves: [LinkPair; 2],
     /// A link took a pair of it back meanwhile.
     revoked: bool,
 }
@@ -73,8 +66,11 @@ struct Unknown {
 /// A node within a circuit. Sides are named by the end to which they lead.
 #[derive(Debug, Default)]
 pub(super) struct Middle {
-    waiting: [VecDeque<Waiting>; 2],
+    /// Pairs of each side that wait for one of the other.
+    waiting: [VecDeque<LinkPair>; 2],
     swapping: Vec<Swapping>,
+    /// The tracks that came before the swap of their pairs, which wait or are being swapped.
+    parked: Vec<Track>,
     fates: [ByPair<Fate>; 2],
     unknown: VecDeque<Unknown>,
     draining: bool,
@@ -106,20 +102,20 @@ impl Middle {
         out: &mut Vec<NetworkEffect>,
     ) -> bool {
         let known = self.fates[side.index()].get(pair.id).is_some()
-            || self.waiting[side.index()].iter().any(|w| w.pair.id == pair.id)
-            || self.swapping.iter().any(|s| s.halves[side.index()].pair.id == pair.id);
+            || self.waiting[side.index()].iter().any(|waiting| waiting.id == pair.id)
+            || self.swapping.iter().any(|swapping| swapping.halves[side.index()].id == pair.id);
         if known {
             out.push(NetworkEffect::Free(pair.memory));
             return false;
         }
         let early = self.unknown.iter().position(|u| u.track.from == side && u.track.current == pair.id);
-        let parked = early.and_then(|place| self.unknown.remove(place)).map(|unknown| unknown.track);
+        self.parked.extend(early.and_then(|place| self.unknown.remove(place)).map(|unknown| unknown.track));
         if self.draining || !wanted {
             out.push(NetworkEffect::Free(pair.memory));
-            self.bury(circuit, side, pair.id, parked, now, out);
+            self.bury(circuit, side, pair.id, now, out);
             return false;
         }
-        self.waiting[side.index()].push_back(Waiting { pair, parked });
+        self.waiting[side.index()].push_back(pair);
         self.swap(circuit, token, out)
     }
 
@@ -128,12 +124,12 @@ impl Middle {
             return false;
         }
         let [left, right] = &mut self.waiting;
-        let take = |queue: &mut VecDeque<Waiting>| match circuit.choice {
+        let take = |queue: &mut VecDeque<LinkPair>| match circuit.choice {
             PairChoice::Oldest => queue.pop_front(),
             PairChoice::Youngest => queue.pop_back(),
         };
         let (Some(left), Some(right)) = (take(left), take(right)) else { return false };
-        out.push(NetworkEffect::Swap { token, left: left.pair.memory, right: right.pair.memory });
+        out.push(NetworkEffect::Swap { token, left: left.memory, right: right.memory });
         self.swapping.push(Swapping { token, halves: [left, right], revoked: false });
         true
     }
@@ -150,23 +146,19 @@ impl Middle {
     ) {
         let Some(place) = self.swapping.iter().position(|s| s.token == token) else { return };
         let Swapping { halves, revoked, .. } = self.swapping.swap_remove(place);
-        halves.iter().for_each(|half| out.push(NetworkEffect::Free(half.pair.memory)));
+        halves.iter().for_each(|half| out.push(NetworkEffect::Free(half.memory)));
         let Some(outcome) = outcome.filter(|_| !revoked) else {
             for (side, half) in [End::Head, End::Tail].into_iter().zip(halves) {
-                self.bury(circuit, side, half.pair.id, half.parked, now, out);
-                let (circuit_id, pair) = (circuit.id, half.pair.id);
-                send(circuit, side, NetworkMessage::Lost { circuit: circuit_id, pair }, out);
+                self.bury(circuit, side, half.id, now, out);
+                send(circuit, side, NetworkMessage::Lost { circuit: circuit.id, pair: half.id }, out);
             }
             return;
         };
-        let [left, right] = &halves.map(|half| half.pair);
+        let [left, right] = &halves;
         // What this node did to both: halves waited in its memories, and the swap is not perfect.
         let perfect = BellDiagonal::PERFECT;
-        let mut here = perfect.swap(&perfect, &quality.swap);
-        for half in [left, right] {
-            let decay = quality.memory.decay(Duration::default(), now.since(half.made));
-            here = here.shrunk(decay.factors());
-        }
+        let decays = [left, right].map(|half| quality.memory.decay(Duration::ZERO, now.since(half.made)));
+        let here = perfect.swap(&perfect, &quality.swap).shrunk(Decay::of_pair(decays));
         for (side, (pair, other)) in [(End::Head, (left, right)), (End::Tail, (right, left))] {
             let promised = BellDiagonal::werner(other.goodness).unwrap_or(BellDiagonal::MIXED);
             let fate = Fate::Swapped {
@@ -178,9 +170,9 @@ impl Middle {
             };
             self.fates[side.index()].insert(pair.id, fate);
         }
-        for half in halves {
-            if let Some(track) = half.parked {
-                self.track(circuit, now, track, out);
+        for (side, half) in [End::Head, End::Tail].into_iter().zip(&halves) {
+            if let Some(track) = self.take_parked(side, half.id) {
+                self.track(circuit, now, &track, out);
             }
         }
         let kept = circuit.round_trip.saturating_mul(KEPT);
@@ -190,8 +182,19 @@ impl Middle {
         }
     }
 
+    fn take_parked(&mut self, side: End, pair: PairId) -> Option<Track> {
+        let place = self.parked.iter().position(|track| track.current == pair && track.from == side)?;
+        Some(self.parked.swap_remove(place))
+    }
+
     /// A track arrived from the side where it came from.
-    pub(super) fn track(&mut self, circuit: &Circuit, now: Time, track: Track, out: &mut Vec<NetworkEffect>) {
+    pub(super) fn track(
+        &mut self,
+        circuit: &Circuit,
+        now: Time,
+        track: &Track,
+        out: &mut Vec<NetworkEffect>,
+    ) {
         let side = track.from.index();
         match self.fates[side].get_mut(track.current) {
             Some(Fate::Swapped { other, frame, hop, passed, at }) => {
@@ -200,19 +203,22 @@ impl Middle {
                     current: *other,
                     bell: track.bell ^ *frame,
                     estimate: track.estimate.swap(hop, &SwapQuality::PERFECT),
-                    ..track
+                    ..*track
                 };
                 return send(circuit, track.from.other(), NetworkMessage::Track(onward), out);
             }
             Some(Fate::Gone { .. }) => return expire(circuit, track.from, track.origin, out),
             None => {}
         }
-        let waiting = self.waiting[side].iter_mut();
-        let swapping = self.swapping.iter_mut().map(|swapping| &mut swapping.halves[side]);
-        if let Some(half) = waiting.chain(swapping).find(|half| half.pair.id == track.current) {
-            // What waits here was not lost, however often it is told.
-            let repeated = track.repeated && half.parked.is_none_or(|parked| parked.repeated);
-            half.parked = Some(Track { repeated, ..track });
+        let same = |known: &Track| known.current == track.current && known.from == track.from;
+        let waits = self.waiting[side].iter().any(|pair| pair.id == track.current)
+            || self.swapping.iter().any(|swapping| swapping.halves[side].id == track.current);
+        // What waits here was not lost, however often it is told.
+        if waits {
+            match self.parked.iter_mut().find(|known| same(known)) {
+                Some(known) => *known = Track { repeated: track.repeated && known.repeated, ..*track },
+                None => self.parked.push(*track),
+            }
             if track.again {
                 let waits =
                     NetworkMessage::Waits { circuit: circuit.id, to: track.from, origin: track.origin };
@@ -220,13 +226,11 @@ impl Middle {
             }
         } else if self.draining {
             expire(circuit, track.from, track.origin, out);
-        } else if let Some(again) =
-            self.unknown.iter_mut().find(|u| u.track.from == track.from && u.track.current == track.current)
-        {
-            let repeated = track.repeated && again.track.repeated;
-            again.track = Track { repeated, ..track };
+        } else if let Some(Unknown { track: known, .. }) = self.unknown.iter_mut().find(|u| same(&u.track)) {
+            *known = Track { repeated: track.repeated && known.repeated, ..*track };
         } else {
-            self.unknown.push_back(Unknown { until: now.saturating_add(circuit.round_trip), track });
+            let until = now.saturating_add(circuit.round_trip);
+            self.unknown.push_back(Unknown { until, track: *track });
         }
     }
 
@@ -254,14 +258,12 @@ impl Middle {
         now: Time,
         out: &mut Vec<NetworkEffect>,
     ) {
-        if let Some(place) = self.waiting[side.index()].iter().position(|w| w.pair.id == pair) {
+        if let Some(place) = self.waiting[side.index()].iter().position(|half| half.id == pair) {
             if let Some(half) = self.waiting[side.index()].remove(place) {
-                out.push(NetworkEffect::Free(half.pair.memory));
-                self.bury(circuit, side, pair, half.parked, now, out);
+                out.push(NetworkEffect::Free(half.memory));
+                self.bury(circuit, side, pair, now, out);
             }
-        } else if let Some(swapping) =
-            self.swapping.iter_mut().find(|s| s.halves[side.index()].pair.id == pair)
-        {
+        } else if let Some(swapping) = self.swapping.iter_mut().find(|s| s.halves[side.index()].id == pair) {
             swapping.revoked = true;
         } else {
             let Some(&Fate::Swapped { other, passed, .. }) = self.fates[side.index()].get(pair) else {
@@ -277,17 +279,9 @@ impl Middle {
         }
     }
 
-    fn bury(
-        &mut self,
-        circuit: &Circuit,
-        side: End,
-        pair: PairId,
-        parked: Option<Track>,
-        now: Time,
-        out: &mut Vec<NetworkEffect>,
-    ) {
+    fn bury(&mut self, circuit: &Circuit, side: End, pair: PairId, now: Time, out: &mut Vec<NetworkEffect>) {
         self.fates[side.index()].insert(pair, Fate::Gone { at: now });
-        if let Some(track) = parked {
+        if let Some(track) = self.take_parked(side, pair) {
             expire(circuit, side, track.origin, out);
         }
     }
@@ -302,11 +296,11 @@ impl Middle {
         }
         let Some(cutoff) = circuit.cutoff else { return };
         for side in [End::Head, End::Tail] {
-            let old = |w: &Waiting| w.pair.made.saturating_add(cutoff) <= now;
+            let old = |pair: &LinkPair| pair.made.saturating_add(cutoff) <= now;
             while self.waiting[side.index()].front().is_some_and(old) {
                 if let Some(half) = self.waiting[side.index()].pop_front() {
-                    out.push(NetworkEffect::Free(half.pair.memory));
-                    self.bury(circuit, side, half.pair.id, half.parked, now, out);
+                    out.push(NetworkEffect::Free(half.memory));
+                    self.bury(circuit, side, half.id, now, out);
                 }
             }
         }
@@ -317,15 +311,15 @@ impl Middle {
         let unknown = self.unknown.front().map_or(Time::MAX, |u| u.until);
         let Some(cutoff) = circuit.cutoff else { return unknown };
         let fronts = self.waiting.iter().filter_map(VecDeque::front);
-        fronts.fold(unknown, |next, front| next.min(front.pair.made.saturating_add(cutoff)))
+        fronts.fold(unknown, |next, front| next.min(front.made.saturating_add(cutoff)))
     }
 
     /// Nobody wants pairs: those that wait are given up.
     pub(super) fn flush(&mut self, circuit: &Circuit, now: Time, out: &mut Vec<NetworkEffect>) {
         for side in [End::Head, End::Tail] {
             for half in core::mem::take(&mut self.waiting[side.index()]) {
-                out.push(NetworkEffect::Free(half.pair.memory));
-                self.bury(circuit, side, half.pair.id, half.parked, now, out);
+                out.push(NetworkEffect::Free(half.memory));
+                self.bury(circuit, side, half.id, now, out);
             }
         }
     }

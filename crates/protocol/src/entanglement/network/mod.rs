@@ -361,8 +361,8 @@ impl Network {
                 if from_head && track.from == End::Head || from_tail && track.from == End::Tail =>
             {
                 match role {
-                    Role::End(end) => end.hear(circuit, &self.quality, now, *track, out),
-                    Role::Middle(middle) => middle.track(circuit, now, *track, out),
+                    Role::End(end) => end.hear(circuit, &self.quality, now, track, out),
+                    Role::Middle(middle) => middle.track(circuit, now, track, out),
                 }
             }
             (NetworkMessage::Expire { to, origin, .. }, role)
