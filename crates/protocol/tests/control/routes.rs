@@ -170,6 +170,23 @@ fn purification_reaches_what_no_link_gives() {
 }
 
 #[test]
+fn routes_that_share_no_link_serve_together() {
+    let kinds = vec![kind(&[(0.95, 0.01)], 10), kind(&[(0.8, 0.05)], 10)];
+    // Two ways of two good links, and a bad one directly.
+    let ends = [(0, 1, 0), (1, 3, 0), (0, 2, 0), (2, 3, 0), (0, 3, 1)];
+    let view = NetworkView::new(vec![ideal(); 4], kinds, links(&ends)).unwrap();
+    let mut router = Router::new(&view, NO_CUTOFF);
+    let mut routes = |fidelity, k| {
+        let plans = router.disjoint_routes(&demand(0, 3, fidelity), k)?;
+        Ok::<_, Refusal>(plans.iter().map(|plan| numbers(&plan.nodes)).collect::<Vec<_>>())
+    };
+    assert_eq!(routes(0.85, 5).unwrap(), [[0, 1, 3], [0, 2, 3]]);
+    assert_eq!(routes(0.85, 1).unwrap(), [[0, 1, 3]]);
+    assert_eq!(routes(0.5, 5).unwrap(), [vec![0, 3], vec![0, 1, 3], vec![0, 2, 3]]);
+    assert!(matches!(routes(0.99, 5), Err(Refusal::Fidelity { .. })));
+}
+
+#[test]
 fn what_is_promised_to_others_is_gone_round() {
     let kinds = vec![kind(&[(0.95, 0.01)], 10)];
     let mut view =

@@ -9,18 +9,22 @@
 //! A refusal tells the best that could be had, and that is found again when it is asked for.
 
 mod estimate;
+mod flow;
 mod law;
 mod offer;
 mod plan;
 mod search;
+mod slotted;
 #[cfg(test)]
 mod test_views;
 mod view;
 
+pub use flow::{greatest_flow, widest_route};
 pub use offer::{LinkKind, PurificationLimit};
 pub use plan::{
     Assurance, CutoffRule, PairDemand, Plan, PlannedHop, Refusal, Route, RouteMetric, RoutePolicy,
 };
+pub use slotted::{Recovery, SlottedLimits, SlottedNetwork, SlottedRoute, expected_throughput};
 pub use view::{NetworkView, ViewError, ViewLink, ViewNode};
 
 use bellwether_units::NodeId;
@@ -88,6 +92,39 @@ impl<'a> Router<'a> {
             }
         }
         Ok(plan)
+    }
+
+    /// At most `k` routes that share no link, each with pairs of the wanted fidelity, for demands that one route does not
+    /// serve or that are to outlive a link; the fastest first.
+    ///
+    /// As many as can be found together: routes of the least sum of seconds a pair at the fidelity that the best single
+    /// route needs. Rate and deadline are not looked at.
+    ///
+    /// # Errors
+    /// If there is not even one, with the best that could be had.
+    pub fn disjoint_routes(&mut self, demand: &PairDemand, k: usize) -> Result<Vec<Plan>, Refusal> {
+        let demand = PairDemand { rate: None, within: None, ..*demand };
+        let best = self.best_route(&demand)?;
+        let target = best.hops.iter().map(|hop| hop.fidelity).fold(1.0, f64::min);
+        let (view, offers) = (self.view, &self.offers);
+        for count in (2..=k).rev() {
+            let ends = (demand.from.0, demand.to.0);
+            let ways = flow::disjoint_ways(view, ends, count, |link| match self.policy.metric {
+                RouteMetric::Hops => estimate::best_fidelity(view, offers, link).map(|_| 1.0),
+                RouteMetric::SecondsPerPair => estimate::seconds(view, offers, link, target),
+            });
+            let plan = |way: &Way| {
+                let route = (&way.nodes[..], &way.links[..]);
+                estimate::best_plan(view, offers, route, demand.fidelity, &self.policy)
+            };
+            let plans = ways.iter().map(plan).collect::<Option<Vec<_>>>().unwrap_or_default();
+            if plans.len() >= 2 && plans.iter().all(|plan| plan.fidelity >= demand.fidelity) {
+                let mut plans = plans;
+                plans.sort_by(|a, b| a.seconds_per_pair.total_cmp(&b.seconds_per_pair));
+                return Ok(plans);
+            }
+        }
+        Ok(vec![best])
     }
 
     fn check(&self, demand: &PairDemand) -> Result<(), Refusal> {

@@ -19,7 +19,7 @@ pub(super) struct Way {
 
 impl Way {
     /// Cheapest first, then the fewest links, then the lowest numbers: the same on every machine.
-    fn order(&self, other: &Self) -> Ordering {
+    pub(super) fn order(&self, other: &Self) -> Ordering {
         let cost = self.cost.total_cmp(&other.cost).then(self.links.len().cmp(&other.links.len()));
         cost.then_with(|| self.nodes.cmp(&other.nodes)).then_with(|| self.links.cmp(&other.links))
     }
