@@ -1,5 +1,7 @@
 //! Results on the terminal: readable at 100 columns.
 
+mod entanglement;
+
 use crate::table::{Align, Table, wrap};
 use crate::words;
 use bellwether_sim::expect::Expectation;
@@ -27,8 +29,13 @@ pub fn summary(summary: &Summary, styled: bool) -> String {
     } else {
         format!("  {} of network time\n", words::seconds(run.simulated_s))
     });
-    text.push_str(&heading("Links", styled));
-    text.push_str(&links(&summary.links, styled));
+    if !summary.links.is_empty() || summary.entanglement.is_none() {
+        text.push_str(&heading("Links", styled));
+        text.push_str(&links(&summary.links, styled));
+    }
+    if let Some(found) = &summary.entanglement {
+        text.push_str(&entanglement::tables(found, styled));
+    }
     if !summary.demands.is_empty() {
         text.push_str(&heading("Demands", styled));
         text.push_str(&demands(&summary.demands, styled));

@@ -239,6 +239,7 @@ impl<'a> Ledger<'a> {
                 .collect(),
             links,
             demands,
+            entanglement: None,
             alarms: self.alarms.clone(),
             events: network
                 .events

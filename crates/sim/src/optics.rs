@@ -270,13 +270,18 @@ fn single_photons([one, several]: [f64; 2]) -> Result<physics::Source, physics::
     physics::Source::single_photon(brightness, g2)
 }
 
+/// What a fibre does to light, without what it loses at its ends.
+pub(crate) fn fibre(fibre: &network::Fibre) -> Result<physics::Fibre, physics::FibreError> {
+    let attenuated = match fibre.attenuation {
+        Attenuation::PerLength(loss) => physics::Fibre::new(fibre.length, loss),
+        Attenuation::Total(loss) => physics::Fibre::with_total_loss(fibre.length, loss),
+    };
+    attenuated?.with_group_index(fibre.group_index)
+}
+
 /// Raman photons that reach the receiver in a window, of all classical channels together.
 fn background(link: &Link) -> Result<f64, String> {
-    let attenuated = match link.fibre.attenuation {
-        Attenuation::PerLength(loss) => physics::Fibre::new(link.fibre.length, loss),
-        Attenuation::Total(loss) => physics::Fibre::with_total_loss(link.fibre.length, loss),
-    };
-    let fibre = attenuated.map_err(|e| e.to_string())?;
+    let fibre = fibre(&link.fibre).map_err(|e| e.to_string())?;
     let quantum = physics::QuantumChannel {
         wavelength: link.transmitter.wavelength,
         bandwidth: link.receiver.filter,

@@ -34,6 +34,9 @@ pub enum PlatformError {
     /// A figure cannot be.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
+    /// A fibre cannot be.
+    #[error(transparent)]
+    Fibre(#[from] bellwether_physics::FibreError),
     /// The figures of a qubit cannot be together.
     #[error(transparent)]
     State(#[from] StateError),
@@ -86,7 +89,7 @@ fn optics(ends: [&Platform; 2]) -> Result<Optics, PlatformError> {
     })
 }
 
-fn dark(interface: &Interface) -> Result<f64, PlatformError> {
+pub(crate) fn dark(interface: &Interface) -> Result<f64, PlatformError> {
     match (interface.dark_probability, interface.dark_count_rate, interface.window) {
         (Some(probability), ..) => Ok(probability),
         (None, Some(rate), Some(window)) => Ok(noise_click(&[rate], window)?),

@@ -4,6 +4,7 @@
 //! they say is put in order, and the nodes are advanced over the same slice. Nothing runs back from nodes to
 //! links, so slices and threads change speed and never results.
 
+use crate::entanglement::{EntanglementError, EntanglementRun};
 use crate::interval::confidence_interval;
 use crate::ledger::Ledger;
 use crate::link::{LinkProcess, LinkRecord};
@@ -54,6 +55,15 @@ pub enum RunError {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// The entanglement of the network cannot run.
+    #[error(transparent)]
+    Entanglement(Box<EntanglementError>),
+}
+
+impl From<EntanglementError> for RunError {
+    fn from(error: EntanglementError) -> Self {
+        Self::Entanglement(Box::new(error))
+    }
 }
 
 /// What a run gives.
@@ -106,6 +116,8 @@ pub fn simulate(
     let slice = slice_of(network, duration);
     let mut ledger = Ledger::new(network, seed, duration)?;
     let mut world = World::new(network, seed);
+    let count = (duration / SLICES).max(Duration::from_picoseconds(1));
+    let mut entanglement = EntanglementRun::new(network, seed, count)?;
     let mut records = Vec::new();
     ledger.begin(&mut records);
     let mut now = Time::ZERO;
@@ -115,6 +127,9 @@ pub fn simulate(
         let said = advance_links(&mut links, now, options.threads)?;
         ledger.enter(said, &mut world, &mut records);
         ledger.advance(&mut world, now, &mut records);
+        if let Some(entanglement) = &mut entanglement {
+            entanglement.run_until(now, options.threads);
+        }
         records.sort_by_key(|record| record.at_ps);
         observer.trace(&records);
         records.clear();
@@ -123,7 +138,9 @@ pub fn simulate(
     ledger.end(now, partial, &mut records);
     observer.trace(&records);
     let tallies: Vec<_> = links.iter().map(LinkProcess::tally).collect();
-    Ok(Outcome { summary: ledger.summary(&world, &tallies, now, partial)? })
+    let mut summary = ledger.summary(&world, &tallies, now, partial)?;
+    summary.entanglement = entanglement.map(|entanglement| entanglement.summary(network, now));
+    Ok(Outcome { summary })
 }
 
 /// Runs `network` `runs` times with the seeds `seed`, `seed + 1`, ... and gives means with their 95 %

@@ -4,6 +4,7 @@
 //! number of threads: equal files and seeds give equal bytes. Field names carry their units, since JSON has
 //! no types for them.
 
+use crate::entanglement::summary::EntanglementSummary;
 use serde::Serialize;
 
 /// The version of the record; it changes when a field changes its meaning or goes.
@@ -28,6 +29,9 @@ pub struct Summary {
     pub events: Vec<EventSummary>,
     /// Sums over the network.
     pub totals: Totals,
+    /// Entangled pairs, where the network has links that make them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entanglement: Option<EntanglementSummary>,
 }
 
 /// Which run a summary is of: with these a run can be done again, bit for bit.

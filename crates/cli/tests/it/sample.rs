@@ -47,6 +47,7 @@ pub(crate) fn summary() -> Summary {
         alarms: 5,
     };
     Summary {
+        entanglement: None,
         schema: SCHEMA.to_owned(),
         run: RunIdentity {
             version: "0.1.0".to_owned(),

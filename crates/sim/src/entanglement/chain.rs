@@ -7,7 +7,7 @@ use bellwether_protocol::entanglement::link::{
 };
 use bellwether_protocol::entanglement::network::{NodeQuality, PairChoice};
 use bellwether_quantum::bell::SwapQuality;
-use bellwether_units::{Duration, LinkId, NodeId, Time};
+use bellwether_units::{Duration, EntityId, LinkId, NodeId, Time};
 use std::sync::Arc;
 
 /// A chain of equal nodes and equal links with one circuit from end to end and one demand without end.
@@ -57,10 +57,14 @@ impl Chain {
         let path: Vec<_> = (0..self.nodes).map(NodeId).collect();
         let links = 0..self.nodes.saturating_sub(1);
         Ok(Setup {
-            nodes: path.iter().map(|_| NodeSetup { model: Arc::clone(&node), claimed }).collect(),
+            nodes: path
+                .iter()
+                .map(|id| NodeSetup { entity: EntityId(id.0), model: Arc::clone(&node), claimed })
+                .collect(),
             links: links
                 .clone()
                 .map(|n| LinkSetup {
+                    entity: EntityId(n),
                     ends: [NodeId(n), NodeId(n + 1)],
                     memories: [self.memories; 2],
                     roles: [QubitRole::Own; 2],
@@ -71,17 +75,19 @@ impl Chain {
                 .collect(),
             circuits: vec![CircuitSetup {
                 nodes: path,
+                link_fidelities: links.clone().map(|_| 0.0).collect(),
                 links: links.map(LinkId).collect(),
-                link_fidelity: 0.0,
                 cutoff: self.cutoff,
                 weight: 1,
                 choice: PairChoice::Oldest,
             }],
             demands: vec![DemandSetup {
+                entity: EntityId(0),
                 circuit: 0,
                 start: Time::ZERO,
                 stop: None,
                 every: None,
+                requests: None,
                 pairs: None,
                 within: None,
                 use_of_pairs: PairUse::Keep,

@@ -4,12 +4,19 @@
 //! `bellwether_protocol::entanglement`; what their memories truly hold is here, and they never see it.
 
 pub mod account;
+mod build;
 mod chain;
 mod hardware;
+mod parts;
+mod run;
 mod setup;
+pub mod summary;
 mod world;
 
+pub use build::{Admission, BuildError, Built, PlannedDemand, build};
 pub use chain::Chain;
 pub use hardware::{Brightness, Budget, LinkModel, NodeModel, QubitRole, Source};
+pub use parts::{Part, Parts};
+pub use run::{EntanglementError, EntanglementRun};
 pub use setup::{CircuitSetup, DemandSetup, Fault, FaultKind, LinkSetup, NodeSetup, PairUse, Setup};
 pub use world::{SetupError, World, WorldOptions};

@@ -3,7 +3,7 @@
 use super::hardware::{LinkModel, NodeModel, QubitRole};
 use bellwether_protocol::entanglement::link::LinkSettings;
 use bellwether_protocol::entanglement::network::{NodeQuality, PairChoice};
-use bellwether_units::{Duration, LinkId, NodeId, Time};
+use bellwether_units::{Duration, EntityId, LinkId, NodeId, Time};
 use std::sync::Arc;
 
 /// An entanglement network, ready to run. A [`NodeId`] or [`LinkId`] is a place in its list.
@@ -24,6 +24,8 @@ pub struct Setup {
 /// A node.
 #[derive(Clone, Debug)]
 pub struct NodeSetup {
+    /// What its random streams are keyed by.
+    pub entity: EntityId,
     /// What its hardware does.
     pub model: Arc<NodeModel>,
     /// What it believes of its hardware.
@@ -33,6 +35,8 @@ pub struct NodeSetup {
 /// A link that entangles memories of two nodes.
 #[derive(Clone, Debug)]
 pub struct LinkSetup {
+    /// What its random streams are keyed by.
+    pub entity: EntityId,
     /// The nodes at its ends; the first numbers the requests of both.
     pub ends: [NodeId; 2],
     /// How many qubits each end gives to it.
@@ -54,8 +58,8 @@ pub struct CircuitSetup {
     pub nodes: Vec<NodeId>,
     /// Its links, one fewer.
     pub links: Vec<LinkId>,
-    /// The least fidelity that its links are to promise.
-    pub link_fidelity: f64,
+    /// The least fidelity that each of its links is to promise.
+    pub link_fidelities: Vec<f64>,
     /// How old a half may become at a repeater.
     pub cutoff: Option<Duration>,
     /// Its share of links.
@@ -67,6 +71,8 @@ pub struct CircuitSetup {
 /// Somebody wants pairs between the ends of a circuit.
 #[derive(Clone, Debug)]
 pub struct DemandSetup {
+    /// What its random streams are keyed by.
+    pub entity: EntityId,
     /// Of which circuit, by its place.
     pub circuit: usize,
     /// When the first request is made.
@@ -75,6 +81,8 @@ pub struct DemandSetup {
     pub stop: Option<Time>,
     /// How often a request is made; once if `None`.
     pub every: Option<Duration>,
+    /// How many requests are made at most, where there are several.
+    pub requests: Option<u64>,
     /// How many pairs a request asks for; without end if `None`.
     pub pairs: Option<u64>,
     /// How long a request may take.
@@ -100,7 +108,7 @@ pub enum PairUse {
 }
 
 /// Something happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
     /// When.
     pub at: Time,
@@ -109,12 +117,14 @@ pub struct Fault {
 }
 
 /// What happens to a link or a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FaultKind {
     /// No light and no message passes a link any more.
     Cut(LinkId),
     /// Both pass again.
     Mended(LinkId),
+    /// Messages over a link get lost with this probability from now on.
+    MessageLoss(LinkId, f64),
     /// A node stops and loses what its memories hold.
     Crash(NodeId),
     /// It starts again.

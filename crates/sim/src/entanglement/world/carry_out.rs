@@ -322,6 +322,9 @@ impl World {
                     self.pending(link.0, Some(pending));
                 }
             }
+            FaultKind::MessageLoss(link, probability) => {
+                self.wires[link.index()].setup.message_loss = probability;
+            }
             FaultKind::Crash(node) => self.crash(now, node),
             FaultKind::Restart(node) => self.restart(now, node),
         }

@@ -326,7 +326,8 @@ impl World {
     fn request(&mut self, now: Time, demand: u32) {
         let asked = &mut self.demands[demand as usize];
         let setup = &asked.setup;
-        if setup.stop.is_some_and(|stop| now > stop) {
+        let enough = setup.requests.is_some_and(|most| asked.made >= most);
+        if enough || setup.stop.is_some_and(|stop| now > stop) {
             return;
         }
         let request = asked.made;

@@ -77,7 +77,7 @@ impl World {
             life: 0,
             woken: Time::MAX,
             communication: memories.shares[place].then(CommunicationQubit::new),
-            stream: stream(sources.nodes[place], "entanglement-node"),
+            stream: stream(node.entity, "entanglement-node"),
         });
         let stations: Vec<_> = stations.collect();
         let wires =
@@ -85,21 +85,18 @@ impl World {
                 hardware: LinkHardware::new(
                     Arc::clone(&setup.model),
                     Midpoint::new(LinkId(place as u32), 1),
-                    stream(sources.links[place], "heralds"),
+                    stream(setup.entity, "heralds"),
                     setup.memories[0].min(setup.memories[1]),
                 ),
                 first: *first,
                 cut: false,
-                stream: stream(sources.links[place], "messages"),
+                stream: stream(setup.entity, "link-messages"),
                 attempts: 0,
                 setup,
             });
         let wires: Vec<_> = wires.collect();
-        let asked = demands.into_iter().enumerate().map(|(place, setup)| {
-            let head = circuits.get(setup.circuit).and_then(|circuit| circuit.nodes.first());
-            let entity = head.map_or(sources.outside, |head| sources.nodes[head.index()]);
-            let purpose = Purpose::named("pair-demand").numbered(place as u64);
-            let fate = Stream::new(options.seed, entity, purpose);
+        let asked = demands.into_iter().map(|setup| {
+            let fate = stream(setup.entity, "pair-demand");
             Asked { setup, tally: DemandTally::default(), open: BTreeMap::new(), made: 0, fate }
         });
         let demands: Vec<_> = asked.collect();
@@ -219,7 +216,7 @@ impl World {
             id: CircuitId(number.into()),
             towards_head: (place > 0).then(|| hop(place - 1, place - 1)),
             towards_tail: (place + 1 < circuit.nodes.len()).then(|| hop(place, place + 1)),
-            link_fidelity: circuit.link_fidelity,
+            link_fidelity: circuit.link_fidelities[place.min(circuit.links.len() - 1)],
             far_memory: self.setups[far.index()].claimed.memory,
             weight: circuit.weight,
             cutoff: circuit.cutoff,
