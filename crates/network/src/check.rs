@@ -1,12 +1,10 @@
 //! Checks of a table's keys against its record, and of tables that are perhaps never read.
 
-use crate::reader::{
-    Integer, Layer, Layers, Path, Reader, integer, integer_out_of_range, number, out_of_range, unknown_word,
-    wrong_count, wrong_type,
-};
+use crate::reader::{Integer, Layer, Layers, Path, Reader, integer, number};
 use crate::record::{Field, Kind, Presence, Record, is_name};
 use crate::sink::Sink;
 use crate::text::clip;
+use crate::wording::{integer_out_of_range, out_of_range, unknown_word, wrong_count, wrong_type};
 use crate::{Problem, nearest};
 use std::borrow::Cow;
 use toml::Spanned;

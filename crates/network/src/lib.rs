@@ -19,6 +19,7 @@ mod reference;
 mod schema;
 mod sink;
 mod text;
+mod wording;
 
 pub use error::{Errors, Mistake, Place, Problem};
 pub use model::application::{Pair, Requirement, Sae, SaeId};

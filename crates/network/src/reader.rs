@@ -3,9 +3,10 @@
 //! A value is looked for in a few layers, nearest first: what a link says itself, what the profile says that
 //! it names, what the file's defaults say. The record gives the type, the range and the default.
 
-use crate::record::{Choice, Field, Kind, Presence, Range, Record};
+use crate::record::{Choice, Field, Kind, Presence, Record};
 use crate::sink::Sink;
 use crate::text::clip;
+use crate::wording::{example, integer_out_of_range, out_of_range, unknown_word, wrong_count, wrong_type};
 use crate::{Problem, nearest};
 use bellwether_units::{Quantity, QuantityError};
 use core::ops::Range as Span;
@@ -239,6 +240,15 @@ impl<'a, 'i, 'p> Reader<'a, 'i, 'p> {
         let Found::Value(value) = self.found(key, sink) else { return None };
         match (&self.field(key).kind, value.get_ref()) {
             (Kind::QuantityOr(_, word), DeValue::String(text)) if text == word.word => Some(None),
+            (Kind::QuantityOr(_, word), DeValue::String(text)) => match parse_quantity(text) {
+                Ok(quantity) => Some(Some(quantity)),
+                Err(error) => {
+                    let condition = format!("or \"{}\"", word.word);
+                    let problem = Problem::Condition { what: error.to_string(), condition };
+                    self.tell(sink, value.span(), key, problem);
+                    None
+                }
+            },
             _ => self.quantity_of(key, value, sink).map(Some),
         }
     }
@@ -513,15 +523,6 @@ pub(crate) fn pick<T: Choice>(word: &str) -> Option<T> {
     T::WORDS.iter().position(|known| known.word == word).map(|place| T::VALUES[place])
 }
 
-/// That a list has too few values, or too many.
-pub(crate) fn wrong_count(key: &str, least: usize, most: usize, found: usize) -> Problem {
-    let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-    Problem::Condition {
-        what: format!("`{key}`"),
-        condition: format!("must have {wanted} values, and this has {found}"),
-    }
-}
-
 /// What a TOML integer is as a natural number.
 pub(crate) enum Integer {
     Within(u64),
@@ -548,135 +549,5 @@ pub(crate) fn integer(value: &DeValue<'_>) -> Integer {
             u64::from_str_radix(integer.as_str(), integer.radix()).map_or(Integer::Outside, Integer::Within)
         }
         _ => Integer::Not,
-    }
-}
-
-pub(crate) fn out_of_range(value: &DeValue<'_>, range: &Range) -> Problem {
-    Problem::OutOfRange {
-        value: written(value),
-        what: range.what,
-        range: range.words(),
-        example: range.example.to_owned(),
-    }
-}
-
-pub(crate) fn integer_out_of_range(value: &DeValue<'_>, least: u64, most: u64) -> Problem {
-    let range = if most == u64::MAX { format!("{least} to 2^64 - 1") } else { format!("{least} to {most}") };
-    let example = least.max(1).to_string();
-    Problem::OutOfRange { value: written(value), what: "a number allowed here", range, example }
-}
-
-fn written(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::Float(float) => clip(float.as_str()),
-        DeValue::Integer(integer) => clip(integer.as_str()),
-        other => other.type_str().to_owned(),
-    }
-}
-
-/// A word that is not one of those known.
-pub(crate) fn unknown_word(what: &'static str, word: &str, known: Vec<&'static str>) -> Problem {
-    let nearest = nearest(word, known.iter().copied()).and_then(|near| known.iter().find(|w| **w == near));
-    Problem::UnknownWord { value: clip(word), what, nearest: nearest.copied(), known }
-}
-
-/// What a value of a kind is, in words.
-fn expected(kind: &Kind) -> String {
-    match kind {
-        Kind::Text | Kind::Name | Kind::SaeName => "a text".to_owned(),
-        Kind::Address => "an IP address and a port, as one text".to_owned(),
-        Kind::Texts => "a list of texts".to_owned(),
-        Kind::TwoNodes => "a list of two nodes' names".to_owned(),
-        Kind::Position => "a latitude and a longitude, each a text with its unit".to_owned(),
-        Kind::Flag => "true or false".to_owned(),
-        Kind::Integer { .. } => "a whole number".to_owned(),
-        Kind::Number(range) => range.what.to_owned(),
-        Kind::Quantity(kind) => format!("{}, written as a text with its unit", kind.kind),
-        Kind::QuantityOr(kind, word) => {
-            format!("{}, written as a text with its unit, or \"{}\"", kind.kind, word.word)
-        }
-        Kind::Several { item, .. } => format!("a list, each value of which is {}", expected(item)),
-        Kind::PerEnd(item) => format!("{}, or a list of one for each end", expected(item)),
-        Kind::Choice(_) => "a word in quotes".to_owned(),
-        Kind::Choices(_) => "a list of words in quotes".to_owned(),
-        Kind::Table(_) => "a table".to_owned(),
-        Kind::TableOrProfile(_) => "a table or the name of a profile".to_owned(),
-        Kind::Named(_) | Kind::NamedSaes(_) => "a table of tables by name".to_owned(),
-        Kind::List(_) => "a list of tables".to_owned(),
-    }
-}
-
-pub(crate) fn wrong_type(field: &Field, found: &DeValue<'_>) -> Problem {
-    let expected = expected(&field.kind);
-    let example = match (&field.kind, found) {
-        // Fifty without a unit is probably fifty of the unit of the example.
-        (Kind::Quantity(kind), DeValue::Integer(_) | DeValue::Float(_)) => {
-            let unit = kind.example.split_once(' ').map_or(kind.units[0].name, |(_, unit)| unit);
-            format!("{} = \"{} {unit}\", if that is the unit", field.key, written(found))
-        }
-        _ => example(field),
-    };
-    let found = match found {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    };
-    Problem::WrongType { what: format!("`{}`", field.key), expected, found, example }
-}
-
-/// How a key could be written.
-pub(crate) fn example(field: &Field) -> String {
-    example_of(field.key, &field.kind)
-}
-
-fn example_of(key: &str, kind: &Kind) -> String {
-    // A value without its key.
-    let alone = |kind| {
-        let written = example_of("", kind);
-        written.trim_start_matches(" = ").to_owned()
-    };
-    match kind {
-        Kind::QuantityOr(kind, word) => format!("{key} = \"{}\" or \"{}\"", kind.example, word.word),
-        Kind::Several { item: Kind::Choice(words), .. } => {
-            let words: Vec<_> = words.iter().map(|w| format!("\"{}\"", w.word)).collect();
-            format!("{key} = [{}]", words.join(", "))
-        }
-        Kind::Several { item, least, .. } => {
-            let items = vec![alone(item); (*least).max(1)];
-            format!("{key} = [{}]", items.join(", "))
-        }
-        Kind::PerEnd(item) => format!("{key} = {}", alone(item)),
-        Kind::Text => format!("{key} = \"..\""),
-        Kind::Name | Kind::SaeName => format!("{key} = \"NAME\""),
-        Kind::Address => format!("{key} = \"127.0.0.1:4430\""),
-        Kind::Texts => format!("{key} = [\"..\"]"),
-        Kind::TwoNodes => format!("{key} = [\"A\", \"B\"]"),
-        Kind::Position => format!("{key} = [\"48.27 deg\", \"16.42 deg\"]"),
-        Kind::Flag => format!("{key} = true"),
-        Kind::Integer { least, .. } => format!("{key} = {}", least.max(&1)),
-        Kind::Number(range) => format!("{key} = {}", range.example),
-        Kind::Quantity(kind) => format!("{key} = \"{}\"", kind.example),
-        Kind::Choice(words) => {
-            let words: Vec<_> = words.iter().map(|w| format!("\"{}\"", w.word)).collect();
-            format!("{key} = {}", words.join(" or "))
-        }
-        Kind::Choices(words) => {
-            let words: Vec<_> = words.iter().map(|w| format!("\"{}\"", w.word)).collect();
-            format!("{key} = [{}]", words.join(", "))
-        }
-        Kind::Table(inner) => match inner.fields.iter().find(|f| f.presence == Presence::Required) {
-            Some(field) => format!("{key} = {{ {}, .. }}", example(field)),
-            None => format!("{key} = {{ .. }}"),
-        },
-        Kind::TableOrProfile(_) => format!("{key} = \"PROFILE\" or {key} = {{ .. }}"),
-        Kind::Named(_) | Kind::NamedSaes(_) => format!("[{key}.NAME]"),
-        Kind::List(inner) => match inner.fields.iter().find(|f| f.presence == Presence::Required) {
-            Some(field) => format!("{key} = [{{ {}, .. }}]", example(field)),
-            None => format!("[[{key}]]"),
-        },
     }
 }

@@ -1,8 +1,8 @@
 //! The reference of network files, for the book.
 
-use crate::reader::example;
 use crate::record::network::FILE;
 use crate::record::{Field, Kind, Presence, QuantityKind, Record, quantities};
+use crate::wording::example;
 
 /// The keys at the top whose tables are told last, for they repeat what links have.
 const LAST: [&str; 5] = ["defaults", "transmitter", "receiver", "platform", "generate"];

@@ -310,7 +310,11 @@ mod tests {
         assert!(field.doc.ends_with('.') || field.doc.ends_with('`'), "{place} has no sentence");
         assert_eq!(record.fields.iter().filter(|f| f.key == field.key).count(), 1, "{place} twice");
         if let Presence::Default(value) = field.presence {
-            match &field.kind {
+            let kind = match &field.kind {
+                Kind::PerEnd(item) => item,
+                kind => kind,
+            };
+            match kind {
                 Kind::Quantity(quantity) => (quantity.check)(value).expect(&place),
                 Kind::Choice(words) => assert!(words.iter().any(|w| w.word == value), "{place}"),
                 Kind::Number(range) => assert!(range.contains(value.parse().expect(&place)), "{place}"),
