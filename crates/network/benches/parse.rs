@@ -51,6 +51,14 @@ fn parse(c: &mut Criterion) {
             b.iter(|| Network::parse(black_box(&text), "g.toml", &[]).map(|network| network.links.len()));
         });
     }
+    let text = format!(
+        "format = 1\nnetwork.name = \"g\"\n[generate]\nkind = \"waxman\"\nnodes = {NODES}\nspacing = \"20 km\"\n\
+         platform = \"calcium-cavity\"\nentangling.scheme = {{ kind = \"double-click\" }}\n\
+         entangling.fibre.loss_per_length = \"0.2 dB/km\"\npair_demand = {{ count = 10_000, reach = 4 }}\n"
+    );
+    group.bench_function("1e5 nodes that entangle, generated as waxman (goal 2 s)", |b| {
+        b.iter(|| Network::parse(black_box(&text), "g.toml", &[]).map(|network| network.pair_demands.len()));
+    });
     group.finish();
 }
 

@@ -1,5 +1,6 @@
 //! What a person is told about each mistake.
 
+use crate::entanglement::CHAIN;
 use crate::{SMALL, parse, with};
 use insta::assert_snapshot;
 
@@ -136,6 +137,81 @@ told_live! {
     too_low_a_first_port: "[live]\nfirst_port = 443\n";
     too_long_a_head_start: "[live]\nhead_start = \"31 d\"\n";
     keys_of_no_whole_bytes: "[live]\nkey_size = \"100 bit\"\n";
+}
+
+/// The report on a chain of entangling links with one text replaced by another, or with one more behind.
+fn report_pairs(from: &str, to: &str) -> String {
+    let text = if from.is_empty() { format!("{CHAIN}{to}") } else { CHAIN.replacen(from, to, 1) };
+    assert!(CHAIN.contains(from), "{from}");
+    parse(&text).unwrap_err().to_string()
+}
+
+macro_rules! told_pairs {
+    ($($name:ident: $from:expr => $to:expr;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                assert_snapshot!(report_pairs($from, $to));
+            }
+        )+
+    };
+}
+
+told_pairs! {
+    entanglement_of_no_scheme: "scheme = {" => "schema = {";
+    a_scheme_of_an_unknown_kind: "kind = \"stated\"" => "kind = \"stately\"";
+    a_key_of_another_scheme: "success = 0.01" => "success = 0.01, brightness = [0.1]";
+    no_brightness_at_all: "kind = \"stated\", success = 0.01, fidelity = 0.98" =>
+        "kind = \"single-click\", brightness = []";
+    one_brightness_that_is_no_list: "kind = \"stated\", success = 0.01, fidelity = 0.98" =>
+        "kind = \"single-click\", brightness = 0.1";
+    a_pair_stated_twice: "fidelity = 0.98" => "fidelity = 0.98, bell_diagonal = [1, 0, 0, 0]";
+    a_pair_not_stated: ", fidelity = 0.98" => "";
+    a_pair_whose_probabilities_do_not_sum_to_one: "fidelity = 0.98" => "bell_diagonal = [0.9, 0.1, 0.1, 0]";
+    a_pair_of_three_states: "fidelity = 0.98" => "bell_diagonal = [0.9, 0.1, 0]";
+    too_many_memories: "ends = [\"A\", \"R\"]" => "ends = [\"A\", \"R\"]\nmemories = [1, 5000]";
+    memories_of_three_ends: "ends = [\"A\", \"R\"]" => "ends = [\"A\", \"R\"]\nmemories = [1, 2, 3]";
+    more_memories_than_the_one_qubit: "ends = [\"A\", \"R\"]" =>
+        "ends = [\"A\", \"R\"]\nmemories = 2\nqubits = [\"own\", \"communication\"]";
+    a_station_outside: "ends = [\"A\", \"R\"]" => "ends = [\"A\", \"R\"]\nstation.at = 1.5";
+    a_station_told_twice: "ends = [\"A\", \"R\"]" =>
+        "ends = [\"A\", \"R\"]\nstation = { at = 0.5, arms = [\"5 km\", \"5 km\"] }";
+    arms_that_do_not_make_the_length: "ends = [\"A\", \"R\"]" =>
+        "ends = [\"A\", \"R\"]\nstation.arms = [\"5 km\", \"6 km\"]";
+    a_calibration_without_end: "ends = [\"A\", \"R\"]" =>
+        "ends = [\"A\", \"R\"]\navailability.calibration = { period = \"1 h\", length = \"1 h\" }";
+    an_entangling_link_to_itself: "ends = [\"A\", \"R\"]" => "ends = [\"A\", \"A\"]";
+    an_entangling_link_to_nowhere: "ends = [\"A\", \"R\"]" => "ends = [\"A\", \"RR\"]";
+    a_platform_that_is_not_there: "[node.B]" => "[node.B]\nplatform = \"calcium-cavty\"";
+    a_platform_that_tells_one_thing_twice: "[node.B]" =>
+        "[node.B]\nplatform = { profile = \"calcium-cavity\", communication = { gate_fidelity = 0.9, gate_depolarising = 0.1 } }";
+    a_platform_without_its_kind: "[node.B]" => "[node.B]\nplatform = { wavelength = \"1550 nm\", interface = {} }";
+    a_fitted_parameter_that_is_none: "ends = [\"A\", \"R\"]" =>
+        "ends = [\"A\", \"R\"]\npublished = { source = \"x\", evidence = \"published\", fitted = { parameter = \"station.visbility\", reason = \"y\" } }";
+    pairs_from_nowhere: "[pair_demand.d]\nfrom = \"A\"" => "[node.C]\n[pair_demand.d]\nfrom = \"C\"";
+    pairs_of_one_node: "to = \"B\"" => "to = \"A\"";
+    pairs_that_are_of_no_use: "to = \"B\"" => "to = \"B\"\nfidelity = 0.3";
+    pairs_within_no_time: "to = \"B\"" => "to = \"B\"\nwithin = \"0 s\"";
+    pairs_at_no_rate: "to = \"B\"" => "to = \"B\"\nrate = \"0 /s\"";
+    pairs_by_a_missing_circuit: "to = \"B\"" => "to = \"B\"\ncircuit = \"c\"";
+    a_circuit_with_a_cutoff_that_is_none: "" => "[circuit.c]\nfrom = \"A\"\nto = \"B\"\ncutoff = \"never\"\n";
+    a_circuit_with_two_ways: "" =>
+        "[circuit.c]\nfrom = \"A\"\nto = \"B\"\npath = [\"A\", \"R\", \"B\"]\nlinks = [\"A-R\", \"R-B\"]\n";
+    a_circuit_purified_by_an_unknown_rule: "" =>
+        "[circuit.c]\nfrom = \"A\"\nto = \"B\"\npurification = [\"bbpssw\", \"dejmp\"]\n";
+    an_attack_on_a_link_that_entangles: "" =>
+        "[[event]]\nat = \"1 s\"\nkind = \"attack\"\nattack = \"beam-splitting\"\nlink = \"A-R\"\n";
+    a_graph_of_both_kinds_of_links: "" =>
+        "[generate]\nkind = \"ring\"\nnodes = 5\nspacing = \"1 km\"\nlink = {}\nentangling = {}\n";
+    generated_pairs_without_links_that_entangle: "" =>
+        "[defaults]\ntransmitter = \"generic-decoy-1ghz\"\nreceiver = \"generic-snspd\"\nfibre.loss_per_length = \"0.2 dB/km\"\n\
+         [generate]\nkind = \"ring\"\nnodes = 5\nspacing = \"1 km\"\npair_demand = { count = 3 }\n";
+    generated_circuits_without_demands: "" =>
+        "[generate]\nkind = \"ring\"\nnodes = 5\nspacing = \"1 km\"\nentangling = {}\ncircuit = {}\n";
+    generated_links_without_what_they_need: "" =>
+        "[generate]\nkind = \"ring\"\nnodes = 5\nspacing = \"1 km\"\nentangling.scheme = { kind = \"double-click\" }\n";
+    walks_without_end: "" =>
+        "[generate]\nkind = \"ring\"\nnodes = 5\nspacing = \"1 km\"\nentangling = {}\npair_demand = { count = 1_000_000, reach = 100 }\n";
 }
 
 /// The report on the small file with a source of its own.

@@ -1,5 +1,6 @@
 //! The JSON Schema against the files that ship and files that are wrong.
 
+use crate::entanglement::CHAIN;
 use crate::{SMALL, everything, published};
 use bellwether_network::{reference_markdown, schema};
 use serde_json::Value;
@@ -61,6 +62,43 @@ fn what_is_wrong_in_itself_is_invalid() {
 }
 
 #[test]
+fn what_is_wrong_of_entanglement_is_invalid() {
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    assert!(validator.is_valid(&json(CHAIN)));
+    for (from, to) in [
+        ("kind = \"stated\"", "kind = \"stately\""),
+        ("success = 0.01", "success = 0"),
+        ("success = 0.01", "success = 0.01, bell_diagonal = [1, 0, 0, 0]"),
+        ("fidelity = 0.98", "bell_diagonal = [1, 0, 0]"),
+        ("success = 0.01", "success = 0.01, brightness = [0.1]"),
+        ("ends = [\"A\", \"R\"]", "memories = 1"),
+        ("ends = [\"A\", \"R\"]", "ends = [\"A\", \"R\"]\nmemories = 0"),
+        ("ends = [\"A\", \"R\"]", "ends = [\"A\", \"R\"]\nmemories = [1, 2, 3]"),
+        ("ends = [\"A\", \"R\"]", "ends = [\"A\", \"R\"]\nqubits = [\"own\", \"mine\"]"),
+        (
+            "ends = [\"A\", \"R\"]",
+            "ends = [\"A\", \"R\"]\nstation = { at = 0.5, arms = [\"5 km\", \"5 km\"] }",
+        ),
+        ("to = \"B\"", "to = \"B\"\nfidelity = 0.4"),
+        ("to = \"B\"", "to = \"B\"\n[circuit.c]\nfrom = \"A\"\nto = \"B\"\ncutoff = \"never\""),
+        ("to = \"B\"", "to = \"B\"\n[circuit.c]\nfrom = \"A\"\nto = \"B\"\npath = [\"A\"]"),
+        ("[node.B]", "[node.B]\nplatform = 3"),
+        ("[node.B]", "[node.B]\nplatform = { profile = \"calcium-cavity\", gates = {} }"),
+        (
+            "to = \"B\"",
+            "to = \"B\"\n[generate]\nkind = \"ring\"\nnodes = 5\nspacing = \"1 km\"\nlink = {}\nentangling = {}",
+        ),
+    ] {
+        assert!(CHAIN.contains(from));
+        let broken = CHAIN.replacen(from, to, 1);
+        assert!(!validator.is_valid(&json(&broken)), "{to}");
+        assert!(crate::parse(&broken).is_err(), "{to}");
+    }
+    let whole = CHAIN.to_owned() + "[circuit.c]\nfrom = \"A\"\nto = \"B\"\ncutoff = \"none\"\n";
+    assert!(validator.is_valid(&json(&whole)) && crate::parse(&whole).is_ok());
+}
+
+#[test]
 fn the_reference_tells_every_table_once() {
     let chapter = reference_markdown();
     for heading in [
@@ -72,6 +110,13 @@ fn the_reference_tells_every_table_once() {
         "[[pair]]",
         "[live.node.NAME]",
         "[generate.link]",
+        "[node.NAME.platform]",
+        "[node.NAME.platform.communication]",
+        "[entangling.NAME]",
+        "[entangling.NAME.station]",
+        "[circuit.NAME]",
+        "[pair_demand.NAME]",
+        "[generate.pair_demand]",
     ] {
         assert_eq!(chapter.matches(&format!("### `{heading}`\n")).count(), 1, "{heading}");
     }
