@@ -3,6 +3,8 @@
 //! The layers are machines of their own; here each is given what the others want of it, until nothing is left to do.
 //! Memories belong to links, which lend them out with every pair and get them back when nothing needs the half any more.
 
+mod control;
+
 use super::link::{
     LinkEffect, LinkEnd, LinkError, LinkMessage, LinkPair, LinkPlace, LinkRequest, LinkSettings, LinkUser,
     MeasuredBasis, MidpointReply, RequestId as LinkRequestId,
@@ -11,10 +13,13 @@ use super::network::{
     Circuit, Network, NetworkEffect, NetworkError, NetworkEvent, NetworkMessage, NodeQuality, PairRequest,
     RequestId,
 };
+use super::purification::PurificationMessage;
+use super::signalling::{SignallingEvent, SignallingMessage};
 use super::{CircuitId, MemoryId, PairId};
 use crate::qkd::wire::{Malformed, Reader, Writer};
-use bellwether_quantum::bell::BellIndex;
+use bellwether_quantum::bell::{BellIndex, Purification};
 use bellwether_units::{Duration, LinkId, NodeId, Time};
+use control::Control;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -22,23 +27,32 @@ use std::sync::Arc;
 const RETRY: Duration = Duration::from_milliseconds(100);
 
 /// What neighbours tell each other.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum NodeMessage {
     /// Between the ends of a link.
     Link(LinkMessage),
     /// Between the nodes of a circuit, about it.
     Network(NetworkMessage),
+    /// Between the nodes of a circuit, about its being there.
+    Signalling(Box<SignallingMessage>),
+    /// Between the ends of a link, about pairs that are purified for a circuit.
+    Purification(CircuitId, PurificationMessage<PairId>),
 }
 
 impl NodeMessage {
-    /// The message as bytes. Both kinds begin with their version.
+    /// The message as bytes. All kinds begin with their version.
     pub fn encode(&self) -> Vec<u8> {
         let (kind, body) = match self {
             Self::Link(message) => (0, message.encode()),
             Self::Network(message) => (1, message.encode()),
+            Self::Signalling(message) => (2, message.encode()),
+            Self::Purification(_, message) => (3, message.encode()),
         };
-        let mut w = Writer::with_capacity(1 + body.len());
+        let mut w = Writer::with_capacity(10 + body.len());
         w.u8(kind);
+        if let Self::Purification(circuit, _) = self {
+            w.count(circuit.0);
+        }
         w.bytes(&body);
         w.finish()
     }
@@ -51,13 +65,18 @@ impl NodeMessage {
         match r.u8()? {
             0 => LinkMessage::decode(r.rest()).map(Self::Link),
             1 => NetworkMessage::decode(r.rest()).map(Self::Network),
+            2 => SignallingMessage::decode(r.rest()).map(|message| Self::Signalling(Box::new(message))),
+            3 => {
+                let circuit = CircuitId(r.count()?);
+                PurificationMessage::decode(r.rest()).map(|message| Self::Purification(circuit, message))
+            }
             kind => Err(Malformed::Kind(kind)),
         }
     }
 }
 
 /// What a node wants done, in this order.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum NodeEffect {
     /// Tell a neighbour, over a link; it may get lost.
     Send {
@@ -88,8 +107,21 @@ pub enum NodeEffect {
         /// Which operator.
         pauli: BellIndex,
     },
+    /// Compare two halves, as purification does, and say [`EntanglementNode::compared`] with the token.
+    Compare {
+        /// Names this comparison.
+        token: u64,
+        /// The half to keep.
+        kept: MemoryId,
+        /// The half to measure.
+        sacrificed: MemoryId,
+        /// How.
+        how: Purification,
+    },
     /// Tell the applications and the operator.
     Event(NetworkEvent),
+    /// Tell who opened a circuit, or is its tail, what became of it.
+    Circuit(SignallingEvent),
     /// A link cannot make pairs for a circuit.
     CircuitStarved {
         /// Which circuit.
@@ -136,6 +168,9 @@ pub struct EntanglementNode {
     /// To the link at which place a memory belongs, in the order of memories.
     owner: Vec<(MemoryId, u16)>,
     network: Network,
+    quality: NodeQuality,
+    /// Signalling and purification, if circuits of this node have them.
+    control: Option<Box<Control>>,
     /// Which links are to be asked again for which circuits, in the order of time.
     again: VecDeque<(Time, LinkId, CircuitId)>,
     /// What the network layer wants, within one call.
@@ -163,6 +198,8 @@ impl EntanglementNode {
             links_due: Time::MAX,
             owner,
             network: Network::new(quality),
+            quality,
+            control: None,
             again: VecDeque::new(),
             from_network: Vec::new(),
             from_link: Vec::new(),
@@ -243,11 +280,17 @@ impl EntanglementNode {
             LinkEffect::Send(message) => {
                 out.push(NodeEffect::Send { to: peer, link, message: NodeMessage::Link(message) });
             }
-            LinkEffect::Pair(pair @ LinkPair { user: LinkUser::Circuit(_), .. }) => {
-                self.network.pair(now, pair, &mut self.from_network);
+            LinkEffect::Pair(pair @ LinkPair { user: LinkUser::Circuit(circuit), .. }) => {
+                match &self.control {
+                    Some(control) if control.purifies(circuit, link) => {
+                        self.purify_pair(now, circuit, &pair, out);
+                    }
+                    _ => self.network.pair(now, pair, &mut self.from_network),
+                }
             }
             LinkEffect::Expired { pair } => {
                 self.network.revoked(now, pair, &mut self.from_network);
+                self.purified_pair_revoked(now, pair, out);
                 out.push(NodeEffect::Link(link, *effect));
             }
             LinkEffect::Finished { request, result } => {
@@ -327,6 +370,10 @@ impl EntanglementNode {
             NodeMessage::Network(message) => {
                 self.network.hear(now, from, link, message, &mut self.from_network);
             }
+            NodeMessage::Signalling(message) => self.hear_signalling(now, from, link, message, out),
+            NodeMessage::Purification(circuit, message) => {
+                self.hear_purification(now, (*circuit, link), message, out);
+            }
         }
         self.settle(now, out);
     }
@@ -381,7 +428,7 @@ impl EntanglementNode {
     }
     /// A circuit is torn down.
     pub fn remove(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NodeEffect>) {
-        self.network.remove(now, circuit, &mut self.from_network);
+        self.remove_circuit(now, circuit, out);
         self.settle(now, out);
     }
     /// An application at the head of a circuit asks for pairs.
@@ -395,6 +442,7 @@ impl EntanglementNode {
         request: PairRequest,
         out: &mut Vec<NodeEffect>,
     ) -> Result<(), NetworkError> {
+        self.control.as_ref().map_or(Ok(()), |control| control.accepts_requests(circuit))?;
         let result = self.network.request(now, circuit, request, &mut self.from_network);
         self.settle(now, out);
         result
@@ -421,7 +469,8 @@ impl EntanglementNode {
     pub fn deadline(&self) -> Option<Time> {
         let again = self.again.front().map_or(Time::MAX, |(at, ..)| *at);
         let network = self.network.deadline().unwrap_or(Time::MAX);
-        Some(self.links_due.min(network).min(again)).filter(|next| *next < Time::MAX)
+        let control = self.control.as_ref().and_then(|control| control.deadline()).unwrap_or(Time::MAX);
+        Some(self.links_due.min(network).min(again).min(control)).filter(|next| *next < Time::MAX)
     }
     /// Does what is due.
     pub fn timeout(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
@@ -433,6 +482,7 @@ impl EntanglementNode {
             }
         }
         self.network.timeout(now, &mut self.from_network);
+        self.control_timeout(now, out);
         while let Some(&(_, link, circuit)) = self.again.front().filter(|(at, ..)| *at <= now) {
             self.again.pop_front();
             if self.network.is_wanted(circuit) {

@@ -1,6 +1,6 @@
 //! What is true of halves in memories, which no protocol may know.
 
-use bellwether_quantum::bell::BellIndex;
+use bellwether_quantum::bell::{BellIndex, Purification};
 use std::collections::BTreeMap;
 
 /// A node and one of its memories.
@@ -20,6 +20,8 @@ struct Pair {
 pub(crate) struct Light {
     pairs: BTreeMap<u64, Pair>,
     by_place: BTreeMap<Place, u64>,
+    /// By the pairs that one end has compared, and the other has not: what that end saw.
+    compared: BTreeMap<(u64, u64), bool>,
     next: u64,
 }
 
@@ -63,6 +65,32 @@ impl Light {
         self.next += 1;
     }
 
+    /// One end compares two halves and measures the second; what it sees is a coin, and what the other end sees then tells
+    /// the parity of what both pairs truly are.
+    pub(crate) fn compare(&mut self, [kept, sacrificed]: [Place; 2], how: Purification, coin: bool) -> bool {
+        let pair = |place| self.by_place.get(&place).copied();
+        let (Some(k), Some(s)) = (pair(kept), pair(sacrificed)) else {
+            self.lose(sacrificed);
+            return coin;
+        };
+        self.by_place.remove(&sacrificed);
+        let Some(first) = self.compared.remove(&(k, s)) else {
+            self.compared.insert((k, s), coin);
+            return coin;
+        };
+        let Some(other) = self.pairs.remove(&s) else { return coin };
+        let Some(pair) = self.pairs.get_mut(&k) else { return coin };
+        let (differ, label) = after_comparison(pair.label, other.label, how);
+        pair.label = label;
+        pair.error = after_comparison(pair.error, other.error, how).1;
+        first ^ differ
+    }
+
+    /// How the pair differs from what a node would claim which knows all that was reported.
+    pub(crate) fn error(&self, place: Place) -> Option<BellIndex> {
+        Some(self.pairs.get(self.by_place.get(&place)?)?.error)
+    }
+
     pub(crate) fn correct(&mut self, place: Place, pauli: BellIndex) {
         if let Some(pair) = self.by_place.get(&place).and_then(|pair| self.pairs.get_mut(pair)) {
             pair.label ^= pauli;
@@ -75,4 +103,18 @@ impl Light {
         let other = if pair.places[0] == place { pair.places[1] } else { pair.places[0] };
         Some((other, pair.label ^ pair.error))
     }
+}
+
+/// Whether outcomes differ, and what the kept pair becomes: controlled-NOTs add the bit of the kept pair to that of the other
+/// one, and the phase of that to its own.
+fn after_comparison(kept: BellIndex, other: BellIndex, how: Purification) -> (bool, BellIndex) {
+    let rotated = |index: BellIndex| match how {
+        Purification::Bbpssw => index,
+        Purification::Dejmps => BellIndex::new(index.bit() ^ index.phase(), index.phase()),
+        Purification::Phase => BellIndex::new(index.phase(), index.bit()),
+    };
+    let (kept, other) = (rotated(kept), rotated(other));
+    let after = BellIndex::new(kept.bit(), kept.phase() ^ other.phase());
+    let undone = if how == Purification::Phase { rotated(after) } else { after };
+    (kept.bit() ^ other.bit(), undone)
 }

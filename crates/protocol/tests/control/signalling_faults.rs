@@ -122,7 +122,7 @@ fn reach(world: &mut World) {
             let until = world.now + us(20_000);
             world.run_us(until.picoseconds() / 1_000_000);
             let [event, ..] = world.told(id) else { panic!("no answer for {id}") };
-            let event = event.clone();
+            let event = *event;
             world.at(world.now, Happening::Close(world.routes[&id].nodes[0].index(), id));
             let until = world.now + us(20_000);
             world.run_us(until.picoseconds() / 1_000_000);

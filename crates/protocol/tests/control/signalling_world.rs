@@ -213,7 +213,7 @@ impl World {
         for effect in out {
             match effect {
                 SignallingEffect::Send { to, link, message } => self.send(n, to.index(), link, &message),
-                SignallingEffect::Install(circuit) => {
+                SignallingEffect::Install { circuit, .. } => {
                     let ends = (circuit.towards_head.is_none(), circuit.towards_tail.is_none());
                     let route = &self.routes[&circuit.id].nodes;
                     assert_eq!(ends, (route[0].index() == n, route[route.len() - 1].index() == n));

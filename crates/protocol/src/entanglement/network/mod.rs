@@ -93,6 +93,9 @@ pub enum NetworkError {
     /// This node is not its head.
     #[error("{0} has no head at this node: requests are made at the head")]
     NotHead(CircuitId),
+    /// It is about to be removed.
+    #[error("{0} is being closed, and takes no requests any more")]
+    Draining(CircuitId),
     /// The number of the request is in use.
     #[error("request {} is under way already", .0.0)]
     RequestKnown(RequestId),
@@ -188,6 +191,16 @@ impl Network {
             }
         }
         self.after(now, place, out);
+    }
+
+    /// At the head: all requests are over, since the circuit is about to be removed. Pairs under way are still handed out.
+    pub fn drain(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NetworkEffect>) {
+        if let Some((place, head)) = self.head(circuit) {
+            for request in head.requests.all() {
+                head.requests.close(request, RequestEnd::CircuitGone);
+            }
+            self.after(now, place, out);
+        }
     }
 
     /// An application at the head asks for pairs.

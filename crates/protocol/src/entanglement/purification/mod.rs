@@ -12,11 +12,13 @@
 //! verdict is lost, the leader gives up what the other end has kept. It says so, and in a circuit the tracks of such
 //! a pair meet nothing and come back as expiries.
 
+mod api;
 mod frames;
 mod machine;
 mod message;
 mod program;
 
-pub use machine::{PurificationEffect, Purifier, PurifierSettings, PurifyingPair};
+pub use api::{PurificationEffect, PurifierSettings, PurifyingPair};
+pub use machine::Purifier;
 pub use message::{Check, PairName, PurificationMessage};
 pub use program::{MOST_ROUNDS, Program, ProgramError, ProgramYield, Round};

@@ -2,69 +2,15 @@
 
 use super::account::{Accounts, SignallingLink};
 use super::message::{Acknowledged, SignallingMessage};
-use super::terms::{BestTerms, CircuitRefusal, CircuitTerms};
-use super::{CircuitEnd, SignallingEffect, SignallingEvent, SignallingSettings, patience};
+use super::passing::{HEAD, Passing, Phase, TAIL};
+use super::terms::{BestTerms, CircuitPurification, CircuitRefusal, CircuitTerms};
+use super::{CircuitEnd, SignallingEffect, SignallingError, SignallingEvent, SignallingSettings, patience};
 use crate::entanglement::CircuitId;
 use crate::entanglement::network::Hop;
 use crate::timers::Timers;
 use bellwether_units::{Duration, LinkId, NodeId, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Why a circuit cannot be opened or closed here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignallingError {
-    /// The terms are no route from here.
-    #[error("the terms of {0} are not those of a route that begins at this node")]
-    Terms(CircuitId),
-    /// The number was used before.
-    #[error("{0} is there already, or was: numbers of circuits are used once")]
-    Known(CircuitId),
-    /// It does not begin here.
-    #[error("{0} does not begin at this node: circuits are closed at the head")]
-    NotHead(CircuitId),
-}
-
-/// Towards which end, as an index.
-const HEAD: usize = 0;
-const TAIL: usize = 1;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Set aside, or only looked at because a node before has refused; the tail has not answered.
-    Installing {
-        promised: bool,
-    },
-    Up,
-    /// At the head: tracks run out.
-    Draining,
-}
-
-#[derive(Debug)]
-struct Passing {
-    terms: Arc<CircuitTerms>,
-    place: usize,
-    phase: Phase,
-    /// Until when it is believed that the head wants it and that the tail has it.
-    alive: [Time; 2],
-}
-
-impl Passing {
-    fn is_head(&self) -> bool {
-        self.place == 0
-    }
-    fn is_tail(&self) -> bool {
-        self.place == self.terms.hops.len()
-    }
-    /// When it lapses, unless something is heard.
-    fn lapses(&self) -> Time {
-        match (self.is_head(), self.is_tail()) {
-            (true, _) => self.alive[TAIL],
-            (_, true) => self.alive[HEAD],
-            _ => self.alive[HEAD].min(self.alive[TAIL]),
-        }
-    }
-}
 
 /// A message that is repeated until it is acknowledged.
 #[derive(Debug)]
@@ -156,6 +102,11 @@ impl Signalling {
             Phase::Draining => {}
         }
         Ok(())
+    }
+
+    /// A circuit cannot be at this node after all: it is torn down both ways.
+    pub fn abandon(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<SignallingEffect>) {
+        self.end(now, circuit, None, CircuitEnd::TornDown, out);
     }
 
     /// A neighbour said something over a link. What it is not entitled to say is ignored.
@@ -286,9 +237,13 @@ impl Signalling {
         let until = now.saturating_add(lapse(&self.settings, &passing.terms));
         passing.alive = [until; 2];
         let refresh = passing.terms.refresh;
-        let before = passing.terms.around(passing.place)[HEAD];
+        let around = (passing.place, passing.terms.around(passing.place));
+        let before = around.1[HEAD];
         let end = passing.is_head() || passing.is_tail();
-        out.push(SignallingEffect::Install(passing.terms.circuit(circuit, passing.place)));
+        let installed = passing.terms.circuit(circuit, passing.place);
+        let terms = Arc::clone(&passing.terms);
+        let purification = self.purification(&terms, around);
+        out.push(SignallingEffect::Install { circuit: installed, purification });
         // What was asked of the next node is answered.
         self.silence(circuit, TAIL);
         self.timers.set(Timer::Lapse(circuit), until);
@@ -301,6 +256,20 @@ impl Signalling {
         if end {
             out.push(SignallingEffect::Event(SignallingEvent::Opened { circuit }));
         }
+    }
+
+    fn purification(
+        &self,
+        terms: &CircuitTerms,
+        (place, around): (usize, [Option<Hop>; 2]),
+    ) -> Option<CircuitPurification> {
+        let rounds = |at: Option<usize>| at.and_then(|at| terms.hops.get(at)).map_or(0, |hop| hop.rounds);
+        let rounds = [rounds(place.checked_sub(1)), rounds(Some(place))];
+        let delay = |hop: Hop| self.accounts.kind(hop.link).map(|kind| kind.delay);
+        let patience = around.map(|hop| patience(hop.and_then(delay).unwrap_or_default()));
+        // Where nothing is cut off, a pair that nobody wants must go some time.
+        let hold = terms.cutoff.unwrap_or(terms.refresh);
+        (rounds != [0; 2]).then_some(CircuitPurification { rounds, how: terms.how, patience, hold })
     }
 
     /// It will not be: what was set aside is free again, and whoever is before is told.

@@ -15,12 +15,13 @@
 mod account;
 mod machine;
 mod message;
+mod passing;
 mod terms;
 
 pub use account::SignallingLink;
-pub use machine::{Signalling, SignallingError};
+pub use machine::Signalling;
 pub use message::{Acknowledged, SignallingMessage};
-pub use terms::{BestTerms, CircuitRefusal, CircuitTerms, HopTerms, MOST_HOPS};
+pub use terms::{BestTerms, CircuitPurification, CircuitRefusal, CircuitTerms, HopTerms, MOST_HOPS};
 
 use crate::entanglement::CircuitId;
 use crate::entanglement::network::Circuit;
@@ -60,8 +61,22 @@ pub enum CircuitEnd {
     Lapsed,
 }
 
+/// Why a circuit cannot be opened or closed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignallingError {
+    /// The terms are no route from here.
+    #[error("the terms of {0} are not those of a route that begins at this node")]
+    Terms(CircuitId),
+    /// The number was used before.
+    #[error("{0} is there already, or was: numbers of circuits are used once")]
+    Known(CircuitId),
+    /// It does not begin here.
+    #[error("{0} does not begin at this node: circuits are closed at the head")]
+    NotHead(CircuitId),
+}
+
 /// What the ends of circuits are told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SignallingEvent {
     /// At the head: all nodes have it. At the tail: this one does.
     Opened {
@@ -97,7 +112,12 @@ pub enum SignallingEffect {
         message: SignallingMessage,
     },
     /// The circuit passes this node from now on ([`Network::install`](crate::entanglement::network::Network::install)).
-    Install(Circuit),
+    Install {
+        /// The circuit.
+        circuit: Circuit,
+        /// How its links at this node purify, if any does.
+        purification: Option<CircuitPurification>,
+    },
     /// At the head: it takes no requests any more, and makes no pairs; those under way are followed to their end.
     Drain(CircuitId),
     /// It passes no more ([`Network::remove`](crate::entanglement::network::Network::remove)).

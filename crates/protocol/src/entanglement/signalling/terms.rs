@@ -193,6 +193,19 @@ impl CircuitTerms {
     }
 }
 
+/// How the links of a circuit at a node purify. Of each pair, the first is that of the link towards the head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CircuitPurification {
+    /// How many rounds, each of two pairs of equal history.
+    pub rounds: [u8; 2],
+    /// What is compared.
+    pub how: Purification,
+    /// How long a verdict is waited for.
+    pub patience: [Duration; 2],
+    /// How long a pair waits for its next round.
+    pub hold: Duration,
+}
+
 /// The best that all nodes of a route could give, each of the three with the others as they were asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BestTerms {

@@ -31,8 +31,12 @@ impl World {
                 self.holdings.correct(cell, pauli, station.model.gate_mixing, now);
             }
             NodeEffect::Event(event) => self.told(now, node, event),
+            // Circuits are installed here as they are: none purifies, and no node has a device for it.
+            NodeEffect::Compare { token, .. } => {
+                self.on(node, now, |machine, out| machine.compared(now, token, None, out));
+            }
             // It is asked again later, or its demand waits.
-            NodeEffect::CircuitStarved { .. } => {}
+            NodeEffect::CircuitStarved { .. } | NodeEffect::Circuit(_) => {}
         }
     }
 
