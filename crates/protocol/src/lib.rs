@@ -11,7 +11,9 @@
 //! - [`qkd`]: raw detections to secret key.
 //! - [`keys`]: secret key to keys for applications.
 //! - [`entanglement`]: heralds to pairs from end to end.
+//! - [`application`]: what a program of one node is written against.
 
+pub mod application;
 pub mod entanglement;
 pub mod hardware;
 pub mod keys;

@@ -126,6 +126,11 @@ impl Store {
         self.next
     }
 
+    /// Says since when a qubit has been in its memory: for noise that depends on how long it has been there.
+    pub fn kept_since(&mut self, qubit: QubitId, since: Time) -> Result<(), StateError> {
+        self.qubits.get_mut(&qubit).ok_or(StateError::NoSuchQubit)?.since = since;
+        Ok(())
+    }
     /// Moves a qubit into another memory at `now`.
     pub fn move_to(
         &mut self,

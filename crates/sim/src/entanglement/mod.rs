@@ -8,6 +8,7 @@ mod build;
 mod chain;
 mod hardware;
 mod parts;
+pub mod programs;
 mod run;
 mod setup;
 pub mod summary;
@@ -15,7 +16,7 @@ mod world;
 
 pub use build::{Admission, BuildError, Built, PlannedDemand, build};
 pub use chain::Chain;
-pub use hardware::{Brightness, Budget, LinkModel, NodeModel, QubitRole, Source};
+pub use hardware::{Brightness, Budget, LinkModel, NodeModel, Processor, QubitRole, Source};
 pub use parts::{Part, Parts};
 pub use run::{EntanglementError, EntanglementRun};
 pub use setup::{CircuitSetup, DemandSetup, Fault, FaultKind, LinkSetup, NodeSetup, PairUse, Setup};

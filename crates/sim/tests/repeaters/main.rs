@@ -1,4 +1,5 @@
 //! Entanglement networks in virtual time.
 
 mod chains;
+mod programs;
 mod reference;

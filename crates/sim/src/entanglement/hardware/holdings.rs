@@ -4,10 +4,15 @@
 //! an application has used up ages no more, and waits for the other: what is then left is what a measurement of both
 //! halves, each at its own time, would have shown.
 
+mod qubits;
+
+pub(crate) use qubits::Spot;
+
 use super::budget::{Budget, Source};
 use bellwether_quantum::bell::{BellDiagonal, BellIndex, PauliChannel};
 use bellwether_quantum::density::{Axis, DensityMatrix, Readout};
 use bellwether_quantum::pair::{BellMeasurement, PairState};
+use bellwether_quantum::store::QubitId;
 use bellwether_quantum::{Ages, Half, MemoryNoise};
 use bellwether_units::{Stream, Time};
 
@@ -77,6 +82,8 @@ enum Content {
     Half(u32, Half),
     /// A lone qubit whose partner was measured.
     Qubit(Box<LoneQubit>),
+    /// A qubit on which gates were done: it may be entangled with any others.
+    Stored(QubitId),
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +91,16 @@ struct LoneQubit {
     state: DensityMatrix,
     updated: Time,
     since: Time,
+}
+
+impl LoneQubit {
+    fn age(&mut self, noise: &MemoryNoise, now: Time) {
+        if now > self.updated {
+            let decay = noise.decay(self.updated.since(self.since), now.since(self.since));
+            self.state.bloch(0, decay.factors(), decay.equilibrium());
+            self.updated = now;
+        }
+    }
 }
 
 /// The memories of a world.
@@ -96,6 +113,8 @@ pub(crate) struct Holdings {
     unused: Vec<u32>,
     /// Whether losses of fidelity are told apart.
     budgeted: bool,
+    /// The qubits on which gates were done, if programs run.
+    qubits: Option<Box<qubits::Qubits>>,
 }
 
 impl Pair {
@@ -131,7 +150,7 @@ impl Holdings {
     /// Memories that hold nothing: the noise of each, as a place in `noises`.
     pub(crate) fn new(noise: Vec<u16>, noises: Vec<MemoryNoise>, budgeted: bool) -> Self {
         let contents = noise.iter().map(|_| Content::Nothing).collect();
-        Self { contents, noise, noises, pairs: Vec::new(), unused: Vec::new(), budgeted }
+        Self { contents, noise, noises, pairs: Vec::new(), unused: Vec::new(), budgeted, qubits: None }
     }
 
     fn noise_of(&self, cell: Cell) -> MemoryNoise {
@@ -183,8 +202,13 @@ impl Holdings {
     /// What the memory held is lost, or used up if an application was told of it. If that makes a pair of which both halves
     /// were used, it is told.
     pub(crate) fn reset(&mut self, cell: Cell) -> Option<UsedPair> {
-        let Content::Half(number, half) = core::mem::take(&mut self.contents[cell as usize]) else {
-            return None;
+        let (number, half) = match core::mem::take(&mut self.contents[cell as usize]) {
+            Content::Half(number, half) => (number, half),
+            Content::Stored(qubit) => {
+                self.discard(qubit);
+                return None;
+            }
+            Content::Nothing | Content::Qubit(_) => return None,
         };
         let pair = &mut self.pairs[number as usize];
         let whereabouts = &mut pair.halves[half.index()].whereabouts;
@@ -279,7 +303,9 @@ impl Holdings {
 
     /// Applies a Pauli operator to what is in a memory, after which its qubit is random with probability `mixing`.
     pub(crate) fn correct(&mut self, cell: Cell, pauli: BellIndex, mixing: f64, now: Time) {
-        let Content::Half(number, half) = self.contents[cell as usize] else { return };
+        let Content::Half(number, half) = self.contents[cell as usize] else {
+            return self.correct_single(cell, pauli, mixing, now);
+        };
         let budgeted = self.budgeted;
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);
@@ -305,10 +331,9 @@ impl Holdings {
         let draw = stream.uniform();
         match core::mem::take(&mut self.contents[cell as usize]) {
             Content::Nothing => draw < 0.5,
+            Content::Stored(qubit) => self.measure_stored(qubit, axis, readout, now).unwrap_or(draw < 0.5),
             Content::Qubit(mut qubit) => {
-                let noise = self.noise_of(cell);
-                let decay = noise.decay(qubit.updated.since(qubit.since), now.since(qubit.since));
-                qubit.state.bloch(0, decay.factors(), decay.equilibrium());
+                qubit.age(&self.noise_of(cell), now);
                 qubit.state.apply(0, &axis.onto_z());
                 let [zero, _] = qubit.state.measured(0, &readout);
                 draw >= zero.probability
@@ -331,26 +356,11 @@ impl Holdings {
         }
     }
 
-    #[expect(dead_code, reason = "for programs that look at the truth")]
-    /// The true state of the pair of which a half is in the memory, and where the other half is; none if it is in no memory.
-    /// The half asked for is the first.
-    pub(crate) fn look(&mut self, cell: Cell, now: Time) -> Option<(Cell, PairState)> {
-        let Content::Half(number, half) = self.contents[cell as usize] else { return None };
-        let budgeted = self.budgeted;
-        let pair = &mut self.pairs[number as usize];
-        pair.age(now, budgeted);
-        let (Whereabouts::Stored(other) | Whereabouts::Claimed(other, _)) =
-            pair.halves[half.other().index()].whereabouts
-        else {
-            return None;
-        };
-        let state = if half == Half::First { pair.state.clone() } else { pair.state.exchanged() };
-        Some((other, state))
-    }
-
     /// Errors that come to what is in a memory from outside.
     pub(crate) fn dephase(&mut self, cell: Cell, channel: &PauliChannel, now: Time) {
-        let Content::Half(number, half) = self.contents[cell as usize] else { return };
+        let Content::Half(number, half) = self.contents[cell as usize] else {
+            return self.disturb_single(cell, channel, now);
+        };
         let budgeted = self.budgeted;
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);

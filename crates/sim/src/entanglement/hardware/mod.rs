@@ -6,8 +6,10 @@ mod budget;
 mod holdings;
 mod link;
 mod model;
+mod processor;
 
 pub use budget::{Budget, Source};
-pub(crate) use holdings::{Cell, Claim, Holdings, UsedPair};
+pub(crate) use holdings::{Cell, Claim, Holdings, Spot, UsedPair};
 pub(crate) use link::{CommunicationQubit, Exchange, LinkHardware, Pending, Turn};
 pub use model::{Brightness, LinkModel, NodeModel, QubitRole};
+pub use processor::Processor;

@@ -254,6 +254,9 @@ impl World {
 
     /// What applications and operators are told.
     fn told(&mut self, now: Time, node: u32, event: NetworkEvent) {
+        if self.programs.is_some() && self.tell_of(node, &event) {
+            return;
+        }
         let first = self.nodes[node as usize].first;
         match event {
             NetworkEvent::Delivered(delivered) => self.delivered(now, node, &delivered),
@@ -337,6 +340,8 @@ impl World {
         let station = &mut self.nodes[node.index()];
         station.machine = None;
         station.woken = Time::MAX;
+        self.tell_programs(super::ProgramEvent::Crashed(node));
+        let station = &self.nodes[node.index()];
         let cells = station.first..station.first + Cell::from(station.memories);
         for cell in cells {
             let Place { link, end, slot } = self.places[cell as usize];

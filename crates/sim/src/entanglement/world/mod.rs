@@ -1,9 +1,11 @@
 //! The nodes of an entanglement network, the links between them and what their memories hold, in virtual time.
 
 mod carry_out;
+mod for_programs;
 mod parcels;
 mod start;
 
+pub(super) use for_programs::ProgramEvent;
 pub use start::{SetupError, WorldOptions};
 
 use super::account::{DemandTally, LinkTally, Work};
@@ -100,6 +102,10 @@ pub struct World {
     scratch: Vec<NodeEffect>,
     work: Work,
     sampling: Option<Sampling>,
+    /// What keys the streams.
+    seed: u64,
+    /// What has happened to programs, if any run.
+    programs: Option<for_programs::Told>,
 }
 
 /// How often memories are counted, and what was counted: by node, how many of its memories held something.
@@ -235,6 +241,7 @@ impl World {
                     self.on(node.0, now, |machine, out| machine.measured(now, memory, basis, outcome, out));
                 }
             }
+            Parcel::ForPrograms(token) => self.tell_programs(ProgramEvent::Due(token)),
             Parcel::Released { node, circuit, pair, memory, life } => {
                 if self.nodes[node.index()].life == life {
                     self.release(now, node.0, circuit, pair, memory);

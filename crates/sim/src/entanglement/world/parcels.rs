@@ -25,6 +25,8 @@ pub(super) enum Parcel {
     Measured { node: NodeId, memory: MemoryId, basis: MeasuredBasis, outcome: bool, life: u32 },
     /// An application gives a memory back.
     Released { node: NodeId, circuit: CircuitId, pair: PairId, memory: MemoryId, life: u32 },
+    /// Whoever runs programs wanted to be told that the time has come.
+    ForPrograms(u64),
 }
 
 /// Parcels by number. Numbers are used again.

@@ -122,6 +122,8 @@ impl World {
             scratch: Vec::new(),
             work: Work::default(),
             sampling,
+            seed: options.seed,
+            programs: None,
         };
         world.check_circuits()?;
         world.attach();

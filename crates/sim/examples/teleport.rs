@@ -1,0 +1,27 @@
+//! Teleports a thousand random states over a chain of four nodes in virtual time:
+//! `cargo run --release -p bellwether-sim --example teleport`.
+
+#[path = "../../../examples/teleport/program.rs"]
+#[allow(unreachable_pub, reason = "the text is for readers, not for this file")]
+mod program;
+mod support;
+
+use bellwether_units::Time;
+use support::ENDS;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    const STATES: u32 = 1000;
+    let mut programs = support::chain(1)?;
+    let alice = programs.spawn(ENDS[0], |node| program::alice(node, ENDS[1], STATES));
+    let bob = programs.spawn(ENDS[1], |node| program::bob(node, ENDS[0], STATES));
+    programs.run(Time::MAX)?;
+    alice.take().ok_or("Alice did not end")??;
+    let right = bob.take().ok_or("Bob did not end")??;
+    let fidelity = f64::from(right) / f64::from(STATES);
+    let error = (fidelity * (1.0 - fidelity) / f64::from(STATES)).sqrt();
+    println!(
+        "{right} of {STATES} states arrived: fidelity {fidelity:.3} ± {error:.3}, in {:.2} s",
+        programs.world().now().seconds()
+    );
+    Ok(())
+}

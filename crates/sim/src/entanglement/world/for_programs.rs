@@ -1,0 +1,235 @@
+//! What whoever runs programs asks of a world, and is told by it.
+
+use super::parcels::Parcel;
+use super::{World, origin};
+use crate::entanglement::hardware::{Cell, Holdings, NodeModel, Spot};
+use bellwether_protocol::application::{Booth, OperationError, PairDesk};
+use bellwether_protocol::entanglement::network::{Delivered, End, NetworkEvent, PairRequest, RequestId};
+use bellwether_protocol::entanglement::{CircuitId, MemoryId, PairId};
+use bellwether_quantum::bell::BellDiagonal;
+use bellwether_quantum::density::{Axis, Readout};
+use bellwether_quantum::store::Detail;
+use bellwether_units::{Duration, LinkId, NodeId, Purpose, Stream, Time};
+use core::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::Arc;
+
+/// Something that concerns programs.
+#[derive(Clone, Debug)]
+pub(in crate::entanglement) enum ProgramEvent {
+    /// The time has come that was asked for.
+    Due(u64),
+    /// A half for a request of a program.
+    Delivered(NodeId, Delivered),
+    /// A half that was delivered came to nothing.
+    Revoked { node: NodeId, circuit: CircuitId, pair: PairId, memory: MemoryId },
+    /// A node stopped, and lost what its memories held.
+    Crashed(NodeId),
+}
+
+/// What has happened, and which memories programs have.
+#[derive(Default)]
+pub(super) struct Told {
+    events: Vec<ProgramEvent>,
+    cells: BTreeSet<Cell>,
+}
+
+impl World {
+    /// Programs will run.
+    pub(in crate::entanglement) fn attach_programs(&mut self, detail: Detail) {
+        self.programs = Some(Told::default());
+        let stream = Stream::new(self.seed, self.sources.outside, Purpose::named("program-qubits"));
+        self.holdings.allow_gates(detail, stream);
+    }
+    /// A stream for the program of a node.
+    pub(in crate::entanglement) fn program_stream(&self, node: NodeId, purpose: &str) -> Option<Stream> {
+        let entity = self.setups.get(node.index())?.entity;
+        Some(Stream::new(self.seed, entity, Purpose::named(purpose)))
+    }
+    pub(super) fn tell_programs(&mut self, event: ProgramEvent) {
+        let Some(told) = &mut self.programs else { return };
+        if let ProgramEvent::Crashed(node) = event {
+            let station = &self.nodes[node.index()];
+            let cells = station.first..station.first + Cell::from(station.memories);
+            told.cells.retain(|cell| !cells.contains(cell));
+        }
+        told.events.push(event);
+    }
+    /// Tells programs of what concerns them, and whether it does.
+    pub(super) fn tell_of(&mut self, node: u32, event: &NetworkEvent) -> bool {
+        let (first, Some(told)) = (self.nodes[node as usize].first, &mut self.programs) else { return false };
+        match *event {
+            NetworkEvent::Delivered(delivered) if PairDesk::is_for_programs(delivered.request) => {
+                told.cells.insert(first + Cell::from(delivered.memory.0));
+                told.events.push(ProgramEvent::Delivered(NodeId(node), delivered));
+                true
+            }
+            NetworkEvent::Revoked { circuit, origin, memory, .. }
+                if told.cells.contains(&(first + Cell::from(memory.0))) =>
+            {
+                let node = NodeId(node);
+                told.events.push(ProgramEvent::Revoked { node, circuit, pair: origin, memory });
+                true
+            }
+            NetworkEvent::RequestOver { request, .. } => PairDesk::is_for_programs(request),
+            NetworkEvent::Delivered(_) | NetworkEvent::Revoked { .. } | NetworkEvent::Early { .. } => false,
+        }
+    }
+    /// What has happened since this was asked last.
+    pub(in crate::entanglement) fn take_program_events(&mut self) -> Vec<ProgramEvent> {
+        self.programs.as_mut().map(|told| core::mem::take(&mut told.events)).unwrap_or_default()
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Time {
+        self.schedule.now()
+    }
+    /// How many nodes there are.
+    pub(in crate::entanglement) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+    /// Lets one event happen, up to and with `end`; whether there was one.
+    pub(in crate::entanglement) fn step_for_programs(&mut self, end: Time) -> bool {
+        self.step(end)
+    }
+    /// Whether nothing will ever happen.
+    pub(in crate::entanglement) fn is_idle(&self) -> bool {
+        self.schedule.is_empty()
+    }
+    /// Asks to be told at `at`.
+    pub(in crate::entanglement) fn remind_programs(&mut self, node: NodeId, at: Time, token: u64) {
+        self.post(self.sources.nodes[node.index()], at, Parcel::ForPrograms(token));
+    }
+    pub(in crate::entanglement) fn model(&self, node: NodeId) -> &Arc<NodeModel> {
+        &self.nodes[node.index()].model
+    }
+    pub(in crate::entanglement) fn is_up(&self, node: NodeId) -> bool {
+        self.nodes[node.index()].machine.is_some()
+    }
+
+    /// The ends of circuits at a node, with the best fidelity that can be had: what its links promise, swapped.
+    pub(in crate::entanglement) fn booths(&self, node: NodeId) -> Vec<Booth> {
+        let mut booths = Vec::new();
+        for (place, circuit) in self.circuits.iter().enumerate() {
+            let ends = [circuit.nodes.first(), circuit.nodes.last()].map(|end| end.copied());
+            let (end, peer) = match ends {
+                [Some(head), Some(tail)] if head == node => (End::Head, tail),
+                [Some(head), Some(tail)] if tail == node => (End::Tail, head),
+                _ => continue,
+            };
+            let promise = |(link, least): (&LinkId, &f64)| {
+                let table = &self.wires[link.index()].setup.settings.table;
+                let level = table.choose(*least);
+                let fidelity = level.map_or_else(|| table.best(), |level| level.fidelity);
+                BellDiagonal::werner(fidelity).unwrap_or(BellDiagonal::MIXED)
+            };
+            let mut pairs = circuit.links.iter().zip(&circuit.link_fidelities).map(promise);
+            let first = pairs.next().unwrap_or(BellDiagonal::MIXED);
+            let inner = circuit.nodes.iter().skip(1).map(|node| self.setups[node.index()].claimed.swap);
+            let best = pairs.zip(inner).fold(first, |pair, (next, swap)| pair.swap(&next, &swap));
+            let circuit = CircuitId(place as u64);
+            booths.push(Booth { circuit, end, peer, best: best.probabilities()[0] });
+        }
+        booths
+    }
+    /// Whether a node's own link of a circuit is interrupted.
+    pub(in crate::entanglement) fn own_link_is_cut(&self, node: NodeId, peer: NodeId) -> bool {
+        let joins = |[a, b]: [Option<&NodeId>; 2]| {
+            (a, b) == (Some(&node), Some(&peer)) || (a, b) == (Some(&peer), Some(&node))
+        };
+        let circuit =
+            self.circuits.iter().find(|circuit| joins([circuit.nodes.first(), circuit.nodes.last()]));
+        let own = circuit.and_then(|circuit| {
+            if circuit.nodes.first() == Some(&node) { circuit.links.first() } else { circuit.links.last() }
+        });
+        own.is_some_and(|link| self.wires[link.index()].cut)
+    }
+    /// How long a message takes by the quickest way that is open; none if none is.
+    pub(in crate::entanglement) fn message_delay(&self, from: NodeId, to: NodeId) -> Option<Duration> {
+        let mut best = vec![Duration::MAX; self.nodes.len()];
+        let mut neighbours: Vec<Vec<(NodeId, Duration)>> = vec![Vec::new(); self.nodes.len()];
+        for wire in self.wires.iter().filter(|wire| !wire.cut) {
+            let [a, b] = wire.setup.ends;
+            neighbours[a.index()].push((b, wire.setup.settings.delay));
+            neighbours[b.index()].push((a, wire.setup.settings.delay));
+        }
+        let mut next = BinaryHeap::from([Reverse((Duration::ZERO, from))]);
+        while let Some(Reverse((delay, node))) = next.pop() {
+            if node == to {
+                return Some(delay);
+            }
+            for (neighbour, further) in &neighbours[node.index()] {
+                let delay = delay + *further;
+                if delay < best[neighbour.index()] {
+                    best[neighbour.index()] = delay;
+                    next.push(Reverse((delay, *neighbour)));
+                }
+            }
+        }
+        None
+    }
+
+    /// Asks for pairs on behalf of a program at the head of a circuit.
+    pub(in crate::entanglement) fn request_for_program(
+        &mut self,
+        node: NodeId,
+        circuit: CircuitId,
+        request: PairRequest,
+    ) {
+        let now = self.now();
+        // A number is given once, and the desk asks at heads alone.
+        self.on(node.0, now, |machine, out| _ = machine.request(now, circuit, request, out));
+        self.settle(now);
+    }
+    pub(in crate::entanglement) fn withdraw_for_program(
+        &mut self,
+        node: NodeId,
+        circuit: CircuitId,
+        request: RequestId,
+    ) {
+        let now = self.now();
+        self.on(node.0, now, |machine, out| machine.withdraw(now, circuit, request, out));
+        self.settle(now);
+    }
+    /// A program needs the memory of a half no more.
+    pub(in crate::entanglement) fn release_for_program(
+        &mut self,
+        node: NodeId,
+        circuit: CircuitId,
+        pair: PairId,
+        memory: MemoryId,
+    ) {
+        let now = self.now();
+        let cell = self.cell(node, memory);
+        // Whoever restarted has none of these any more.
+        if self.programs.as_mut().is_some_and(|told| told.cells.remove(&cell)) {
+            self.release(now, node.0, circuit, pair, memory);
+            self.settle(now);
+        }
+    }
+    /// Where the half in a node's memory is.
+    pub(in crate::entanglement) fn cell(&self, node: NodeId, memory: MemoryId) -> Cell {
+        self.nodes[node.index()].first + Cell::from(memory.0)
+    }
+    /// What memories truly hold.
+    pub(in crate::entanglement) fn holdings(&mut self) -> &mut Holdings {
+        &mut self.holdings
+    }
+    /// Measures a qubit of a program.
+    pub(in crate::entanglement) fn measure_for_program(
+        &mut self,
+        node: NodeId,
+        spot: Spot,
+        axis: Axis,
+        readout: Readout,
+    ) -> Result<bool, OperationError> {
+        let now = self.now();
+        let stream = &mut self.nodes[node.index()].stream;
+        self.holdings.measure_spot(spot, axis, readout, now, stream)
+    }
+
+    /// This end's link pair of a pair that was delivered.
+    pub(in crate::entanglement) const fn own_pair(delivered: &Delivered) -> PairId {
+        origin(delivered)
+    }
+}
