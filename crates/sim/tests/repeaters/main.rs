@@ -2,4 +2,5 @@
 
 mod chains;
 mod programs;
+mod published;
 mod reference;

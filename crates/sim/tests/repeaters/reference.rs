@@ -1,5 +1,5 @@
 //! Waiting times and fidelities of chains against closed forms: what every analysis of repeaters assumes (attempts in
-//! step, no delays), met by cycles that are a thousand times longer than messages take.
+//! step, no delays), met by cycles that are two hundred times longer than messages take.
 
 use bellwether_physics::waiting;
 use bellwether_quantum::bell::BellDiagonal;
@@ -9,7 +9,7 @@ use bellwether_units::{Duration, Time};
 use std::sync::Arc;
 
 const CYCLE: Duration = Duration::from_milliseconds(1);
-const DELAY: Duration = Duration::from_nanoseconds(100);
+const DELAY: Duration = Duration::from_microseconds(5);
 const LONG: Time = Time::from_picoseconds(u64::MAX / 4);
 
 fn chain(links: u32, success: f64) -> Chain {
@@ -22,7 +22,8 @@ fn chain(links: u32, success: f64) -> Chain {
 
 /// The attempt at which the first pair was complete, and its fidelity.
 fn first(setup: Setup, seed: u64) -> (u64, f64) {
-    let mut world = World::new(setup, WorldOptions { seed, ..WorldOptions::default() }).expect("a chain");
+    let mut world =
+        World::new(setup, WorldOptions { seed, budgets: false, ..WorldOptions::default() }).expect("a chain");
     assert!(world.run_for_pairs(1, LONG));
     let tally = world.demands().next().expect("one demand");
     // Set-up takes less than a cycle, so that the first attempt is at its end.
