@@ -18,6 +18,12 @@ fn world(nodes: u32) -> World {
     World::new(chain.setup().expect("a level"), options).expect("a chain")
 }
 
+/// Seconds that this thread has had of a processor, where the system tells: other work does not distort them.
+fn processor_time() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds * 1e-9)
+}
+
 fn chains(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("chains");
     group.sample_size(10);
@@ -26,7 +32,24 @@ fn chains(criterion: &mut Criterion) {
         let mut world = world(nodes);
         let mut goal = 2000;
         world.run_for_pairs(goal, end);
-        let before = world.work();
+        let (before, started) = (world.work(), processor_time());
+        goal += 20_000;
+        world.run_for_pairs(goal, end);
+        let (after, ended) = (world.work(), processor_time());
+        let (inputs, events) = (after.inputs - before.inputs, after.events - before.events);
+        println!(
+            "{nodes} nodes: {:.1} events and {:.1} inputs a pair",
+            events as f64 / 2e4,
+            inputs as f64 / 2e4
+        );
+        if let (Some(started), Some(ended)) = (started, ended) {
+            let spent = ended - started;
+            println!(
+                "{nodes} nodes: {:.3} µs of a processor a pair, {:.1} million events a second",
+                spent * 1e6 / 2e4,
+                events as f64 / spent * 1e-6
+            );
+        }
         group.throughput(Throughput::Elements(1000));
         group.bench_with_input(BenchmarkId::from_parameter(nodes), &nodes, |bencher, _| {
             bencher.iter(|| {
@@ -34,14 +57,6 @@ fn chains(criterion: &mut Criterion) {
                 world.run_for_pairs(goal, end)
             });
         });
-        let after = world.work();
-        let pairs = (goal - 2000) as f64;
-        let (inputs, events) = (after.inputs - before.inputs, after.events - before.events);
-        println!(
-            "{nodes} nodes: {:.1} events and {:.1} inputs a pair",
-            events as f64 / pairs,
-            inputs as f64 / pairs
-        );
     }
     group.finish();
 }

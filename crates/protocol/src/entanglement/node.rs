@@ -497,3 +497,15 @@ impl EntanglementNode {
         self.network.held()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages and effects are moved several times: they stay within two lines of the cache.
+    #[test]
+    fn messages_and_effects_are_small() {
+        assert!(size_of::<NodeMessage>() <= 104, "{}", size_of::<NodeMessage>());
+        assert!(size_of::<NodeEffect>() <= 112, "{}", size_of::<NodeEffect>());
+    }
+}

@@ -19,7 +19,7 @@ use bellwether_protocol::entanglement::{
 };
 use bellwether_units::{EntityId, Stream, Time};
 use parcels::{Parcel, Parcels};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What happens. Small, since the kernel moves it about; what is large waits in a parcel.
@@ -98,8 +98,9 @@ pub struct World {
     parcels: Parcels,
     /// Whether messages travel as bytes.
     as_bytes: bool,
-    effects: VecDeque<(u32, NodeEffect)>,
-    scratch: Vec<NodeEffect>,
+    /// What nodes want done, and up to where it is whose.
+    effects: Vec<NodeEffect>,
+    turns: Vec<(u32, usize)>,
     work: Work,
     sampling: Option<Sampling>,
     /// What keys the streams.
@@ -261,8 +262,8 @@ impl World {
     fn on(&mut self, node: u32, now: Time, act: impl FnOnce(&mut EntanglementNode, &mut Vec<NodeEffect>)) {
         let Some(machine) = &mut self.nodes[node as usize].machine else { return };
         self.work.inputs += 1;
-        act(machine, &mut self.scratch);
-        self.effects.extend(self.scratch.drain(..).map(|effect| (node, effect)));
+        act(machine, &mut self.effects);
+        self.turns.push((node, self.effects.len()));
         self.wake(node, now);
     }
     /// Sees to it that a node is woken when it wants to be. Whoever wants it later is woken too early and says so.
@@ -278,9 +279,17 @@ impl World {
     }
     /// Does what nodes want until nobody wants anything.
     fn settle(&mut self, now: Time) {
-        while let Some((node, effect)) = self.effects.pop_front() {
-            self.carry_out(now, node, effect);
+        let (mut turn, mut next) = (0, 0);
+        while let Some(&(node, until)) = self.turns.get(turn) {
+            while next < until {
+                let effect = self.effects[next];
+                self.carry_out(now, node, effect);
+                next += 1;
+            }
+            turn += 1;
         }
+        self.turns.clear();
+        self.effects.clear();
     }
 
     #[inline]

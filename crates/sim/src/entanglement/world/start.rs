@@ -11,7 +11,7 @@ use bellwether_protocol::entanglement::network::{Circuit, Hop};
 use bellwether_protocol::entanglement::{CircuitId, EntanglementNode, MemoryId, NodeLink};
 use bellwether_quantum::MemoryNoise;
 use bellwether_units::{Duration, LinkId, NodeId, Purpose, Stream, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How a world is run.
@@ -118,8 +118,8 @@ impl World {
             faults: faults.iter().map(|fault| fault.kind).collect(),
             parcels: Parcels::default(),
             as_bytes: options.as_bytes,
-            effects: VecDeque::new(),
-            scratch: Vec::new(),
+            effects: Vec::new(),
+            turns: Vec::new(),
             work: Work::default(),
             sampling,
             seed: options.seed,
