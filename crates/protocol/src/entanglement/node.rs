@@ -173,8 +173,9 @@ pub struct EntanglementNode {
     control: Option<Box<Control>>,
     /// Which links are to be asked again for which circuits, in the order of time.
     again: VecDeque<(Time, LinkId, CircuitId)>,
-    /// What the network layer wants, within one call.
+    /// What the network layer wants, within one call, and how much of it is done.
     from_network: Vec<NetworkEffect>,
+    settled: usize,
     /// What a link wants, within one call of it.
     from_link: Vec<LinkEffect>,
 }
@@ -202,6 +203,7 @@ impl EntanglementNode {
             control: None,
             again: VecDeque::new(),
             from_network: Vec::new(),
+            settled: 0,
             from_link: Vec::new(),
         }
     }
@@ -265,12 +267,12 @@ impl EntanglementNode {
 
     /// Gives the links what the network layer wants of them, and the other way round, until nothing is left.
     fn settle(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
-        let mut next = 0;
-        while next < self.from_network.len() {
-            self.carry_out_for_network(now, next, out);
-            next += 1;
+        while self.settled < self.from_network.len() {
+            self.settled += 1;
+            self.carry_out_for_network(now, self.settled - 1, out);
         }
         self.from_network.clear();
+        self.settled = 0;
     }
 
     #[inline]

@@ -98,15 +98,22 @@ pub struct World {
     parcels: Parcels,
     /// Whether messages travel as bytes.
     as_bytes: bool,
-    /// What nodes want done, and up to where it is whose.
-    effects: Vec<NodeEffect>,
-    turns: Vec<(u32, usize)>,
+    wanted: Wanted,
+    /// Its room, while what is wanted is being done.
+    doing: Wanted,
     work: Work,
     sampling: Option<Sampling>,
     /// What keys the streams.
     seed: u64,
     /// What has happened to programs, if any run.
     programs: Option<for_programs::Told>,
+}
+
+/// What nodes want done, in order, and how much of it each in turn.
+#[derive(Default)]
+struct Wanted {
+    effects: Vec<NodeEffect>,
+    turns: Vec<(u32, usize)>,
 }
 
 /// How often memories are counted, and what was counted: by node, how many of its memories held something.
@@ -262,8 +269,9 @@ impl World {
     fn on(&mut self, node: u32, now: Time, act: impl FnOnce(&mut EntanglementNode, &mut Vec<NodeEffect>)) {
         let Some(machine) = &mut self.nodes[node as usize].machine else { return };
         self.work.inputs += 1;
-        act(machine, &mut self.effects);
-        self.turns.push((node, self.effects.len()));
+        let before = self.wanted.effects.len();
+        act(machine, &mut self.wanted.effects);
+        self.wanted.turns.push((node, self.wanted.effects.len() - before));
         self.wake(node, now);
     }
     /// Sees to it that a node is woken when it wants to be. Whoever wants it later is woken too early and says so.
@@ -279,17 +287,18 @@ impl World {
     }
     /// Does what nodes want until nobody wants anything.
     fn settle(&mut self, now: Time) {
-        let (mut turn, mut next) = (0, 0);
-        while let Some(&(node, until)) = self.turns.get(turn) {
-            while next < until {
-                let effect = self.effects[next];
-                self.carry_out(now, node, effect);
-                next += 1;
+        while !self.wanted.turns.is_empty() {
+            core::mem::swap(&mut self.wanted, &mut self.doing);
+            let Wanted { mut effects, mut turns } = core::mem::take(&mut self.doing);
+            let mut each = effects.drain(..);
+            for (node, count) in turns.drain(..) {
+                for effect in each.by_ref().take(count) {
+                    self.carry_out(now, node, effect);
+                }
             }
-            turn += 1;
+            drop(each);
+            self.doing = Wanted { effects, turns };
         }
-        self.turns.clear();
-        self.effects.clear();
     }
 
     #[inline]
