@@ -6,6 +6,7 @@ pub mod network;
 mod node;
 pub mod purification;
 pub mod routing;
+pub mod schedule;
 pub mod signalling;
 
 pub use identity::{CircuitId, EndToEndId, MemoryId, PairId};

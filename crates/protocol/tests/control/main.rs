@@ -4,6 +4,7 @@
 
 mod purification;
 mod routes;
+mod schedules;
 mod signalling_faults;
 mod signalling_honest;
 mod signalling_world;
