@@ -2,8 +2,8 @@
 
 use bellwether_protocol::entanglement::link::{FidelityLevel, FidelityTable};
 use bellwether_protocol::entanglement::routing::{
-    Assurance, CutoffRule, LinkKind, NetworkView, PairDemand, PurificationLimit, Refusal, Route, RoutePolicy,
-    Router, ViewError, ViewLink, ViewNode, best_route,
+    Assurance, CutoffRule, LinkKind, NetworkView, PairDemand, PurificationLimit, Refusal, Route, RouteMetric,
+    RoutePolicy, Router, ViewError, ViewLink, ViewNode, best_route,
 };
 use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::{Purification, PurificationQuality, SwapQuality};
@@ -167,6 +167,25 @@ fn purification_reaches_what_no_link_gives() {
     let n = (f + e).powi(2) + (2.0 * e).powi(2);
     assert!((plan.hops[0].fidelity - (f * f + e * e) / n).abs() < 1e-12);
     assert!((plan.hops[0].seconds - (1e-3 * 2.0 / n + 50e-6)).abs() < 2e-5, "{}", plan.hops[0].seconds);
+}
+
+/// A short way whose links have one memory, and a longer one whose links have three: in a long slot the wide one gives more.
+#[test]
+fn policies_are_exchanged_and_choose_differently() {
+    let kinds = vec![kind(&[(0.95, 0.01)], 10)];
+    let ends = [(0, 1, 0), (1, 4, 0), (0, 2, 0), (2, 3, 0), (3, 4, 0)];
+    let mut view = NetworkView::new(vec![ideal(); 5], kinds, links(&ends)).unwrap();
+    (2..5).for_each(|place| view.set_load(place, 0.0, [3; 2]));
+    let way = |view: &NetworkView, metric| {
+        let policy = RoutePolicy { metric, candidates: 1, ..NO_CUTOFF };
+        numbers(&best_route(view, &demand(0, 4, 0.7), &policy).unwrap().nodes)
+    };
+    let throughput = |slot| RouteMetric::Throughput { slot: Duration::from_microseconds(slot) };
+    assert_eq!(way(&view, RouteMetric::Hops), [0, 1, 4]);
+    assert_eq!(way(&view, RouteMetric::SecondsPerPair), [0, 2, 3, 4]);
+    assert_eq!(way(&view, throughput(1000)), [0, 2, 3, 4]);
+    // With one attempt in a slot fewer links are better than more memories.
+    assert_eq!(way(&view, throughput(10)), [0, 1, 4]);
 }
 
 #[test]

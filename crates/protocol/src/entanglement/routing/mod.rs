@@ -33,6 +33,8 @@ use search::{Search, Way};
 
 /// How many times the fidelity that links must give is found anew.
 const REPEATS: usize = 3;
+/// More attempts at once than that are not told apart when routes are compared by throughput.
+const MOST_ATTEMPTS: u32 = 16;
 /// Beyond so many links, the route that loses the least fidelity is the only one that is looked at for its fidelity: others
 /// lose more, and a route so long loses nearly all.
 const LONG: usize = 32;
@@ -111,7 +113,9 @@ impl<'a> Router<'a> {
             let ends = (demand.from.0, demand.to.0);
             let ways = flow::disjoint_ways(view, ends, count, |link| match self.policy.metric {
                 RouteMetric::Hops => estimate::best_fidelity(view, offers, link).map(|_| 1.0),
-                RouteMetric::SecondsPerPair => estimate::seconds(view, offers, link, target),
+                RouteMetric::SecondsPerPair | RouteMetric::Throughput { .. } => {
+                    estimate::seconds(view, offers, link, target)
+                }
             });
             let plan = |way: &Way| {
                 let route = (&way.nodes[..], &way.links[..]);
@@ -176,6 +180,9 @@ impl<'a> Router<'a> {
                 }),
                 RouteMetric::SecondsPerPair => {
                     self.search.ways(view, ends, limits, |link| estimate::seconds(view, offers, link, target))
+                }
+                RouteMetric::Throughput { slot } => {
+                    SlottedNetwork::of(view, slot, target).best_way(ends, MOST_ATTEMPTS).into_iter().collect()
                 }
             };
             let mut needed = f64::INFINITY;

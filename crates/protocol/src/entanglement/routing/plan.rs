@@ -35,6 +35,12 @@ pub enum RouteMetric {
     /// The sum over the links of the mean time for a pair of the fidelity that a route of this length needs (Van Meter,
     /// Satoh, Ladd, Munro & Nemoto, Networking Science 3, 82 (2013)).
     SecondsPerPair,
+    /// The expected throughput of a slot of this length, with as many attempts at once as all links of the route have
+    /// memories for ([`SlottedNetwork`](super::SlottedNetwork)): one candidate.
+    Throughput {
+        /// How long links are attempted before swaps.
+        slot: Duration,
+    },
 }
 
 /// When a pair that waits within a route is given up.

@@ -6,6 +6,7 @@
 //! the best route of all by this measure, again and again in what is left of the network, and then recovery routes around
 //! short stretches of each.
 
+use super::search::Way;
 use super::view::NetworkView;
 use bellwether_units::{Duration, LinkId, NodeId};
 use core::cmp::Ordering;
@@ -151,6 +152,12 @@ impl<'a> SlottedNetwork<'a> {
     pub fn best_route(&self, from: NodeId, to: NodeId, width: u32) -> Option<SlottedRoute> {
         let found = self.best(from.0, to.0, width, &[])?;
         Some(self.route(0, &found))
+    }
+
+    /// The same by place; its cost is minus its throughput.
+    pub(super) fn best_way(&self, (from, to): (u32, u32), width: u32) -> Option<Way> {
+        let Found { throughput, nodes, links, .. } = self.best(from, to, width, &[])?;
+        Some(Way { cost: -throughput, nodes, links })
     }
 
     fn route(&self, demand: usize, found: &Found) -> SlottedRoute {
