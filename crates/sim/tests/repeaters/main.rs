@@ -1,6 +1,7 @@
 //! Entanglement networks in virtual time.
 
 mod chains;
+mod faults;
 mod programs;
 mod published;
 mod reference;
