@@ -44,6 +44,7 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
     for id in (0u32..).map(LinkId).take(network.links.len().min(TRIED)) {
         rates.push(expectation(&network, id).map_err(Failure::input)?);
     }
+    let models = pairs::models(&network, TRIED)?;
     let of_role = |role| network.nodes.iter().filter(|node| node.role == role).count();
     let found = Found {
         network: &network.name,
@@ -81,7 +82,7 @@ pub(super) fn run(args: &Check) -> Result<(), Failure> {
     if !network.links.is_empty() || network.entangling_links.is_empty() {
         text.push_str(&links(&network, &rates));
     }
-    text.push_str(&pairs::told(&network, LISTED));
+    text.push_str(&pairs::told(&network, &models, LISTED));
     if let Some(links) = recorded_links(&network) {
         text.push_str(&format!("\nplayed from recordings when it runs live: {links}\n"));
     }

@@ -171,13 +171,19 @@ fn check_tells_of_links_that_entangle() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     for line in [
         "3 nodes (0 trusted, 1 repeater), 2 entangling links with 32 m of fibre,",
-        "Bob-Charlie      Bob – Charlie    30 m  0.2 dB  single-click         1  7 /s, F 0.811 (from memory)",
+        "Bob-Charlie      Bob – Charlie    30 m  single-click  8.90 /s     0.839  7 /s, F 0.811 (from memory)",
         "swap     Alice → Charlie  by Bob  2.5 ms",
         "Alice-Charlie  Alice → Charlie       0.5  all there are  keep  swap     0.1 /s, F 0.551 (from memory)",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }
     assert!(!told.contains("link       from"), "no table of links that make key: {told}");
+    let untold = format!("check {} --set node.Alice.platform=strontium-calcium", file.display());
+    assert_eq!(
+        bellwether(place.path(), &untold).status.code(),
+        Some(2),
+        "a platform that tells no visibility"
+    );
     let json = bellwether(place.path(), &format!("check {} --json", file.display()));
     let found: Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!((&found["entangling_links"], &found["fibre_km"]), (&Value::from(2), &Value::from(0.0)));

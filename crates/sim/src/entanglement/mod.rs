@@ -14,7 +14,7 @@ mod setup;
 pub mod summary;
 mod world;
 
-pub use build::{Admission, BuildError, Built, PlannedDemand, build};
+pub use build::{Admission, BuildError, Built, PlannedDemand, build, link_model};
 pub use chain::Chain;
 pub use hardware::{Brightness, Budget, LinkModel, NodeModel, Processor, QubitRole, Source};
 pub use parts::{Part, Parts};

@@ -1,12 +1,19 @@
 //! What a network file says of entangled pairs: links, circuits, demands.
 
 use crate::table::{Align, Table};
-use crate::{output, words};
-use bellwether_network::{Circuit, Cutoff, Evidence, Network, PublishedPairs};
-use bellwether_units::NodeId;
+use crate::{Failure, output, words};
+use bellwether_network::{Circuit, Cutoff, Evidence, Network, PublishedPairs, QubitUse};
+use bellwether_sim::entanglement::{Brightness, LinkModel, link_model};
+use bellwether_units::{LinkId, NodeId};
+
+/// The models of the first entangling links: whether platforms and stations give any.
+pub(super) fn models(network: &Network, most: usize) -> Result<Vec<LinkModel>, Failure> {
+    let links = (0u32..).map(LinkId).take(network.entangling_links.len().min(most));
+    links.map(|id| link_model(network, id).map_err(Failure::input)).collect()
+}
 
 /// The tables of links, circuits and demands, as far as there are any.
-pub(super) fn told(network: &Network, listed: usize) -> String {
+pub(super) fn told(network: &Network, models: &[LinkModel], listed: usize) -> String {
     let mut text = String::new();
     let mut more = |table: &Table, all: usize, what: &str| {
         if table.is_empty() {
@@ -20,36 +27,48 @@ pub(super) fn told(network: &Network, listed: usize) -> String {
             text.push_str(&format!("  … and {} more {what}\n", all - listed));
         }
     };
-    more(&links(network, listed), network.entangling_links.len(), "entangling links");
+    more(&links(network, models, listed), network.entangling_links.len(), "entangling links");
     more(&circuits(network, listed), network.circuits.len(), "circuits");
     more(&demands(network, listed), network.pair_demands.len(), "pair demands");
     text
 }
 
-fn links(network: &Network, listed: usize) -> Table {
+fn links(network: &Network, models: &[LinkModel], listed: usize) -> Table {
     let mut table = Table::new([
         ("entangling link", Align::Left),
         ("ends", Align::Left),
         ("length", Align::Right),
-        ("loss", Align::Right),
         ("scheme", Align::Left),
-        ("memories", Align::Right),
+        ("at most", Align::Right),
+        ("fidelity", Align::Right),
         ("stated", Align::Left),
     ]);
-    for link in network.entangling_links.iter().take(listed) {
+    for (link, model) in network.entangling_links.iter().zip(models).take(listed) {
+        // One communication qubit tries for all, however many store what it makes.
+        let own = link.qubits == [QubitUse::Own; 2];
+        let trying = if own { link.memories[0].min(link.memories[1]) } else { 1 };
+        let rate = |level: &Brightness| f64::from(trying) * level.success() / model.cycle.seconds();
+        let rates: Vec<_> = model.levels.iter().map(rate).collect();
+        let fidelities: Vec<_> = model.levels.iter().map(Brightness::fidelity).collect();
         let name = |end: NodeId| network.node(end).name.as_str();
-        let [first, second] = link.memories;
         table.row([
             words::cut(&link.name, 20),
             words::cut(&format!("{} – {}", name(link.ends[0]), name(link.ends[1])), 18),
             words::kilometres(link.fibre.length.kilometres()),
-            words::decibels(link.fibre.loss().decibels()),
             link.scheme.name().to_owned(),
-            if first == second { first.to_string() } else { format!("{first}, {second}") },
+            format!("{} /s", range(&rates)),
+            range(&fidelities),
             link.published.as_deref().map_or_else(String::new, stated),
         ]);
     }
     table
+}
+
+/// One value, or the least and the greatest.
+fn range(values: &[f64]) -> String {
+    let least = words::digits(values.iter().copied().fold(f64::INFINITY, f64::min));
+    let most = words::digits(values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    if least == most { most } else { format!("{least} to {most}") }
 }
 
 /// Rate and fidelity as somebody has told them, and how sure they are.

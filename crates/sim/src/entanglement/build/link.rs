@@ -6,7 +6,7 @@ use crate::platforms::{self, PlatformError};
 use bellwether_network::{EntanglingLink, Interface, Platform, Scheme, StatedPair, Station};
 use bellwether_physics::entangling::{
     Calibration, ChargeCheck, DoubleClick, Ensemble, Geometry, Heralded, MidpointRetries, Optics, PairSource,
-    SerialReflection, SingleClick, SingleClickEnd, Timing, noise_click,
+    SerialReflection, SingleClick, SingleClickEnd, Timing,
 };
 use bellwether_physics::{Fibre, ParameterError};
 use bellwether_protocol::entanglement::link::{FidelityLevel, FidelityTable, LinkSettings};
@@ -198,16 +198,21 @@ impl Ends<'_> {
             unmodelled_coherence,
         })
     }
+    /// The station's dark clicks; a rate of it counts in its window or in those of the platforms.
     fn dark(&self) -> Result<f64, PlatformError> {
         let Station { dark_count_rate, window, dark_probability, .. } = self.link.station;
-        match (dark_probability, dark_count_rate, window) {
-            (Some(probability), ..) => Ok(probability),
-            (None, Some(rate), Some(window)) => Ok(noise_click(&[rate], window)?),
-            _ => {
-                let [a, b] = self.interfaces()?;
-                Ok(f64::max(platforms::dark(a)?, platforms::dark(b)?))
-            }
+        if let Some(probability) = dark_probability {
+            return Ok(probability);
         }
+        let of_end = |interface: &Interface| {
+            let mut told = Interface { window: window.or(interface.window), ..*interface };
+            if dark_count_rate.is_some() && told.window.is_some() {
+                told = Interface { dark_count_rate, dark_probability: None, ..told };
+            }
+            platforms::dark(&told)
+        };
+        let [a, b] = self.interfaces()?;
+        Ok(f64::max(of_end(a)?, of_end(b)?))
     }
     fn efficiencies(&self) -> Result<[f64; 2], PlatformError> {
         let losses = self.link.arm_losses();
@@ -218,5 +223,72 @@ impl Ends<'_> {
             Ok(click * losses[end].transmittance() * self.link.station.detector_efficiency)
         };
         Ok([of(0)?, of(1)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::entanglement::link_model;
+    use bellwether_network::{Network, Override};
+    use bellwether_units::LinkId;
+
+    /// The success and the fidelity of a link of 20 km with its station 5 km from the first end.
+    fn of_scheme(scheme: &str, overrides: &[&str]) -> (f64, f64) {
+        let text = format!(
+            "format = 1\nnetwork.name = \"x\"\n[defaults.platform]\nprofile = \"rubidium-ensemble\"\n\
+             interface.click_probability = 0.2\ninterface.window = \"1 us\"\n[node.A]\n[node.B]\n\
+             [entangling.A-B]\nends = [\"A\", \"B\"]\nfibre = {{ length = \"20 km\", loss_per_length = \"0.2 dB/km\" }}\n\
+             station = {{ arms = [\"5 km\", \"15 km\"], dark_probability = 1e-6, visibility = 0.9 }}\nscheme = {{ {scheme} }}\n"
+        );
+        // A pulse that is reflected has no station.
+        let text = if scheme.contains("reflection") {
+            text.replace("arms = [\"5 km\", \"15 km\"], ", "")
+        } else {
+            text
+        };
+        let overrides: Vec<_> = overrides.iter().map(|one| Override::parse(one).unwrap()).collect();
+        let network = Network::parse(&text, "x.toml", &overrides).unwrap_or_else(|errors| panic!("{errors}"));
+        let model = link_model(&network, LinkId(0)).unwrap();
+        (model.levels[0].success(), model.levels[0].fidelity())
+    }
+
+    /// Each scheme to first order in its small probabilities, over arms of 1 and 3 dB.
+    #[test]
+    fn schemes_of_a_file_succeed_as_often_as_they_should() {
+        let arms = [10f64.powf(-0.1), 10f64.powf(-0.3)];
+        let near = |scheme: &str, wanted: f64, tolerance: f64| {
+            let (success, _) = of_scheme(scheme, &[]);
+            assert!((success / wanted - 1.0).abs() < tolerance, "{scheme}: {success}, not {wanted}");
+        };
+        near("kind = \"double-click\"", 0.04 * arms[0] * arms[1] / 2.0, 0.01);
+        // The brighter end is the one of the longer arm.
+        near("kind = \"single-click\", brightness = [0.02]", 2.0 * 0.02 * 0.2 * arms[1], 0.03);
+        near(
+            "kind = \"reflection\", mean_photons = 0.1, reflectance = [0.5, 0.2]",
+            0.01 * arms[0] * arms[1],
+            0.01,
+        );
+        near("kind = \"ensemble\"", 2.0 * 0.015 * 0.2 * arms[1], 0.05);
+        near("kind = \"stated\", success = 0.5, fidelity = 0.8", 0.5, 1e-12);
+        // A memory that has caught a photon waits while the ends compare, over 15 km and then 20 km.
+        let caught = 0.01 * arms[0] * 35e3 * 1.468 / 299_792_458.0 * 1e4;
+        let free = 1.0 / ((1.0 + caught) * (1.0 + caught * arms[1] / arms[0]));
+        near(
+            "kind = \"pair-source\", mean_pairs = 0.01, clock = \"10 kHz\"",
+            0.01 * arms[0] * arms[1] * free,
+            0.03,
+        );
+    }
+
+    #[test]
+    fn a_rate_of_dark_clicks_counts_in_the_window_of_station_or_platform() {
+        let click = "kind = \"double-click\"";
+        let (_, fidelity) = of_scheme(click, &["entangling.A-B.station.dark_probability=0.001"]);
+        let rate = "entangling.A-B.station={ arms = [\"5 km\", \"15 km\"], visibility = 0.9, dark_count_rate = \"1000 /s\" }";
+        let (_, by_rate) = of_scheme(click, &[rate]);
+        // 1 - exp(-0.001) is a little less than 0.001.
+        assert!((by_rate - fidelity).abs() < 1e-4, "{by_rate} {fidelity}");
+        let (_, narrower) = of_scheme(click, &[rate, "entangling.A-B.station.window=1 ns"]);
+        assert!(narrower > fidelity + 0.001, "{narrower} {fidelity}");
     }
 }

@@ -7,13 +7,13 @@ mod plan;
 pub use plan::{Admission, PlannedDemand};
 
 use super::chain::claimed;
-use super::hardware::QubitRole;
+use super::hardware::{LinkModel, QubitRole};
 use super::setup::{Fault, FaultKind, LinkSetup, NodeSetup, Setup};
 use crate::platforms::PlatformError;
 use bellwether_network::{EventKind, LinkEvent, Network, NodeEvent, Platform, QubitUse};
 use bellwether_protocol::entanglement::routing::ViewError;
 
-use bellwether_units::EntityId;
+use bellwether_units::{EntityId, LinkId};
 use node::Duties;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -114,6 +114,16 @@ fn nodes(network: &Network, assumed: &mut Assumed) -> Result<Vec<NodeSetup>, Bui
         Ok(made)
     };
     network.nodes.iter().enumerate().map(setup).collect()
+}
+
+/// What the hardware of an entangling link does, by the models.
+///
+/// # Errors
+/// A platform does not tell what the link's scheme needs, or tells what cannot be.
+pub fn link_model(network: &Network, link: LinkId) -> Result<LinkModel, BuildError> {
+    let link = network.entangling_link(link);
+    let platforms = link.ends.map(|end| network.node(end).platform.as_deref());
+    Ok(link::link(link, platforms)?.0)
 }
 
 fn links(network: &Network) -> Result<Vec<LinkSetup>, BuildError> {
