@@ -74,7 +74,10 @@ fn labels_are_right(seed: u64) -> u64 {
         let spread = tally.fidelity.deviation().unwrap_or(0.0);
         assert!(
             (mean - expected).abs() < 1e-9 && spread < 1e-7,
-            "seed {seed}: {mean} +- {spread} of {expected}"
+            "seed {seed}: {mean} +- {spread} of {expected}; {} pairs, {} revoked, {:?}",
+            tally.pairs,
+            tally.revoked,
+            schedule(seed, false).1.faults
         );
     }
     tally.pairs

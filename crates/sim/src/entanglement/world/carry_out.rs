@@ -313,6 +313,7 @@ impl World {
         if hold.is_zero() {
             self.release(now, node, circuit, pair, memory);
         } else {
+            self.kept.insert(cell, pair);
             let parcel = Parcel::Released { node: NodeId(node), circuit, pair, memory, life };
             self.post(self.sources.nodes[node as usize], now.saturating_add(hold), parcel);
         }

@@ -103,6 +103,8 @@ pub struct World {
     doing: Wanted,
     work: Work,
     sampling: Option<Sampling>,
+    /// Which pairs applications keep for a while: by memory.
+    kept: BTreeMap<Cell, PairId>,
     /// What keys the streams.
     seed: u64,
     /// What has happened to programs, if any run.
@@ -251,7 +253,9 @@ impl World {
             }
             Parcel::ForPrograms(token) => self.tell_programs(ProgramEvent::Due(token)),
             Parcel::Released { node, circuit, pair, memory, life } => {
-                if self.nodes[node.index()].life == life {
+                // A pair that was revoked meanwhile has been given back.
+                let cell = self.nodes[node.index()].first + Cell::from(memory.0);
+                if self.nodes[node.index()].life == life && self.kept.get(&cell) == Some(&pair) {
                     self.release(now, node.0, circuit, pair, memory);
                 }
             }
@@ -260,6 +264,9 @@ impl World {
 
     fn release(&mut self, now: Time, node: u32, circuit: CircuitId, pair: PairId, memory: MemoryId) {
         let cell = self.nodes[node as usize].first + Cell::from(memory.0);
+        if !self.kept.is_empty() {
+            self.kept.remove(&cell);
+        }
         self.reset(now, cell);
         self.on(node, now, |machine, out| machine.released(now, circuit, pair, memory, out));
     }

@@ -122,6 +122,7 @@ impl World {
             doing: super::Wanted::default(),
             work: Work::default(),
             sampling,
+            kept: BTreeMap::new(),
             seed: options.seed,
             programs: None,
         };
