@@ -31,7 +31,7 @@ impl Chain {
     /// A chain of links that are stated outright, by the shortest herald that its cycle allows: half of it.
     pub fn new(nodes: u32, memories: u16, level: Brightness, cycle: Duration, delay: Duration) -> Self {
         let link = LinkModel {
-            levels: vec![level],
+            levels: Arc::from([level]),
             cycle,
             herald: [cycle; 2],
             charge_check: None,

@@ -13,15 +13,25 @@ use bellwether_protocol::entanglement::link::{FidelityLevel, FidelityTable, Link
 use bellwether_quantum::HeraldedState;
 use bellwether_quantum::bell::BellDiagonal;
 use bellwether_units::{Angle, Duration, Time};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A link's hardware, and how its ends are told to run it.
 pub(super) fn link(
     link: &EntanglingLink,
     platforms: [Option<&Platform>; 2],
+    stated: &mut Stated,
 ) -> Result<(LinkModel, LinkSettings), BuildError> {
     let error = |error| BuildError::Link { link: link.name.clone(), error };
     let optics = Ends { link, platforms };
-    let (levels, timing) = optics.levels().map_err(error)?;
+    let scheme = Arc::as_ptr(&link.scheme).addr();
+    let (levels, timing) = match stated.get(&scheme) {
+        Some(levels) => (Arc::clone(levels), optics.meet_in_the_middle().map_err(error)?),
+        None => optics.levels().map_err(error)?,
+    };
+    if matches!(*link.scheme, Scheme::Stated { .. }) {
+        stated.entry(scheme).or_insert_with(|| Arc::clone(&levels));
+    }
     let cycle = link.cycle.unwrap_or(timing.cycle).max(Duration::from_picoseconds(1));
     let table = levels.iter().map(|level| FidelityLevel {
         brightness: level.brightness,
@@ -56,7 +66,10 @@ struct Ends<'a> {
     platforms: [Option<&'a Platform>; 2],
 }
 
-type Levels = (Vec<Brightness>, Timing);
+type Levels = (Arc<[Brightness]>, Timing);
+
+/// The levels of links whose physics is stated, by their scheme, which links of one template share.
+pub(super) type Stated = BTreeMap<usize, Arc<[Brightness]>>;
 
 impl Ends<'_> {
     fn platform(&self, end: usize) -> Result<&Platform, PlatformError> {
@@ -85,7 +98,7 @@ impl Ends<'_> {
             Scheme::SingleClick { brightness, counts_photons } => self.single(brightness, *counts_photons),
             Scheme::DoubleClick => {
                 let link = DoubleClick { efficiencies: self.efficiencies()?, optics: self.optics()? };
-                Ok((vec![Brightness::of(1.0, &link.heralded()?)], self.meet_in_the_middle()?))
+                Ok((Arc::from([Brightness::of(1.0, &link.heralded()?)]), self.meet_in_the_middle()?))
             }
             Scheme::PairSource { mean_pairs, clock, absorption } => {
                 self.pair_source(*mean_pairs, clock.hertz(), *absorption)
@@ -99,7 +112,8 @@ impl Ends<'_> {
                     StatedPair::Werner(fidelity) => BellDiagonal::werner(*fidelity)?,
                     StatedPair::BellDiagonal(probabilities) => BellDiagonal::new(*probabilities)?,
                 };
-                Ok((vec![Brightness::stated(*success, pair.into())?], self.meet_in_the_middle()?))
+                let level = Brightness::stated(*success, pair.into())?;
+                Ok((Arc::from([level]), self.meet_in_the_middle()?))
             }
         }
     }
@@ -143,7 +157,7 @@ impl Ends<'_> {
         heralded.probability *= a * b / f64::from(memories.max(1));
         let herald = retries.comparison();
         let timing = Timing { cycle: self.preparation().max(period), herald: [herald; 2] };
-        Ok((vec![Brightness::of(1.0, &heralded)], timing))
+        Ok((Arc::from([Brightness::of(1.0, &heralded)]), timing))
     }
 
     fn reflection(
@@ -159,7 +173,7 @@ impl Ends<'_> {
             * self.link.station.detector_efficiency;
         let link = SerialReflection { mean_photons, efficiency, dark: self.dark()?, contrast };
         let timing = self.timing(&Geometry::Serial { fibre });
-        Ok((vec![Brightness::of(1.0, &link.heralded()?)], timing))
+        Ok((Arc::from([Brightness::of(1.0, &link.heralded()?)]), timing))
     }
 
     /// The excitations that the memories give back, as qubits of none or one.
@@ -176,7 +190,7 @@ impl Ends<'_> {
         let coherence = state.coherence;
         let state = HeraldedState::new([both, first, second, none], coherence.into())?;
         let heralded = Heralded { probability: link.success()?, state, two_ports: true };
-        Ok((vec![Brightness::of(1.0, &heralded)], self.meet_in_the_middle()?))
+        Ok((Arc::from([Brightness::of(1.0, &heralded)]), self.meet_in_the_middle()?))
     }
 
     /// What the link's own figures and, where it has none, those of its platforms say of the light.

@@ -123,13 +123,14 @@ fn nodes(network: &Network, assumed: &mut Assumed) -> Result<Vec<NodeSetup>, Bui
 pub fn link_model(network: &Network, link: LinkId) -> Result<LinkModel, BuildError> {
     let link = network.entangling_link(link);
     let platforms = link.ends.map(|end| network.node(end).platform.as_deref());
-    Ok(link::link(link, platforms)?.0)
+    Ok(link::link(link, platforms, &mut link::Stated::new())?.0)
 }
 
 fn links(network: &Network) -> Result<Vec<LinkSetup>, BuildError> {
+    let mut stated = link::Stated::new();
     let setup = |(place, link): (usize, &bellwether_network::EntanglingLink)| {
         let platforms = link.ends.map(|end| network.node(end).platform.as_deref());
-        let (model, settings) = link::link(link, platforms)?;
+        let (model, settings) = link::link(link, platforms, &mut stated)?;
         Ok(LinkSetup {
             entity: EntityId(place as u32),
             ends: link.ends,

@@ -7,6 +7,7 @@ use bellwether_quantum::bell::BellIndex;
 use bellwether_quantum::density::Readout;
 use bellwether_quantum::pair::{BellMeasurement, PairState};
 use bellwether_units::{Duration, Stream, Time};
+use std::sync::Arc;
 
 /// One way to run a link: how often an attempt is heralded, and what that leaves.
 #[derive(Clone, Debug)]
@@ -54,8 +55,8 @@ impl Brightness {
 /// The hardware of a link.
 #[derive(Clone, Debug)]
 pub struct LinkModel {
-    /// The ways to run it.
-    pub levels: Vec<Brightness>,
+    /// The ways to run it; links that are alike share them.
+    pub levels: Arc<[Brightness]>,
     /// From one attempt to the next.
     pub cycle: Duration,
     /// From the beginning of an attempt until each end knows its herald.
