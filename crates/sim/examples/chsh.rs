@@ -1,5 +1,6 @@
-//! Tests Bell's inequality over a chain of four nodes in virtual time:
-//! `cargo run --release -p bellwether-sim --example chsh`.
+//! Tests Bell's inequality in virtual time: `cargo run --release -p bellwether-sim --example chsh`.
+//!
+//! A network file may be named: its first circuit is used.
 
 #[path = "../../../examples/chsh/program.rs"]
 #[allow(unreachable_pub, reason = "the text is for readers, not for this file")]
@@ -7,13 +8,12 @@ mod program;
 mod support;
 
 use bellwether_units::Time;
-use support::ENDS;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     const PAIRS: u64 = 4000;
-    let mut programs = support::chain(1)?;
-    let alice = programs.spawn(ENDS[0], |node| program::alice(node, ENDS[1], PAIRS));
-    let bob = programs.spawn(ENDS[1], |node| program::bob(node, ENDS[0], PAIRS));
+    let (mut programs, [a, b]) = support::open()?;
+    let alice = programs.spawn(a, |node| program::alice(node, b, PAIRS));
+    let bob = programs.spawn(b, |node| program::bob(node, a, PAIRS));
     programs.run(Time::MAX)?;
     alice.take().ok_or("Alice did not end")??;
     let (s, error) = bob.take().ok_or("Bob did not end")??;

@@ -1,5 +1,6 @@
-//! Teleports a thousand random states over a chain of four nodes in virtual time:
-//! `cargo run --release -p bellwether-sim --example teleport`.
+//! Teleports a thousand random states in virtual time: `cargo run --release -p bellwether-sim --example teleport`.
+//!
+//! A network file may be named: its first circuit is used.
 
 #[path = "../../../examples/teleport/program.rs"]
 #[allow(unreachable_pub, reason = "the text is for readers, not for this file")]
@@ -7,13 +8,12 @@ mod program;
 mod support;
 
 use bellwether_units::Time;
-use support::ENDS;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     const STATES: u32 = 1000;
-    let mut programs = support::chain(1)?;
-    let alice = programs.spawn(ENDS[0], |node| program::alice(node, ENDS[1], STATES));
-    let bob = programs.spawn(ENDS[1], |node| program::bob(node, ENDS[0], STATES));
+    let (mut programs, [a, b]) = support::open()?;
+    let alice = programs.spawn(a, |node| program::alice(node, b, STATES));
+    let bob = programs.spawn(b, |node| program::bob(node, a, STATES));
     programs.run(Time::MAX)?;
     alice.take().ok_or("Alice did not end")??;
     let right = bob.take().ok_or("Bob did not end")??;

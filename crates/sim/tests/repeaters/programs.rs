@@ -116,26 +116,32 @@ fn correlations_violate_the_inequality_as_pairs_allow() {
     assert!(s > 2.0 + 4.0 * error);
 }
 
-/// Raw keys have the errors that pairs have in each basis: (1 - w)/2.
+/// Key of pairs: both ends have the same, its errors are those of the pairs, (1 - w)/2, and more pairs give more a pair.
 #[test]
-fn raw_keys_have_the_errors_that_pairs_have() {
+fn pairs_give_key_by_the_distillation_of_links() {
     let (a, b) = (NodeId(0), NodeId(2));
-    let mut programs = programs(setup(3, 4, 0.97), 5);
-    let alice = programs.spawn(a, |node| bbm92::end(node, b, 4000));
-    let bob = programs.spawn(b, |node| bbm92::end(node, a, 4000));
-    programs.run(Time::MAX).unwrap();
-    let (alice, bob) = (alice.take().unwrap().unwrap(), bob.take().unwrap().unwrap());
-    assert_eq!((alice.compared, alice.compared_in_x), (bob.compared, bob.compared_in_x));
-    assert_eq!(alice.bits.len(), bob.bits.len());
-    let expected = (1.0 - werner_parameter(0.97).powi(2)) / 2.0;
-    let differ = alice.bits.iter().zip(&bob.bits).filter(|(a, b)| a != b).count() as f64;
-    for (count, errors) in
-        [(alice.bits.len() as f64, differ), (alice.compared_in_x.0 as f64, alice.compared_in_x.1 as f64)]
-    {
-        assert!(count > 800.0);
+    let run = |pairs| {
+        let mut programs = programs(setup(3, 4, 0.99), 5);
+        let alice = programs.spawn(a, |node| bbm92::end(node, b, pairs));
+        let bob = programs.spawn(b, |node| bbm92::end(node, a, pairs));
+        programs.run(Time::MAX).unwrap();
+        (alice.take().unwrap(), bob.take().unwrap())
+    };
+    let (alice, bob) = run(16_000);
+    let (alice, bob) = (alice.unwrap(), bob.unwrap());
+    assert!(alice.key == bob.key && alice.key.len() as u64 == alice.certificate.key_bits);
+    assert!(alice.key.len() > 1000, "{} bits", alice.key.len());
+    assert_eq!((alice.in_z, alice.in_x), (bob.in_z, bob.in_x));
+    let expected = (1.0 - werner_parameter(0.99).powi(2)) / 2.0;
+    for class in [alice.in_z, alice.in_x] {
+        let count = class.sifted as f64;
+        assert!((count / 4000.0 - 1.0).abs() < 0.06, "a quarter is sifted into each basis: {count}");
         let error = (expected * (1.0 - expected) / count).sqrt();
-        assert!((errors / count - expected).abs() < 4.0 * error, "{errors} of {count}, expected {expected}");
+        let seen = class.errors as f64 / count;
+        assert!((seen - expected).abs() < 4.0 * error, "{seen} ± {error}, expected {expected}");
     }
+    let (too_few, _) = run(400);
+    assert!(matches!(too_few, Err(ProgramError::Other(_))), "a hundred bits give no key");
 }
 
 /// A controlled NOT between nodes is one: it makes the superposed control and the target a Bell pair.
