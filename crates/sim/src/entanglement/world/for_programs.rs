@@ -11,7 +11,7 @@ use bellwether_quantum::density::{Axis, Readout};
 use bellwether_quantum::store::Detail;
 use bellwether_units::{Duration, LinkId, NodeId, Purpose, Stream, Time};
 use core::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 /// Something that concerns programs.
@@ -27,11 +27,11 @@ pub(in crate::entanglement) enum ProgramEvent {
     Crashed(NodeId),
 }
 
-/// What has happened, and which memories programs have.
+/// What has happened, and which memories programs have, with this end's link pair of what is in them.
 #[derive(Default)]
 pub(super) struct Told {
     events: Vec<ProgramEvent>,
-    cells: BTreeSet<Cell>,
+    cells: BTreeMap<Cell, PairId>,
 }
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
         if let ProgramEvent::Crashed(node) = event {
             let station = &self.nodes[node.index()];
             let cells = station.first..station.first + Cell::from(station.memories);
-            told.cells.retain(|cell| !cells.contains(cell));
+            told.cells.retain(|cell, _| !cells.contains(cell));
         }
         told.events.push(event);
     }
@@ -60,12 +60,12 @@ impl World {
         let (first, Some(told)) = (self.nodes[node as usize].first, &mut self.programs) else { return false };
         match *event {
             NetworkEvent::Delivered(delivered) if PairDesk::is_for_programs(delivered.request) => {
-                told.cells.insert(first + Cell::from(delivered.memory.0));
+                told.cells.insert(first + Cell::from(delivered.memory.0), origin(&delivered));
                 told.events.push(ProgramEvent::Delivered(NodeId(node), delivered));
                 true
             }
             NetworkEvent::Revoked { circuit, origin, memory, .. }
-                if told.cells.contains(&(first + Cell::from(memory.0))) =>
+                if told.cells.get(&(first + Cell::from(memory.0))) == Some(&origin) =>
             {
                 let node = NodeId(node);
                 told.events.push(ProgramEvent::Revoked { node, circuit, pair: origin, memory });
@@ -201,8 +201,10 @@ impl World {
     ) {
         let now = self.now();
         let cell = self.cell(node, memory);
-        // Whoever restarted has none of these any more.
-        if self.programs.as_mut().is_some_and(|told| told.cells.remove(&cell)) {
+        // After a crash the memory may hold another pair by now.
+        let Some(told) = &mut self.programs else { return };
+        if told.cells.get(&cell) == Some(&pair) {
+            told.cells.remove(&cell);
             self.release(now, node.0, circuit, pair, memory);
             self.settle(now);
         }
