@@ -48,8 +48,12 @@ struct Chain {
     loss: f64,
     fate: Stream,
     now: Time,
-    queue: BTreeMap<(Time, u64), Happening>,
+    /// With the life of the node that wanted it.
+    queue: BTreeMap<(Time, u64), (Happening, u32)>,
     counter: u64,
+    settings: Arc<LinkSettings>,
+    lives: Vec<u32>,
+    circuit: CircuitId,
     delivered: BTreeMap<(EndToEndId, End), Delivered>,
     over: Vec<u64>,
     /// What new pairs truly are.
@@ -67,34 +71,31 @@ fn memories(side: usize) -> Vec<MemoryId> {
 
 const CIRCUIT: CircuitId = CircuitId(7);
 
+/// Node `n` of a chain, in one of its lives.
+fn fresh(settings: &Arc<LinkSettings>, count: usize, n: usize, life: u32) -> EntanglementNode {
+    let kind = LinkKind::new(settings, PurificationQuality::PERFECT, World::quality().memory);
+    let (mut links, mut signalled) = (Vec::new(), Vec::new());
+    for (side, _) in [n > 0, n + 1 < count].into_iter().enumerate().filter(|(_, exists)| *exists) {
+        let link = LinkId((n + side - 1) as u32);
+        let peer = NodeId((n + 2 * side - 1) as u32);
+        let place = LinkPlace { link, numbers: side == 1, life, memories: memories(side) };
+        links.push(NodeLink { place, peer, settings: Arc::clone(settings) });
+        signalled.push(SignallingLink { link, peer, kind: kind.clone(), memories: MEMORIES });
+    }
+    let mut node = EntanglementNode::new(World::quality(), links);
+    let signalling = Signalling::new(NodeId(n as u32), signalled, SignallingSettings::default());
+    node.signal(signalling, PurificationQuality::PERFECT);
+    node
+}
+
 impl Chain {
     /// Nodes and links, and no circuit.
     fn bare(count: usize, loss: f64, seed: u64, fidelity: f64) -> Self {
         let level = FidelityLevel { brightness: 0.1, fidelity, success: SUCCESS };
         let table = FidelityTable::new(vec![level]).unwrap();
         let settings = Arc::new(LinkSettings::new(table, CYCLE, DELAY));
-        let node = |n: usize| {
-            let link = |link: usize, side: usize, peer: usize| NodeLink {
-                place: LinkPlace {
-                    link: LinkId(link as u32),
-                    numbers: side == 1,
-                    life: 1,
-                    memories: memories(side),
-                },
-                peer: NodeId(peer as u32),
-                settings: Arc::clone(&settings),
-            };
-            let mut links = Vec::new();
-            if n > 0 {
-                links.push(link(n - 1, 0, n - 1));
-            }
-            if n + 1 < count {
-                links.push(link(n, 1, n + 1));
-            }
-            EntanglementNode::new(World::quality(), links)
-        };
         let mut chain = Self {
-            nodes: (0..count).map(node).collect(),
+            nodes: (0..count).map(|n| fresh(&settings, count, n, 1)).collect(),
             midpoints: (0..count - 1).map(|link| Midpoint::new(LinkId(link as u32), 1)).collect(),
             armed: vec![[vec![None; MEMORIES.into()], vec![None; MEMORIES.into()]]; count - 1],
             light: Light::default(),
@@ -103,6 +104,9 @@ impl Chain {
             now: Time::ZERO,
             queue: BTreeMap::new(),
             counter: 0,
+            settings,
+            lives: vec![1; count],
+            circuit: CIRCUIT,
             delivered: BTreeMap::new(),
             over: Vec::new(),
             fresh: BellDiagonal::PERFECT,
@@ -110,17 +114,6 @@ impl Chain {
             told: Vec::new(),
         };
         for n in 0..count {
-            let kind = LinkKind::new(&settings, PurificationQuality::PERFECT, World::quality().memory);
-            let link = |link: usize, peer: usize| SignallingLink {
-                link: LinkId(link as u32),
-                peer: NodeId(peer as u32),
-                kind: kind.clone(),
-                memories: MEMORIES,
-            };
-            let links = (n > 0).then(|| link(n - 1, n - 1));
-            let links = links.into_iter().chain((n + 1 < count).then(|| link(n, n + 1))).collect();
-            let signalling = Signalling::new(NodeId(n as u32), links, SignallingSettings::default());
-            chain.nodes[n].signal(signalling, PurificationQuality::PERFECT);
             chain.on(n, |node, now, out| node.start(now, out));
         }
         chain
@@ -172,12 +165,25 @@ impl Chain {
             end_memories: [World::quality().memory; 2],
             refresh: Duration::from_milliseconds(100),
         };
-        self.on(0, |node, now, out| node.open(now, CIRCUIT, terms, out).unwrap());
+        let circuit = self.circuit;
+        self.on(0, |node, now, out| node.open(now, circuit, terms, out).unwrap());
     }
 
     fn at(&mut self, time: Time, happening: Happening) {
-        self.queue.insert((time, self.counter), happening);
+        let life = whose(&happening).map_or(0, |n| self.lives[n]);
+        self.queue.insert((time, self.counter), (happening, life));
         self.counter += 1;
+    }
+
+    /// A node forgets everything and starts anew; its memories hold nothing of use.
+    fn crash(&mut self, n: usize) {
+        self.lives[n] += 1;
+        (0..2 * MEMORIES).for_each(|memory| self.light.lose((n, memory)));
+        for (link, end) in [(n.wrapping_sub(1), 1), (n, 0)] {
+            self.armed.get_mut(link).into_iter().for_each(|armed| armed[end].fill(None));
+        }
+        self.nodes[n] = fresh(&self.settings, self.nodes.len(), n, self.lives[n]);
+        self.on(n, |node, now, out| node.start(now, out));
     }
 
     fn on(&mut self, n: usize, act: impl FnOnce(&mut EntanglementNode, Time, &mut Vec<NodeEffect>)) {
@@ -313,17 +319,21 @@ impl Chain {
     fn ask(&mut self, pairs: u64) {
         let id = RequestId(1);
         let request = PairRequest { id, pairs: Some(pairs), until: None, correct: false, early: false };
-        self.on(0, |node, now, out| node.request(now, CIRCUIT, request, out).unwrap());
+        let circuit = self.circuit;
+        self.on(0, |node, now, out| node.request(now, circuit, request, out).unwrap());
     }
 
     fn run(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some((&(time, _), _)) = self.queue.first_key_value()
             && time <= end
-            && let Some((_, happening)) = self.queue.pop_first()
+            && let Some((_, (happening, life))) = self.queue.pop_first()
         {
             self.now = time;
-            self.happen(happening);
+            // What hardware and applications did for a node that has crashed since is nothing to the new one.
+            if whose(&happening).is_none_or(|n| self.lives[n] == life) {
+                self.happen(happening);
+            }
         }
         self.now = end;
     }
@@ -333,6 +343,16 @@ impl Chain {
             *end == End::Head && self.delivered.contains_key(&(*id, End::Tail))
         };
         self.delivered.keys().filter(head).count() as u64
+    }
+}
+
+/// Whose hardware or application it is.
+fn whose(happening: &Happening) -> Option<usize> {
+    match happening {
+        Happening::Swapped { node, .. }
+        | Happening::Compared { node, .. }
+        | Happening::Release { node, .. } => Some(*node),
+        _ => None,
     }
 }
 
@@ -423,4 +443,37 @@ fn what_a_chain_cannot_promise_is_refused_before_anything_is_made() {
         panic!("{:?}", chain.told)
     };
     assert_eq!(best.memories, 0);
+}
+
+#[test]
+fn a_circuit_is_torn_down_when_a_node_crashed_and_the_next_one_serves() {
+    for crashed in [1, 2, 3] {
+        let mut chain = Chain::signalled(4, 0.0, crashed as u64, 1);
+        chain.ask(1_000_000);
+        chain.run(Duration::from_milliseconds(300));
+        chain.crash(crashed);
+        chain.run(Duration::from_whole_seconds(1));
+        let why = CircuitEnd::TornDown;
+        let closed = SignallingEvent::Closed { circuit: CIRCUIT, why };
+        assert_eq!(chain.told, [SignallingEvent::Opened { circuit: CIRCUIT }, closed]);
+        assert!(chain.over.len() == 1 && chain.at_both_ends() > 0, "{:?}", chain.over);
+        (chain.told, chain.over) = (Vec::new(), Vec::new());
+        chain.circuit = CircuitId(8);
+        chain.open(1, 10.0);
+        chain.run(Duration::from_milliseconds(50));
+        assert_eq!(chain.told, [SignallingEvent::Opened { circuit: CircuitId(8) }]);
+        let before = chain.at_both_ends();
+        chain.ask(100);
+        chain.run(Duration::from_whole_seconds(10));
+        assert_eq!(
+            (chain.over.as_slice(), chain.at_both_ends() - before),
+            ([100].as_slice(), 100),
+            "{crashed}"
+        );
+        chain.on(0, |node, now, out| node.close(now, CircuitId(8), out).unwrap());
+        chain.run(Duration::from_whole_seconds(3));
+        for node in &mut chain.nodes {
+            assert_eq!((node.held().0, node.signalling().unwrap().held()), (0, (0, 0, 0)));
+        }
+    }
 }
