@@ -54,7 +54,10 @@ pub fn summary(summary: &Summary, styled: bool) -> String {
         }
         text.push_str(&more(summary.events.len(), ALARMS, "events"));
     }
-    text.push_str(&heading(&format!("Alarms: {}", summary.totals.alarms), styled));
+    // Only links that make key raise alarms.
+    if !summary.links.is_empty() || summary.totals.alarms > 0 || summary.entanglement.is_none() {
+        text.push_str(&heading(&format!("Alarms: {}", summary.totals.alarms), styled));
+    }
     for alarm in summary.alarms.iter().take(ALARMS) {
         text.push_str(&happening(alarm.at_s, &alarm.link, &alarm_text(alarm)));
     }
@@ -76,6 +79,7 @@ pub fn replications(replications: &Replications, styled: bool) -> String {
         ("secret", Right),
         ("alarms", Right),
     ]);
+    let has_keys = !replications.links.is_empty() || replications.pair_demands.is_empty();
     for link in replications.links.iter().take(ROWS) {
         table.row([
             words::cut(&link.name, 18),
@@ -85,8 +89,11 @@ pub fn replications(replications: &Replications, styled: bool) -> String {
             interval(&link.alarms, &words::plain),
         ]);
     }
-    text.push_str(&table.render(styled));
-    text.push_str(&more(replications.links.len(), ROWS, "links"));
+    if has_keys {
+        text.push_str(&table.render(styled));
+        text.push_str(&more(replications.links.len(), ROWS, "links"));
+    }
+    text.push_str(&entanglement::replications(&replications.pair_demands, styled));
     if !replications.demands.is_empty() {
         let mut table = Table::new([("demand", Left), ("keys delivered", Right), ("keys refused", Right)]);
         for demand in replications.demands.iter().take(ROWS) {

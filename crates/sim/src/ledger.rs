@@ -225,7 +225,7 @@ impl<'a> Ledger<'a> {
                 duration_s: self.duration.seconds(),
                 simulated_s: now.seconds(),
                 partial,
-                assumptions: words::assumptions(),
+                assumptions: words::assumptions(network),
             },
             nodes: network
                 .nodes

@@ -29,8 +29,13 @@ use bellwether_units::{Angle, Loss};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlatformError {
     /// The profile does not tell something that the model needs.
-    #[error("the platform does not tell {0}, which this model needs")]
+    #[error("the platform does not tell {0}, which this model needs: {write}", write = where_to_write(.0))]
     Untold(&'static str),
+    /// A node has no platform where its link needs one.
+    #[error(
+        "a node at its ends has no platform, which links of this scheme need: write `platform` at the node"
+    )]
+    NoPlatform,
     /// A figure cannot be.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -40,6 +45,28 @@ pub enum PlatformError {
     /// The figures of a qubit cannot be together.
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+/// Where a figure that is missing goes.
+fn where_to_write(what: &str) -> &'static str {
+    match what {
+        "a click probability" => "write `interface.click_probability` in the node's `platform`",
+        "a visibility" => {
+            "write `interface.visibility` in the node's `platform`, or `station.visibility` at the link"
+        }
+        "dark clicks, by probability or by rate and window" => {
+            "write `station.dark_probability` at the link, or `interface.dark_probability` in the node's `platform`"
+        }
+        "a write probability" => "write `interface.write_probability` in the node's `platform`",
+        "a coherence time" => "write `t2` of the qubit in the node's `platform`",
+        "the decay in an attempt" => "write `storage.attempt_decay` in the node's `platform`",
+        "the errors of readout" => {
+            "write `bright_as_dark` and `dark_as_bright` of the qubit in the node's `platform`"
+        }
+        "a qubit that entangles with light" => "write `communication` in the node's `platform`",
+        "a qubit that stores" => "write `storage` in the node's `platform`, or let the link use other qubits",
+        _ => "write it in the node's `platform`",
+    }
 }
 
 /// A single-click link between two platforms, with what the fibres to the station lose, and `bright` as the larger of the

@@ -4,11 +4,12 @@
 //! they say is put in order, and the nodes are advanced over the same slice. Nothing runs back from nodes to
 //! links, so slices and threads change speed and never results.
 
+use crate::entanglement::summary::DemandPairs;
 use crate::entanglement::{EntanglementError, EntanglementRun};
 use crate::interval::confidence_interval;
 use crate::ledger::Ledger;
 use crate::link::{LinkProcess, LinkRecord};
-use crate::summary::{DemandReplication, LinkReplication, Replications, Summary};
+use crate::summary::{DemandReplication, LinkReplication, PairReplication, Replications, Summary};
 use crate::trace::TraceRecord;
 use crate::world::World;
 use bellwether_network::{Detail, Network};
@@ -223,7 +224,32 @@ fn means(summaries: &[Summary]) -> Replications {
                 refused: over(&|s| s.demands[i].refused.iter().map(|count| count.count).sum::<u64>() as f64),
             })
             .collect(),
+        pair_demands: pair_means(summaries),
     }
+}
+
+fn pair_means(summaries: &[Summary]) -> Vec<PairReplication> {
+    let runs: Vec<&[DemandPairs]> =
+        summaries.iter().filter_map(|run| Some(run.entanglement.as_ref()?.demands.as_slice())).collect();
+    let Some(first) = runs.first() else { return Vec::new() };
+    (0..first.len())
+        .map(|place| {
+            let all = |of: &dyn Fn(&DemandPairs) -> f64| {
+                confidence_interval(&runs.iter().map(|run| of(&run[place])).collect::<Vec<_>>())
+            };
+            let told = |of: &dyn Fn(&DemandPairs) -> Option<f64>| {
+                let values: Vec<_> = runs.iter().filter_map(|run| of(&run[place])).collect();
+                (!values.is_empty()).then(|| confidence_interval(&values))
+            };
+            PairReplication {
+                name: first[place].name.clone(),
+                pairs: all(&|demand| demand.pairs as f64),
+                rate_per_s: told(&|demand| demand.rate_per_s),
+                fidelity: told(&|demand| Some(demand.fidelity.as_ref()?.mean)),
+                timed_out: all(&|demand| demand.timed_out as f64),
+            }
+        })
+        .collect()
 }
 
 /// A two-hundredth of the run, or less where the links would make it long to wait for or the demands would make

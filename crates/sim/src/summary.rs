@@ -313,6 +313,24 @@ pub struct Replications {
     pub links: Vec<LinkReplication>,
     /// One a demand, in the order of the network file.
     pub demands: Vec<DemandReplication>,
+    /// One a demand for entangled pairs, in the order of the network file; left out without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pair_demands: Vec<PairReplication>,
+}
+
+/// A demand for entangled pairs over independent runs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PairReplication {
+    /// Its name.
+    pub name: String,
+    /// Pairs that both ends used.
+    pub pairs: Interval,
+    /// Pairs a second; absent if no run had two pairs.
+    pub rate_per_s: Option<Interval>,
+    /// The mean true fidelity of a run's pairs; absent if no run had one.
+    pub fidelity: Option<Interval>,
+    /// Requests that ran out of time.
+    pub timed_out: Interval,
 }
 
 /// A link over independent runs.

@@ -114,15 +114,21 @@ pub(crate) const fn role(role: Role) -> &'static str {
     }
 }
 
-/// What is emulated, and under which assumptions keys are secret.
-pub(crate) fn assumptions() -> Vec<String> {
-    [
+/// What is emulated, and under which assumptions keys are secret and pairs are what they are told to be.
+pub(crate) fn assumptions(network: &Network) -> Vec<String> {
+    const OF_KEYS: [&str; 4] = [
         "The quantum channel is emulated: these keys are for study and test, never for use.",
         "Security bounds hold for devices that match their models: phase-randomised pulses, detection \
          independent of the basis, no side channels.",
         "Both ends share an authentication secret before the first block.",
         "Relay nodes are trusted with the keys that pass them.",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+    ];
+    const OF_PAIRS: [&str; 2] = [
+        "Light, memories and gates of entangled pairs are emulated: they do what their models say with the \
+         figures of the network file, and nothing drifts.",
+        "Nodes tell each other the truth, and nobody else can speak in their name.",
+    ];
+    let keys = (!network.links.is_empty() || network.entangling_links.is_empty()).then_some(OF_KEYS);
+    let pairs = (!network.entangling_links.is_empty()).then_some(OF_PAIRS);
+    keys.iter().flatten().chain(pairs.iter().flatten()).map(|&text| text.to_owned()).collect()
 }

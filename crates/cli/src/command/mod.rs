@@ -9,6 +9,7 @@ mod simulate;
 use crate::args::{Args, Command, Input};
 use crate::{Failure, output};
 use bellwether_network::{Network, Override};
+use bellwether_sim::run::RunError;
 use clap::CommandFactory;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
@@ -73,6 +74,11 @@ fn recorded_links(network: &Network) -> Option<String> {
         0 => Some(listed),
         more => Some(format!("{listed} and {more} more")),
     }
+}
+
+/// A file that can be read and not run: the mistake, after the file's name.
+fn cannot_run(network: &Network) -> impl Fn(RunError) -> Failure + '_ {
+    |error| Failure::Input(format!("{}: {error}", network.identity.file))
 }
 
 /// The link called `name`, or the only one if no name is given.

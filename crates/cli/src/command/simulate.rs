@@ -1,6 +1,6 @@
 //! `bellwether simulate`: run a network in virtual time.
 
-use super::{load_with_bytes, recorded_links};
+use super::{cannot_run, load_with_bytes, recorded_links};
 use crate::args::{Detail, Simulate};
 use crate::progress::{StopFlag, Stopwatch, Watch};
 use crate::{Failure, output, report, text, words};
@@ -58,7 +58,7 @@ fn one(run: &Run<'_>) -> Result<(), Failure> {
     if let Some(directory) = &args.out {
         watch.write_trace(&directory.join("trace.jsonl"))?;
     }
-    let outcome = simulate(run.network, run.options, &mut watch).map_err(Failure::input)?;
+    let outcome = simulate(run.network, run.options, &mut watch).map_err(cannot_run(run.network))?;
     watch.finish()?;
     let summary = outcome.summary;
     if let Some(directory) = &args.out {
@@ -79,7 +79,7 @@ fn many(run: &Run<'_>) -> Result<(), Failure> {
     let clock = Stopwatch::start();
     let mut watch = Watch::new(StopFlag::on_interrupt()).counting_runs();
     let (means, summaries) =
-        replicate(run.network, run.options, args.runs, &mut watch).map_err(Failure::input)?;
+        replicate(run.network, run.options, args.runs, &mut watch).map_err(cannot_run(run.network))?;
     watch.finish()?;
     if let Some(directory) = &args.out {
         write_results(directory, run, &means.run, means.runs, &means)?;

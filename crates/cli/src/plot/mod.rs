@@ -5,10 +5,12 @@
 
 mod axis;
 mod comparison;
+mod histogram;
 mod sweep;
 mod time;
 
 pub use comparison::{Comparison, comparison};
+pub use histogram::{Bin, Histogram};
 pub use sweep::sweep;
 pub use time::{Band, Mark, Panel, TimeChart};
 

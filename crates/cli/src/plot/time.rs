@@ -203,11 +203,11 @@ impl Panel {
         // From the right, where no badge is likely: events begin where something has run well before.
         let _ = writeln!(
             svg,
-            "<text class=\"halo end\" x=\"{}\" y=\"{:.1}\"><tspan class=\"strong\">{}</tspan>, {}</text>",
+            "<text class=\"halo end\" x=\"{}\" y=\"{:.1}\"><tspan class=\"strong\">{}</tspan>{}</text>",
             WIDTH - RIGHT - 2.0,
             top + 12.0,
             escape(&self.title),
-            escape(&unit)
+            if unit.is_empty() { String::new() } else { format!(", {}", escape(&unit)) }
         );
         for run in runs(&self.values) {
             let mut line = String::new();

@@ -1,5 +1,7 @@
 //! The network as a map: nodes where they stand, links coloured by what they give.
 
+mod entangling;
+
 use crate::plot::escape;
 use crate::words;
 use bellwether_sim::summary::{LinkSummary, Summary};
@@ -33,8 +35,7 @@ pub(super) enum Places {
 /// The map as an SVG element with its key, and a caption.
 pub(super) fn map(summary: &Summary) -> String {
     let (positions, height, places) = layout(summary);
-    let nodes: BTreeMap<&str, usize> =
-        summary.nodes.iter().enumerate().map(|(place, node)| (node.name.as_str(), place)).collect();
+    let nodes = nodes_by_name(summary);
     let scale = Scale::of(&summary.links);
     let mut svg = format!(
         "<svg class=\"map\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"map of the network\">\n"
@@ -107,6 +108,7 @@ pub(super) fn map(summary: &Summary) -> String {
             rates.push(Rate { text, from, control, to, signed });
         }
     }
+    entangling::draw(&mut svg, &mut labels, &mut rates, summary, &positions);
     for (rate, place) in rates.iter().zip(place_rates(&rates, &positions)) {
         let _ = writeln!(
             labels,
@@ -151,6 +153,11 @@ pub(super) fn map(summary: &Summary) -> String {
         "<figure class=\"card\">\n{svg}{}<figcaption>{caption}</figcaption></figure>\n",
         scale.key(summary)
     )
+}
+
+/// Nodes by name, as places in the list.
+fn nodes_by_name(summary: &Summary) -> BTreeMap<&str, usize> {
+    summary.nodes.iter().enumerate().map(|(place, node)| (node.name.as_str(), place)).collect()
 }
 
 /// The links whose fibre was cut at some time.
@@ -272,6 +279,9 @@ impl Scale {
             };
             let _ = write!(key, "<li>{}{text}</li>", sample(&format!("k{place}")));
         }
+        if summary.entanglement.as_ref().is_some_and(|found| !found.links.is_empty()) {
+            let _ = write!(key, "<li>{}entangles: pairs a second</li>", sample("pairs"));
+        }
         if rates().any(|rate| rate <= 0.0) {
             let _ = write!(key, "<li>{}no key</li>", sample("none"));
         }
@@ -358,11 +368,13 @@ fn ranks(points: &[(f64, f64)], of: &dyn Fn(&(f64, f64)) -> f64) -> Vec<f64> {
 
 /// The ends of the drawn links as places in the list of nodes.
 fn ends(summary: &Summary) -> Vec<(usize, usize)> {
-    let nodes: BTreeMap<&str, usize> =
-        summary.nodes.iter().enumerate().map(|(place, node)| (node.name.as_str(), place)).collect();
+    let nodes = nodes_by_name(summary);
     let place = |name: &str| nodes.get(name).copied();
     let links = summary.links.iter().take(DRAWN_LINKS);
-    links.filter_map(|link| Some((place(&link.transmitter)?, place(&link.receiver)?))).collect()
+    let links = links.map(|link| [link.transmitter.as_str(), link.receiver.as_str()]);
+    let entangling = summary.entanglement.iter().flat_map(|found| found.links.iter().take(DRAWN_LINKS));
+    let entangling = entangling.map(|link| [link.ends[0].as_str(), link.ends[1].as_str()]);
+    links.chain(entangling).filter_map(|[from, to]| Some((place(from)?, place(to)?))).collect()
 }
 
 /// How far apart nodes have to be for their names.

@@ -2,6 +2,7 @@
 //!
 //! It holds nothing that depends on the machine or the wall clock: equal summaries give equal reports.
 
+mod entanglement;
 mod link;
 mod map;
 mod series;
@@ -32,15 +33,26 @@ pub fn html(summary: &Summary) -> String {
     header(&mut html, summary);
     html.push_str("<section>\n<h2>The network</h2>\n");
     html.push_str(&map::map(summary));
-    links(&mut html, &summary.links);
+    if makes_key(summary) {
+        links(&mut html, &summary.links);
+    }
+    if let Some(found) = &summary.entanglement {
+        entanglement::links(&mut html, &found.links);
+    }
     html.push_str("</section>\n");
     comparison(&mut html, &summary.links);
     happenings(&mut html, summary);
     demands(&mut html, &summary.demands);
+    entanglement::sections(&mut html, summary);
     details(&mut html, summary);
     footer(&mut html, summary);
     html.push_str("</body>\n</html>\n");
     html
+}
+
+/// Whether there is anything to tell of keys.
+fn makes_key(summary: &Summary) -> bool {
+    !summary.links.is_empty() || summary.entanglement.is_none()
 }
 
 fn header(html: &mut String, summary: &Summary) {
@@ -73,6 +85,21 @@ fn tiles(summary: &Summary) -> String {
         let class = if bad { "tile bad" } else { "tile" };
         let _ = writeln!(html, "<div class=\"{class}\"><b>{figure}</b><span>{words}</span></div>");
     };
+    if let Some(found) = &summary.entanglement {
+        let pairs = found.demands.iter().map(|demand| demand.pairs).sum();
+        tile(words::count(pairs), "entangled pairs for applications", false);
+        let (all, refused) =
+            (found.demands.len(), found.demands.iter().filter(|demand| demand.refused.is_some()).count());
+        tile(format!("{} of {all}", all - refused), "demands for pairs are served", refused > 0);
+        let wrong = found.demands.iter().map(|demand| demand.disagreements).sum();
+        if wrong > 0 {
+            tile(words::count(wrong), "pairs whose ends were told different Bell states", true);
+        }
+    }
+    if !makes_key(summary) {
+        html.push_str("</div>\n");
+        return html;
+    }
     let seconds = summary.run.simulated_s;
     let rate = if seconds > 0.0 { totals.secret_bits as f64 / seconds } else { 0.0 };
     tile(words::bits(totals.secret_bits), &format!("secret key made, {} in all", words::rate(rate)), false);
@@ -154,7 +181,11 @@ fn mark(published: &PublishedSummary) -> &'static str {
 
 /// How sure a stated figure is, as a tag.
 fn evidence(published: &PublishedSummary) -> &'static str {
-    match published.evidence.as_str() {
+    evidence_tag(&published.evidence)
+}
+
+fn evidence_tag(evidence: &str) -> &'static str {
+    match evidence {
         "published" => "<span class=\"tag teal\">published</span>",
         "reconstructed" => "<span class=\"tag amber\">reconstructed</span>",
         _ => "<span class=\"tag amber\">from memory</span>",
@@ -212,9 +243,11 @@ fn happenings(html: &mut String, summary: &Summary) {
     if summary.alarms.is_empty() && summary.events.is_empty() {
         return;
     }
-    html.push_str(
-        "<section>\n<h2>Events and alarms</h2>\n<div class=\"scroll\"><table>\n\
-         <tr><th class=\"n\">Time</th><th></th><th>Where</th><th>What</th></tr>\n",
+    let _ = writeln!(
+        html,
+        "<section>\n<h2>{}</h2>\n<div class=\"scroll\"><table>\n\
+         <tr><th class=\"n\">Time</th><th></th><th>Where</th><th>What</th></tr>",
+        if makes_key(summary) { "Events and alarms" } else { "Events" }
     );
     let events = summary.events.iter().map(|event| {
         let until = event.until_s.map(|at| format!(", until {}", words::clock(at))).unwrap_or_default();
@@ -305,6 +338,9 @@ fn demands(html: &mut String, demands: &[DemandSummary]) {
 }
 
 fn details(html: &mut String, summary: &Summary) {
+    if !makes_key(summary) {
+        return;
+    }
     html.push_str("<section>\n<h2>Link by link</h2>\n");
     let happened = |link: &LinkSummary| {
         summary.alarms.iter().any(|alarm| alarm.link == link.name)
@@ -342,13 +378,22 @@ fn footer(html: &mut String, summary: &Summary) {
     }
     entry("Seed", run.seed.to_string());
     entry("Simulated", format!("{} of {}", words::clock(run.simulated_s), words::clock(run.duration_s)));
-    entry("Pulses sent", words::scaled(summary.totals.pulses as f64, ""));
-    entry("Clicks", words::scaled(summary.totals.clicks as f64, ""));
+    if makes_key(summary) {
+        entry("Pulses sent", words::scaled(summary.totals.pulses as f64, ""));
+        entry("Clicks", words::scaled(summary.totals.clicks as f64, ""));
+    }
+    if let Some(found) = &summary.entanglement {
+        entry("Swaps", words::count(found.swaps));
+        entry("Messages between nodes", words::count(found.messages));
+        for assumption in &found.assumptions {
+            entry("Assumed for want of figures", escape(assumption));
+        }
+    }
     for assumption in &run.assumptions {
         entry("Assumed", escape(assumption));
     }
     html.push_str(
         "</dl>\n<p class=\"quiet\">The same file, overrides, seed and version give the same results, bit for bit, on \
-         any machine. Keys of an emulated channel are for test and development.</p>\n</section>\n",
+         any machine. Keys and pairs of emulated channels are for test and development.</p>\n</section>\n",
     );
 }

@@ -1,12 +1,13 @@
 //! Entangled pairs on the terminal.
 
-use super::{ROWS, heading, more};
-use crate::table::{Align, Table};
+use super::{ROWS, WIDTH, heading, interval, more};
+use crate::table::{Align, Table, wrap};
 use crate::words;
 use Align::{Left, Right};
 use bellwether_sim::entanglement::summary::{
     DemandPairs, EntanglementSummary, LinkLevel, LinkPairs, Measured, PublishedPairs,
 };
+use bellwether_sim::summary::{Interval, PairReplication};
 
 /// Links, demands, what fidelity was lost to, and what is published.
 pub(super) fn tables(found: &EntanglementSummary, styled: bool) -> String {
@@ -29,7 +30,8 @@ pub(super) fn tables(found: &EntanglementSummary, styled: bool) -> String {
         if place == 0 {
             text.push_str(&heading("Refused", styled));
         }
-        text.push_str(&format!("  {}: {why}\n", demand.name));
+        let line = format!("{}: {why}", demand.name);
+        text.push_str(&format!("  {}\n", wrap(&line, WIDTH - 4, 4)));
     }
     let disagreements: u64 = found.demands.iter().map(|demand| demand.disagreements).sum();
     if disagreements > 0 {
@@ -37,9 +39,36 @@ pub(super) fn tables(found: &EntanglementSummary, styled: bool) -> String {
         text.push_str(&format!("  the ends of {count} pairs were told different Bell states\n"));
     }
     for assumption in &found.assumptions {
-        text.push_str(&format!("  assumed: {assumption}\n"));
+        text.push_str(&format!("  {}\n", wrap(&format!("assumed: {assumption}"), WIDTH - 4, 4)));
     }
     text
+}
+
+/// Means over independent runs; nothing without demands for pairs.
+pub(super) fn replications(demands: &[PairReplication], styled: bool) -> String {
+    if demands.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new([
+        ("entangled pairs", Left),
+        ("pairs", Right),
+        ("rate", Right),
+        ("fidelity", Right),
+        ("late", Right),
+    ]);
+    for demand in demands.iter().take(ROWS) {
+        let or_dash = |value: &Option<Interval>, show: &dyn Fn(f64) -> String| {
+            value.as_ref().map_or_else(|| "–".to_owned(), |value| interval(value, show))
+        };
+        table.row([
+            words::cut(&demand.name, 30),
+            interval(&demand.pairs, &words::plain),
+            or_dash(&demand.rate_per_s, &|rate| format!("{} /s", words::plain(rate))),
+            or_dash(&demand.fidelity, &|fidelity| format!("{fidelity:.4}")),
+            interval(&demand.timed_out, &words::plain),
+        ]);
+    }
+    table.render(styled) + &more(demands.len(), ROWS, "demands")
 }
 
 fn links(links: &[LinkPairs], styled: bool) -> String {

@@ -1,6 +1,6 @@
 //! The report and the plots stand alone and show what they were given.
 
-use crate::sample;
+use crate::{sample, sample_pairs};
 use bellwether_cli::{plot, report};
 use std::fs;
 use std::path::Path;
@@ -82,6 +82,64 @@ fn names_from_the_file_cannot_become_markup() {
     summary.demands[0].name.clone_from(&evil);
     summary.alarms[0].text.clone_from(&evil);
     summary.events[0].text.clone_from(&evil);
+    let html = report::html(&summary);
+    assert_is_self_contained(&html);
+    assert_is_balanced(&html);
+}
+
+#[test]
+fn pairs_stand_beside_keys() {
+    let summary = sample_pairs::with_keys();
+    let html = report::html(&summary);
+    keep("report-pairs.html", &html);
+    assert_is_self_contained(&html);
+    assert_is_balanced(&html);
+    assert!(!html.contains("NaN") && !html.contains("inf"));
+    // Curves of the key links, their comparison, waiting times of two demands, memories.
+    assert_eq!(html.matches("class=\"chart\"").count(), summary.links.len() + 1 + 2 + 1);
+    assert_eq!(html.matches("class=\"link pairs\" d=\"M").count(), 3 + 1, "on the map and in its key");
+    for told in [
+        "too good",
+        "cannot be had",
+        "0.7020 ± 0.0020",
+        "station.visibility",
+        "0.820 ± 0.010",
+        "median 1.5 s",
+    ] {
+        assert!(html.contains(told), "`{told}` is missing");
+    }
+}
+
+#[test]
+fn without_key_links_the_report_tells_nothing_of_keys() {
+    let html = report::html(&sample_pairs::alone());
+    keep("report-pairs-alone.html", &html);
+    assert_is_self_contained(&html);
+    assert_is_balanced(&html);
+    let after = html.split("</style>").nth(1).expect("there is a style");
+    for word in
+        ["QBER", "Sifted", "Secret key", "alarm", "links gave key", "Clicks", "Link by link", "no key"]
+    {
+        assert!(!after.contains(word), "`{word}` in a report without key links");
+    }
+    assert!(after.contains("erd-gud was cut") && after.contains("Entangled pairs for applications"));
+}
+
+#[test]
+fn names_of_pairs_cannot_become_markup() {
+    let mut summary = sample_pairs::with_keys();
+    let evil = "<script>alert('x')</script>\"&".to_owned();
+    let found = summary.entanglement.as_mut().expect("there are pairs");
+    found.links[0].name.clone_from(&evil);
+    found.demands[0].name.clone_from(&evil);
+    found.demands[0].losses[0].source.clone_from(&evil);
+    found.demands[0].planned.as_mut().expect("a plan").path[0].clone_from(&evil);
+    found.demands[2].refused = Some(evil.clone());
+    found.assumptions[0].clone_from(&evil);
+    if let Some(published) = &mut found.links[1].published {
+        published.evidence.clone_from(&evil);
+        published.fitted = Some(evil);
+    }
     let html = report::html(&summary);
     assert_is_self_contained(&html);
     assert_is_balanced(&html);

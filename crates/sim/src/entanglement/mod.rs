@@ -12,6 +12,7 @@ pub mod programs;
 mod run;
 mod setup;
 pub mod summary;
+mod words;
 mod world;
 
 pub use build::{Admission, BuildError, Built, PlannedDemand, build, link_model};
@@ -20,4 +21,5 @@ pub use hardware::{Brightness, Budget, LinkModel, NodeModel, Processor, QubitRol
 pub use parts::{Part, Parts};
 pub use run::{EntanglementError, EntanglementRun};
 pub use setup::{CircuitSetup, DemandSetup, Fault, FaultKind, LinkSetup, NodeSetup, PairUse, Setup};
+pub use words::refusal;
 pub use world::{SetupError, World, WorldOptions};

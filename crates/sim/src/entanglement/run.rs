@@ -138,7 +138,7 @@ impl EntanglementRun {
                 ..DemandPairs::default()
             };
             match &planned.admission {
-                Admission::Refused(refusal) => told.refused = Some(refusal.to_string()),
+                Admission::Refused(refusal) => told.refused = Some(super::refusal(network, refusal)),
                 Admission::Admitted { demand, plan } => {
                     told.planned = Some(Planned {
                         path: plan.nodes.iter().map(|node| network.node(*node).name.clone()).collect(),

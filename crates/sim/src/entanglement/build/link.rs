@@ -73,7 +73,7 @@ pub(super) type Stated = BTreeMap<usize, Arc<[Brightness]>>;
 
 impl Ends<'_> {
     fn platform(&self, end: usize) -> Result<&Platform, PlatformError> {
-        self.platforms[end].ok_or(PlatformError::Untold("a platform of the node at each end"))
+        self.platforms[end].ok_or(PlatformError::NoPlatform)
     }
     fn interfaces(&self) -> Result<[&Interface; 2], PlatformError> {
         Ok([&self.platform(0)?.interface, &self.platform(1)?.interface])
