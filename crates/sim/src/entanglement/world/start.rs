@@ -14,6 +14,10 @@ use bellwether_units::{Duration, LinkId, NodeId, Purpose, Stream, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// How long a message over a circuit and back is taken to need at least. Over the metres of a laboratory it takes nanoseconds,
+/// but links wait for each other much longer, and nobody asks so often.
+const LEAST_ROUND_TRIP: Duration = Duration::from_microseconds(100);
+
 /// How a world is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorldOptions {
@@ -224,7 +228,7 @@ impl World {
             weight: circuit.weight,
             cutoff: circuit.cutoff,
             choice: circuit.choice,
-            round_trip: one_way.saturating_mul(2).max(Duration::from_microseconds(1)),
+            round_trip: one_way.saturating_mul(2).max(LEAST_ROUND_TRIP),
         }
     }
 
