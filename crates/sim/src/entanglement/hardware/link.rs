@@ -36,7 +36,7 @@ struct SlotEnd {
     withheld: bool,
 }
 
-/// An attempt is heralded, unless something comes between.
+/// An attempt will be heralded, and the nearer end can be told, unless something comes between.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
     pub(crate) at: Time,
@@ -46,6 +46,8 @@ pub(crate) struct Pending {
 
 /// A pair was made.
 pub(crate) struct Made {
+    /// When the attempt began.
+    pub(crate) began: Time,
     pub(crate) state: PairState,
     pub(crate) replies: [Option<MidpointReply>; 2],
     /// How many attempts that took since both ends began.
@@ -109,23 +111,49 @@ impl LinkHardware {
         let next = model.next(level, now.max(state.not_before), stream)?;
         state.next = Some(next);
         state.since = now;
-        Some(Pending { at: model.begins(next.cycle), slot, generation: state.generation })
+        let told = model.herald[0].min(model.herald[1]);
+        let at = model.begins(next.cycle).saturating_add(told);
+        Some(Pending { at, slot, generation: state.generation })
     }
 
-    /// The pending attempt takes place. The devices of both ends stop for its reply.
+    /// Whether the heralded attempt of a slot has begun, though nobody has been told yet.
+    #[inline]
+    pub(crate) fn has_begun(&self, slot: u16, now: Time) -> bool {
+        let next = self.slots.get(usize::from(slot)).and_then(|slot| slot.next);
+        next.is_some_and(|next| self.model.begins(next.cycle) <= now)
+    }
+    /// The heralded attempts of all slots that have begun, in the order in which they did: what happens to their memories
+    /// from now on does not undo them.
+    pub(crate) fn begun(&mut self, now: Time) -> Vec<(u16, Made)> {
+        let mut begun: Vec<_> = (0..self.slots.len() as u16)
+            .filter(|slot| self.has_begun(*slot, now))
+            .filter_map(|slot| Some((self.slots[usize::from(slot)].next?.cycle, slot)))
+            .collect();
+        begun.sort_unstable();
+        let made = |(_, slot): (u64, u16)| Some((slot, self.make(slot)?));
+        begun.into_iter().filter_map(made).collect()
+    }
+
+    /// The first end can be told of a heralded attempt, unless it has been void since.
     pub(crate) fn attempt(&mut self, slot: u16, generation: u32) -> Option<Made> {
-        let state = &mut self.slots[usize::from(slot)];
-        if state.generation != generation {
+        if self.slots[usize::from(slot)].generation != generation {
             return None;
         }
+        self.make(slot)
+    }
+    /// The devices of both ends have stopped for the reply to a heralded attempt.
+    fn make(&mut self, slot: u16) -> Option<Made> {
+        let state = &mut self.slots[usize::from(slot)];
         let next = state.next.take()?;
+        state.generation = state.generation.wrapping_add(1);
         let [(a, brightness), (b, _)] = [state.ends[0].armed.take()?, state.ends[1].armed.take()?];
         state.not_before = self.model.begins(next.cycle + 1);
         let level = self.model.levels.iter().find(|level| level.brightness == brightness)?;
         let (pair, bell) = level.herald(next.port);
         let arrivals = [a, b].map(|tag| Arrival::Announced { tag, cycle: next.cycle });
         let replies = self.midpoint.attempt(arrivals, Some(*bell));
-        Some(Made { state: pair.clone(), replies, attempts: next.attempts })
+        let began = self.model.begins(next.cycle);
+        Some(Made { began, state: pair.clone(), replies, attempts: next.attempts })
     }
 }
 

@@ -10,6 +10,6 @@ mod processor;
 
 pub use budget::{Budget, Source};
 pub(crate) use holdings::{Cell, Claim, Holdings, Spot, UsedPair};
-pub(crate) use link::{CommunicationQubit, Exchange, LinkHardware, Pending, Turn};
+pub(crate) use link::{CommunicationQubit, Exchange, LinkHardware, Made, Pending, Turn};
 pub use model::{Brightness, LinkModel, NodeModel, QubitRole};
 pub use processor::Processor;

@@ -2,7 +2,7 @@
 
 use super::parcels::Parcel;
 use super::{Happening, Place, World, origin, whose};
-use crate::entanglement::hardware::{Cell, Claim, Exchange, QubitRole, Turn};
+use crate::entanglement::hardware::{Cell, Claim, Exchange, Made, QubitRole, Turn};
 use crate::entanglement::setup::{FaultKind, PairUse};
 use bellwether_protocol::entanglement::link::{
     BasisChoice, BasisSet, LinkEffect, MeasuredBasis, MidpointReply,
@@ -45,9 +45,10 @@ impl World {
         match effect {
             LinkEffect::Arm { memory, tag, brightness } => {
                 let cell = first + Cell::from(memory.0);
+                let place @ Place { link, end, slot } = self.places[cell as usize];
+                self.let_begin(now, place);
                 self.wear_of(now, cell);
                 self.reset(now, cell);
-                let Place { link, end, slot } = self.places[cell as usize];
                 self.take_turn(now, cell);
                 let pending =
                     self.wires[link as usize].hardware.arm(end.into(), slot, Some((tag, brightness)), now);
@@ -55,6 +56,7 @@ impl World {
             }
             LinkEffect::Disarm { memory } | LinkEffect::Free { memory } => {
                 let cell = first + Cell::from(memory.0);
+                self.let_begin(now, self.places[cell as usize]);
                 self.wear_of(now, cell);
                 self.reset(now, cell);
                 if matches!(effect, LinkEffect::Disarm { .. }) {
@@ -108,8 +110,25 @@ impl World {
 
     /// An attempt of a link is heralded.
     pub(super) fn attempt(&mut self, now: Time, link: u32, slot: u16, generation: u32) {
+        if let Some(made) = self.wires[link as usize].hardware.attempt(slot, generation) {
+            self.made(now, link, slot, made);
+        }
+    }
+    /// Something is about to happen to the end of a slot. If a heralded attempt has begun there, that is not undone.
+    fn let_begin(&mut self, now: Time, Place { link, slot, .. }: Place) {
+        if self.wires[link as usize].hardware.has_begun(slot, now) {
+            self.let_all_begin(now, link);
+        }
+    }
+    fn let_all_begin(&mut self, now: Time, link: u32) {
+        for (slot, made) in self.wires[link as usize].hardware.begun(now) {
+            self.made(now, link, slot, made);
+        }
+    }
+
+    /// A pair was made, and its ends are told as soon as they can be.
+    fn made(&mut self, now: Time, link: u32, slot: u16, made: Made) {
         let wire = &mut self.wires[link as usize];
-        let Some(made) = wire.hardware.attempt(slot, generation) else { return };
         wire.attempts += made.attempts;
         let ends = wire.setup.ends;
         let (first, roles) = (wire.first, wire.setup.roles);
@@ -120,20 +139,23 @@ impl World {
             (roles[end] == QubitRole::Storage).then_some(model.communication)
         });
         ends.into_iter().for_each(|node| self.wear(now, node, made.attempts));
-        self.holdings.put(cells, noise, made.state, now);
+        self.holdings.put(cells, noise, made.state, made.began);
         for (end, reply) in made.replies.into_iter().enumerate() {
+            let reply = if self.as_bytes { reply.and_then(|reply| read_again(&reply)) } else { reply };
             let Some(reply) = reply else { continue };
             let wire = &mut self.wires[link as usize];
-            let at = now.saturating_add(wire.hardware.model.herald[end]);
+            let at = made.began.saturating_add(wire.hardware.model.herald[end]);
             let lost =
                 wire.cut || wire.setup.message_loss > 0.0 && wire.stream.chance(wire.setup.message_loss);
             let (node, end) = (ends[end], end as u8);
+            if at <= now && !lost {
+                self.reply(now, node, end, &reply);
+                continue;
+            }
             let parcel = if lost {
                 let memory = self.memory_at(cells[usize::from(end)], node);
                 let life = self.nodes[node.index()].life;
                 Parcel::Unanswered { node, memory, life }
-            } else if self.as_bytes {
-                Parcel::ReplyBytes { node, end, bytes: reply.encode() }
             } else {
                 Parcel::Reply { node, end, reply }
             };
@@ -193,6 +215,10 @@ impl World {
     fn take_turn(&mut self, now: Time, cell: Cell) {
         let Some((node, turn)) = self.turn(cell) else { return };
         let Some(qubit) = &mut self.nodes[node].communication else { return };
+        if let Some(Turn { link, end, slot, .. }) = qubit.owner() {
+            self.let_begin(now, Place { link, end, slot });
+        }
+        let Some(qubit) = &mut self.nodes[node].communication else { return };
         // An owner has no pair while it attempts.
         let attempts = qubit.owner().is_some_and(|owner| {
             let wire = &self.wires[owner.link as usize];
@@ -212,6 +238,7 @@ impl World {
     fn exchange(&mut self, now: Time, exchange: Exchange) {
         for (turn, withheld) in [(exchange.withheld, true), (exchange.granted, false)] {
             let Some(Turn { link, end, slot, .. }) = turn else { continue };
+            self.let_begin(now, Place { link, end, slot });
             let wire = &self.wires[link as usize];
             if withheld {
                 let cell = self.nodes[wire.setup.ends[usize::from(end)].index()].first
@@ -324,6 +351,7 @@ impl World {
         match kind {
             FaultKind::Cut(link) | FaultKind::Mended(link) => {
                 let cut = matches!(kind, FaultKind::Cut(_));
+                self.let_all_begin(now, link.0);
                 let wire = &mut self.wires[link.index()];
                 wire.cut = cut;
                 for pending in wire.hardware.set_up(!cut, now) {
@@ -345,13 +373,19 @@ impl World {
         let station = &self.nodes[node.index()];
         let cells = station.first..station.first + Cell::from(station.memories);
         for cell in cells {
-            let Place { link, end, slot } = self.places[cell as usize];
+            let place @ Place { link, end, slot } = self.places[cell as usize];
+            self.let_begin(now, place);
             self.holdings.disclaim(cell);
             self.reset(now, cell);
             _ = self.wires[link as usize].hardware.arm(end.into(), slot, None, now);
             self.end_turn(now, cell);
         }
     }
+}
+
+/// A reply as whoever reads its bytes has it.
+fn read_again(reply: &MidpointReply) -> Option<MidpointReply> {
+    MidpointReply::decode(&reply.encode()).ok()
 }
 
 /// In which basis a half is measured, of those that are asked for.

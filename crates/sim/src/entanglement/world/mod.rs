@@ -12,7 +12,6 @@ use super::account::{DemandTally, LinkTally, Work};
 use super::hardware::{Cell, CommunicationQubit, Holdings, LinkHardware, NodeModel, Pending, UsedPair};
 use super::setup::{CircuitSetup, DemandSetup, FaultKind, LinkSetup, NodeSetup};
 use crate::kernel::Schedule;
-use bellwether_protocol::entanglement::link::MidpointReply;
 use bellwether_protocol::entanglement::network::{Delivered, PairRequest, RequestId};
 use bellwether_protocol::entanglement::{
     CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeMessage, PairId,
@@ -221,11 +220,6 @@ impl World {
                 }
             }
             Parcel::Reply { node, end, reply } => self.reply(now, node, end, &reply),
-            Parcel::ReplyBytes { node, end, bytes } => {
-                if let Ok(reply) = MidpointReply::decode(&bytes) {
-                    self.reply(now, node, end, &reply);
-                }
-            }
             Parcel::Moved { node, place, reply } => self.moved(now, node, place, &reply),
             Parcel::Unanswered { node, memory, life } => {
                 if self.nodes[node.index()].life == life {

@@ -13,8 +13,6 @@ pub(super) enum Parcel {
     Bytes { from: NodeId, to: NodeId, link: LinkId, bytes: Vec<u8> },
     /// What a heralding station tells an end of its link.
     Reply { node: NodeId, end: u8, reply: MidpointReply },
-    /// The same as bytes.
-    ReplyBytes { node: NodeId, end: u8, bytes: Vec<u8> },
     /// A heralded half has moved into the qubit that stores it.
     Moved { node: NodeId, place: Place, reply: MidpointReply },
     /// The station's reply did not come.
