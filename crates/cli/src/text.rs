@@ -1,6 +1,9 @@
 //! Results on the terminal: readable at 100 columns.
 
 mod entanglement;
+mod expected_pairs;
+
+pub use expected_pairs::pair_expectations;
 
 use crate::table::{Align, Table, wrap};
 use crate::words;

@@ -4,13 +4,13 @@ use super::Input;
 use clap::Args as Arguments;
 use std::path::PathBuf;
 
-/// Tell the expected rate of a link.
+/// Tell the expected key rate of a link, or what is expected of entangled pairs.
 #[derive(Debug, Arguments)]
 pub struct Rate {
     /// The network.
     #[command(flatten)]
     pub input: Input,
-    /// Which link; may be left out if there is only one
+    /// Which link that makes key; may be left out if there is only one, and tells of entangled pairs where there are such links
     #[arg(long)]
     pub link: Option<String>,
     /// Sweep a value of the link from one end of a range to the other in even steps
@@ -103,6 +103,7 @@ fn number_and_unit(text: &str) -> Result<(f64, &str), String> {
 pub(super) const EXAMPLES: &str = "\
 Examples:
   bellwether rate networks/single-link.toml
+  bellwether rate networks/repeater-chain.toml
   bellwether rate networks/secoqc-2008.toml --link BREIT-STP --sweep fibre.length=0km..150km
   bellwether rate networks/single-link.toml --sweep fibre.length=0km..400km:81 --svg rate.svg --json";
 

@@ -1,12 +1,17 @@
-//! `bellwether rate`: what the formulas expect of a link.
+//! `bellwether rate`: what the formulas expect of a link, or of the entanglement of a network.
 
-use super::{find_link, load};
+use super::{cannot_run, find_link, load};
 use crate::args::{Rate, Sweep};
 use crate::{Failure, output, plot, text};
+use bellwether_network::Network;
+use bellwether_sim::entanglement::expect::pair_expectations;
 use bellwether_sim::expect::{Expectation, expectation};
 
 pub(super) fn run(args: &Rate) -> Result<(), Failure> {
     let network = load(&args.input, &[])?;
+    if args.link.is_none() && !network.entangling_links.is_empty() {
+        return pairs(args, &network);
+    }
     let id = find_link(&network, args.link.as_deref())?;
     let link = network.link(id);
     let rows = match &args.sweep {
@@ -26,6 +31,21 @@ pub(super) fn run(args: &Rate) -> Result<(), Failure> {
     }
     let swept = args.sweep.as_ref().map(|sweep| sweep.path.as_str());
     output::print(&text::expectations(&link.name, &rows, swept, output::is_styled()))
+}
+
+/// What is expected of entangled pairs, of all links and demands at once.
+fn pairs(args: &Rate, network: &Network) -> Result<(), Failure> {
+    if args.sweep.is_some() {
+        let text = "a sweep is of a link that makes key: name one with --link. Values of entangling links are set with --set";
+        return Err(Failure::Input(text.to_owned()));
+    }
+    let found = pair_expectations(network).map_err(|error| cannot_run(network)(error.into()))?;
+    let found = found.unwrap_or_default();
+    if args.json {
+        output::print_json(&found)
+    } else {
+        output::print(&text::pair_expectations(&found, output::is_styled()))
+    }
 }
 
 /// What is expected with the swept value at `value`. The file is read again, so that the value goes through

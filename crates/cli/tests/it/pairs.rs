@@ -95,3 +95,38 @@ fn hardware_without_a_figure_is_refused_with_the_remedy() {
     }
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn what_is_expected_of_pairs_keeps_below_the_bounds() {
+    let chain = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../networks/repeater-chain.toml");
+    let chain = chain.to_str().expect("a path of letters");
+    let text = shown(&bellwether(&["rate", chain]));
+    assert!(text.lines().all(|line| line.chars().count() <= 100 && !line.ends_with(' ')), "{text}");
+    assert!(text.contains("A-R1-R2-R3-B"), "{text}");
+    let found: Value = serde_json::from_slice(&bellwether(&["rate", chain, "--json"]).stdout)
+        .expect("the command prints JSON");
+    let way = &found["demands"][0]["way"];
+    let figure = |name: &str| way[name].as_f64().unwrap_or_else(|| panic!("{name} in {way}"));
+    // 100 km of 0.2 dB/km: eta 0.01, and four spans of 5 dB.
+    assert!((figure("repeaterless_bound_per_use") + (1.0f64 - 0.01).log2()).abs() < 1e-9, "{way}");
+    let span = -(1.0 - 10f64.powf(-0.5)).log2();
+    for bound in ["repeater_bound_per_use", "equal_spans_bound_per_use"] {
+        assert!((figure(bound) - span).abs() < 1e-9, "{bound} in {way}");
+    }
+    let rate = 1.0 / figure("seconds_per_pair");
+    assert!(rate < figure("repeater_bound_per_s"), "{way}");
+    // The slowest of four takes longer than one and not as long as all in turn.
+    let one_s = 1.0 / found["links"][0]["levels"][0]["rate_per_s"].as_f64().expect("a rate");
+    let slowest_s = figure("slowest_link_s");
+    assert!(slowest_s > one_s && slowest_s < 4.0 * one_s, "{slowest_s} s, {one_s} s for one");
+    let output = bellwether(&["rate", chain, "--sweep", "fibre.length=1km..2km"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_refusal_is_told_before_anything_runs() {
+    let place = tempfile::tempdir().expect("there is room for a directory");
+    let file = written(place.path(), CHAIN);
+    let text = shown(&bellwether(&["rate", file.to_str().expect("a path of letters")]));
+    assert!(text.contains("far: a fidelity of 0.9 cannot be had: the best is 0.8598 at"), "{text}");
+}

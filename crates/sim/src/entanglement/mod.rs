@@ -6,6 +6,7 @@
 pub mod account;
 mod build;
 mod chain;
+pub mod expect;
 mod hardware;
 mod parts;
 pub mod programs;
