@@ -5,6 +5,8 @@
 mod purification;
 mod routes;
 mod schedules;
+#[path = "../common/schedules.rs"]
+mod seeds;
 mod signalling_faults;
 mod signalling_honest;
 mod signalling_world;

@@ -190,17 +190,5 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 #[ignore = "ten thousand schedules take some seconds"]
 fn ten_thousand_schedules() {
-    let fails = |&seed: &u64| {
-        let failed = std::panic::catch_unwind(|| settle(&mut troubled(seed))).is_err();
-        if failed {
-            println!("seed {seed} fails");
-        }
-        failed
-    };
-    let seeds = match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..10_000,
-    };
-    let failing: Vec<_> = seeds.filter(fails).collect();
-    assert!(failing.is_empty(), "these schedules fail: {failing:?}");
+    crate::seeds::ten_thousand(|seed| settle(&mut troubled(seed)));
 }
