@@ -125,14 +125,19 @@ impl Pair {
         }
         let decays =
             self.halves.map(|half| half.noise.decay(self.updated.since(half.since), now.since(half.since)));
+        self.disturb(Source::Memory, budgeted, |state| state.age(decays));
+        self.updated = now;
+    }
+    /// Does something to the state, and notes what that cost if losses are told apart.
+    #[inline]
+    fn disturb(&mut self, source: Source, budgeted: bool, act: impl FnOnce(&mut PairState)) {
         if budgeted {
             let before = self.state_quality();
-            self.state.age(decays);
-            self.budget.add(Source::Memory, before - self.state_quality());
+            act(&mut self.state);
+            self.budget.add(source, before - self.state_quality());
         } else {
-            self.state.age(decays);
+            act(&mut self.state);
         }
-        self.updated = now;
     }
     /// The logarithm of the Werner parameter of a Werner state that is as near to its best Bell state.
     fn state_quality(&self) -> f64 {
@@ -311,11 +316,7 @@ impl Holdings {
         pair.age(now, budgeted);
         pair.state.correct(half, pauli);
         if mixing > 0.0 {
-            let before = if budgeted { pair.state_quality() } else { 0.0 };
-            pair.state.depolarise(half, mixing);
-            if budgeted {
-                pair.budget.add(Source::Correction, before - pair.state_quality());
-            }
+            pair.disturb(Source::Correction, budgeted, |state| state.depolarise(half, mixing));
         }
     }
 
@@ -364,11 +365,7 @@ impl Holdings {
         let budgeted = self.budgeted;
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);
-        let before = if budgeted { pair.state_quality() } else { 0.0 };
-        pair.state.pauli_noise(half, channel);
-        if budgeted {
-            pair.budget.add(Source::Attempts, before - pair.state_quality());
-        }
+        pair.disturb(Source::Attempts, budgeted, |state| state.pauli_noise(half, channel));
     }
 
     /// A half that was handed out is part of no pair: nobody uses it.
@@ -385,11 +382,7 @@ impl Holdings {
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);
         if mixing > 0.0 {
-            let before = if budgeted { pair.state_quality() } else { 0.0 };
-            pair.state.depolarise(half, mixing);
-            if budgeted {
-                pair.budget.add(Source::Move, before - pair.state_quality());
-            }
+            pair.disturb(Source::Move, budgeted, |state| state.depolarise(half, mixing));
         }
         let held = &mut pair.halves[half.index()];
         (held.noise, held.since) = (noise, now);

@@ -1,8 +1,8 @@
 //! What nodes want done, done by their devices.
 
 use super::parcels::Parcel;
-use super::{Happening, Place, World, origin, whose};
-use crate::entanglement::hardware::{Cell, Claim, Exchange, Made, QubitRole, Turn};
+use super::{Happening, Place, Wire, World, origin, whose};
+use crate::entanglement::hardware::{Cell, Claim, CommunicationQubit, Exchange, Made, QubitRole, Turn};
 use crate::entanglement::setup::{FaultKind, PairUse};
 use bellwether_protocol::entanglement::link::{
     BasisChoice, BasisSet, LinkEffect, MeasuredBasis, MidpointReply,
@@ -131,9 +131,8 @@ impl World {
         let wire = &mut self.wires[link as usize];
         wire.attempts += made.attempts;
         let ends = wire.setup.ends;
-        let (first, roles) = (wire.first, wire.setup.roles);
-        let cells = [0, 1]
-            .map(|end| self.nodes[ends[end].index()].first + Cell::from(first[end].0) + Cell::from(slot));
+        let roles = wire.setup.roles;
+        let cells = [0, 1].map(|end| self.cell_at(Place { link, end, slot }));
         let noise = [0, 1].map(|end| {
             let model = &self.nodes[ends[end].index()].model;
             (roles[end] == QubitRole::Storage).then_some(model.communication)
@@ -163,6 +162,12 @@ impl World {
         }
     }
 
+    /// The memory that a slot of an end of a link uses.
+    fn cell_at(&self, Place { link, end, slot }: Place) -> Cell {
+        let Wire { setup, first, .. } = &self.wires[link as usize];
+        let end = usize::from(end);
+        self.nodes[setup.ends[end].index()].first + Cell::from(first[end].0) + Cell::from(slot)
+    }
     fn memory_at(&self, cell: Cell, node: NodeId) -> bellwether_protocol::entanglement::MemoryId {
         bellwether_protocol::entanglement::MemoryId((cell - self.nodes[node.index()].first) as u16)
     }
@@ -179,10 +184,8 @@ impl World {
         self.on(node.0, now, |machine, out| machine.heard_midpoint(now, reply, out));
     }
     pub(super) fn moved(&mut self, now: Time, node: NodeId, place: Place, reply: &MidpointReply) {
-        let wire = &self.wires[place.link as usize];
-        let station = &self.nodes[node.index()];
-        let cell = station.first + Cell::from(wire.first[usize::from(place.end)].0) + Cell::from(place.slot);
-        self.holdings.relocate(cell, station.model.move_mixing, now);
+        let cell = self.cell_at(place);
+        self.holdings.relocate(cell, self.nodes[node.index()].model.move_mixing, now);
         self.end_turn(now, cell);
         self.on(node.0, now, |machine, out| machine.heard_midpoint(now, reply, out));
     }
@@ -214,16 +217,12 @@ impl World {
     /// A slot wants the node's communication qubit.
     fn take_turn(&mut self, now: Time, cell: Cell) {
         let Some((node, turn)) = self.turn(cell) else { return };
-        let Some(qubit) = &mut self.nodes[node].communication else { return };
-        if let Some(Turn { link, end, slot, .. }) = qubit.owner() {
-            self.let_begin(now, Place { link, end, slot });
-        }
-        let Some(qubit) = &mut self.nodes[node].communication else { return };
+        let owner = self.nodes[node].communication.as_ref().and_then(CommunicationQubit::owner);
         // An owner has no pair while it attempts.
-        let attempts = qubit.owner().is_some_and(|owner| {
-            let wire = &self.wires[owner.link as usize];
-            let first = wire.first[usize::from(owner.end)].0;
-            !self.holdings.holds(self.nodes[node].first + Cell::from(first) + Cell::from(owner.slot))
+        let attempts = owner.is_some_and(|Turn { link, end, slot, .. }| {
+            let place = Place { link, end, slot };
+            self.let_begin(now, place);
+            !self.holdings.holds(self.cell_at(place))
         });
         let Some(qubit) = &mut self.nodes[node].communication else { return };
         let exchange = qubit.ask(turn, attempts);
@@ -239,12 +238,8 @@ impl World {
         for (turn, withheld) in [(exchange.withheld, true), (exchange.granted, false)] {
             let Some(Turn { link, end, slot, .. }) = turn else { continue };
             self.let_begin(now, Place { link, end, slot });
-            let wire = &self.wires[link as usize];
             if withheld {
-                let cell = self.nodes[wire.setup.ends[usize::from(end)].index()].first
-                    + Cell::from(wire.first[usize::from(end)].0)
-                    + Cell::from(slot);
-                self.wear_of(now, cell);
+                self.wear_of(now, self.cell_at(Place { link, end, slot }));
             }
             let pending = self.wires[link as usize].hardware.withhold(end.into(), slot, withheld, now);
             self.pending(link, pending);

@@ -16,7 +16,7 @@ use bellwether_protocol::entanglement::network::{Delivered, PairRequest, Request
 use bellwether_protocol::entanglement::{
     CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeMessage, PairId,
 };
-use bellwether_units::{EntityId, Stream, Time};
+use bellwether_units::{EntityId, NodeId, Stream, Time};
 use parcels::{Parcel, Parcels};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -248,7 +248,7 @@ impl World {
             Parcel::ForPrograms(token) => self.tell_programs(ProgramEvent::Due(token)),
             Parcel::Released { node, circuit, pair, memory, life } => {
                 // A pair that was revoked meanwhile has been given back.
-                let cell = self.nodes[node.index()].first + Cell::from(memory.0);
+                let cell = self.cell(node, memory);
                 if self.nodes[node.index()].life == life && self.kept.get(&cell) == Some(&pair) {
                     self.release(now, node.0, circuit, pair, memory);
                 }
@@ -257,7 +257,7 @@ impl World {
     }
 
     fn release(&mut self, now: Time, node: u32, circuit: CircuitId, pair: PairId, memory: MemoryId) {
-        let cell = self.nodes[node as usize].first + Cell::from(memory.0);
+        let cell = self.cell(NodeId(node), memory);
         if !self.kept.is_empty() {
             self.kept.remove(&cell);
         }
