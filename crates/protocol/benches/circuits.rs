@@ -5,9 +5,9 @@
 //! included. Each chain also tells its CPU time a pair, which other work on the machine does not distort, its events a
 //! pair by kind, and how many bytes a node holds.
 
+use bellwether_protocol::entanglement::hardware::HardwareCommand;
 use bellwether_protocol::entanglement::link::{
-    Arrival, AttemptTag, FidelityLevel, FidelityTable, LinkEffect, LinkPlace, LinkSettings, Midpoint,
-    MidpointReply,
+    Arrival, AttemptTag, FidelityLevel, FidelityTable, LinkPlace, LinkSettings, Midpoint, MidpointReply,
 };
 use bellwether_protocol::entanglement::network::{
     Circuit, Delivered, End, Hop, NetworkEvent, NetworkMessage, NodeQuality, PairChoice, PairRequest,
@@ -183,11 +183,9 @@ impl Chains {
                 let happening = Happening::Message { from: n, to: to.index(), link, message };
                 self.at(self.now + DELAY, happening);
             }
-            NodeEffect::Link(link, LinkEffect::Arm { memory, tag, .. }) => {
-                self.arm(n, link.index(), memory, Some(tag));
-            }
-            NodeEffect::Link(link, LinkEffect::Disarm { memory }) => self.arm(n, link.index(), memory, None),
-            NodeEffect::Swap { token, .. } => {
+            NodeEffect::Hardware(HardwareCommand::Arm { memory, tag, .. }) => self.arm(n, memory, Some(tag)),
+            NodeEffect::Hardware(HardwareCommand::Disarm { memory }) => self.arm(n, memory, None),
+            NodeEffect::Hardware(HardwareCommand::Swap { token, .. }) => {
                 self.at(self.now + CYCLE, Happening::Swapped { node: n, token });
             }
             NodeEffect::Event(NetworkEvent::Delivered(delivered)) => {
@@ -200,7 +198,8 @@ impl Chains {
         }
     }
 
-    fn arm(&mut self, n: usize, link: usize, memory: MemoryId, tag: Option<AttemptTag>) {
+    fn arm(&mut self, n: usize, memory: MemoryId, tag: Option<AttemptTag>) {
+        let link = n + usize::from(memory.0 / MEMORIES) - 1;
         let slot = usize::from(memory.0 % MEMORIES);
         self.armed[link][usize::from(n != link)][slot] = tag;
         let [Some(a), Some(b)] = [0, 1].map(|end| self.armed[link][end][slot]) else { return };

@@ -1,5 +1,6 @@
 //! Entanglement from end to end: from heralds to pairs for applications.
 
+pub mod hardware;
 mod identity;
 pub mod link;
 pub mod network;

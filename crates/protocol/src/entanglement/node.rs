@@ -5,6 +5,7 @@
 
 mod control;
 
+use super::hardware::HardwareCommand;
 use super::link::{
     LinkEffect, LinkEnd, LinkError, LinkMessage, LinkPair, LinkPlace, LinkRequest, LinkSettings, LinkUser,
     MeasuredBasis, MidpointReply, RequestId as LinkRequestId,
@@ -17,7 +18,7 @@ use super::purification::PurificationMessage;
 use super::signalling::{SignallingEvent, SignallingMessage};
 use super::{CircuitId, MemoryId, PairId};
 use crate::qkd::wire::{Malformed, Reader, Writer};
-use bellwether_quantum::bell::{BellIndex, Purification};
+use bellwether_quantum::bell::BellIndex;
 use bellwether_units::{Duration, LinkId, NodeId, Time};
 use control::Control;
 use std::collections::VecDeque;
@@ -87,37 +88,10 @@ pub enum NodeEffect {
         /// What.
         message: NodeMessage,
     },
-    /// To the hardware of a link: attempts and measurements ([`LinkEffect::Arm`], [`Disarm`](LinkEffect::Disarm),
-    /// [`Free`](LinkEffect::Free), [`Measure`](LinkEffect::Measure)), and to its users: pairs for applications and what
-    /// became of their requests.
+    /// To this node's devices.
+    Hardware(HardwareCommand),
+    /// To users of a link: pairs for applications, and what became of their requests.
     Link(LinkId, LinkEffect),
-    /// Measure two halves in the Bell basis, and say [`EntanglementNode::swapped`] with the token.
-    Swap {
-        /// Names this swap.
-        token: u64,
-        /// The half of the pair towards the head.
-        left: MemoryId,
-        /// The half of the pair towards the tail.
-        right: MemoryId,
-    },
-    /// Apply a Pauli operator to a half.
-    Correct {
-        /// Which half.
-        memory: MemoryId,
-        /// Which operator.
-        pauli: BellIndex,
-    },
-    /// Compare two halves, as purification does, and say [`EntanglementNode::compared`] with the token.
-    Compare {
-        /// Names this comparison.
-        token: u64,
-        /// The half to keep.
-        kept: MemoryId,
-        /// The half to measure.
-        sacrificed: MemoryId,
-        /// How.
-        how: Purification,
-    },
     /// Tell the applications and the operator.
     Event(NetworkEvent),
     /// Tell who opened a circuit, or is its tail, what became of it.
@@ -311,7 +285,17 @@ impl EntanglementNode {
                     (None, _) => out.push(NodeEffect::Link(link, *effect)),
                 }
             }
-            _ => out.push(NodeEffect::Link(link, *effect)),
+            LinkEffect::Arm { memory, tag, brightness } => {
+                out.push(NodeEffect::Hardware(HardwareCommand::Arm { memory, tag, brightness }));
+            }
+            LinkEffect::Disarm { memory } => {
+                out.push(NodeEffect::Hardware(HardwareCommand::Disarm { memory }));
+            }
+            LinkEffect::Free { memory } => out.push(NodeEffect::Hardware(HardwareCommand::Free { memory })),
+            LinkEffect::Measure { memory, basis, .. } => {
+                out.push(NodeEffect::Hardware(HardwareCommand::Measure { memory, basis }));
+            }
+            LinkEffect::Pair(_) | LinkEffect::Measured { .. } => out.push(NodeEffect::Link(link, *effect)),
         }
     }
 
@@ -321,8 +305,12 @@ impl EntanglementNode {
             NetworkEffect::Send { to, link, message } => {
                 out.push(NodeEffect::Send { to, link, message: NodeMessage::Network(message) });
             }
-            NetworkEffect::Swap { token, left, right } => out.push(NodeEffect::Swap { token, left, right }),
-            NetworkEffect::Correct { memory, pauli } => out.push(NodeEffect::Correct { memory, pauli }),
+            NetworkEffect::Swap { token, left, right } => {
+                out.push(NodeEffect::Hardware(HardwareCommand::Swap { token, left, right }));
+            }
+            NetworkEffect::Correct { memory, pauli } => {
+                out.push(NodeEffect::Hardware(HardwareCommand::Correct { memory, pauli }));
+            }
             NetworkEffect::Event(event) => out.push(NodeEffect::Event(event)),
             NetworkEffect::Free(memory) => {
                 if let Some(at) = self.owner(memory) {

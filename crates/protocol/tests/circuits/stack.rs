@@ -2,9 +2,9 @@
 
 use crate::light::Light;
 use crate::world::World;
+use bellwether_protocol::entanglement::hardware::HardwareCommand;
 use bellwether_protocol::entanglement::link::{
-    Arrival, AttemptTag, FidelityLevel, FidelityTable, LinkEffect, LinkPlace, LinkSettings, Midpoint,
-    MidpointReply,
+    Arrival, AttemptTag, FidelityLevel, FidelityTable, LinkPlace, LinkSettings, Midpoint, MidpointReply,
 };
 use bellwether_protocol::entanglement::network::{
     Circuit, Delivered, End, Hop, NetworkEvent, PairChoice, PairRequest, RequestId,
@@ -203,22 +203,8 @@ impl Chain {
                     self.at(self.now + DELAY, Happening::Message { from: n, to, link, bytes });
                 }
             }
-            NodeEffect::Link(link, LinkEffect::Arm { memory, tag, .. }) => {
-                self.light.lose((n, memory.0));
-                self.arm(n, link.index(), memory, Some(tag));
-            }
-            NodeEffect::Link(link, LinkEffect::Disarm { memory }) => self.arm(n, link.index(), memory, None),
-            NodeEffect::Link(_, LinkEffect::Free { memory }) => self.light.lose((n, memory.0)),
-            NodeEffect::Swap { token, left, right } => {
-                self.at(self.now + CYCLE, Happening::Swapped { node: n, token, left, right });
-            }
-            NodeEffect::Compare { token, kept, sacrificed, how } => {
-                let coin = self.fate.chance(0.5);
-                let outcome = self.light.compare([(n, kept.0), (n, sacrificed.0)], how, coin);
-                self.at(self.now + CYCLE, Happening::Compared { node: n, token, outcome });
-            }
+            NodeEffect::Hardware(command) => self.carry_out_in_hardware(n, command),
             NodeEffect::Circuit(event) => self.told.extend((n == 0).then_some(event)),
-            NodeEffect::Correct { memory, pauli } => self.light.correct((n, memory.0), pauli),
             NodeEffect::Event(NetworkEvent::Delivered(delivered)) => {
                 let end = delivered.end;
                 if let Some((other, bell)) = self.light.truth((n, delivered.memory.0)) {
@@ -242,7 +228,29 @@ impl Chain {
         }
     }
 
-    fn arm(&mut self, n: usize, link: usize, memory: MemoryId, tag: Option<AttemptTag>) {
+    fn carry_out_in_hardware(&mut self, n: usize, command: HardwareCommand) {
+        match command {
+            HardwareCommand::Arm { memory, tag, .. } => {
+                self.light.lose((n, memory.0));
+                self.arm(n, memory, Some(tag));
+            }
+            HardwareCommand::Disarm { memory } => self.arm(n, memory, None),
+            HardwareCommand::Free { memory } => self.light.lose((n, memory.0)),
+            HardwareCommand::Swap { token, left, right } => {
+                self.at(self.now + CYCLE, Happening::Swapped { node: n, token, left, right });
+            }
+            HardwareCommand::Compare { token, kept, sacrificed, how } => {
+                let coin = self.fate.chance(0.5);
+                let outcome = self.light.compare([(n, kept.0), (n, sacrificed.0)], how, coin);
+                self.at(self.now + CYCLE, Happening::Compared { node: n, token, outcome });
+            }
+            HardwareCommand::Correct { memory, pauli } => self.light.correct((n, memory.0), pauli),
+            HardwareCommand::Measure { .. } => {}
+        }
+    }
+
+    fn arm(&mut self, n: usize, memory: MemoryId, tag: Option<AttemptTag>) {
+        let link = n + usize::from(memory.0 / MEMORIES) - 1;
         let end = usize::from(n != link);
         let slot = usize::from(memory.0 % MEMORIES);
         self.armed[link][end][slot] = tag;

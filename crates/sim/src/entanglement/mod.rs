@@ -21,6 +21,8 @@ pub use chain::Chain;
 pub use hardware::{Brightness, Budget, LinkModel, NodeModel, Processor, QubitRole, Source};
 pub use parts::{Part, Parts};
 pub use run::{EntanglementError, EntanglementRun};
-pub use setup::{CircuitSetup, DemandSetup, Fault, FaultKind, LinkSetup, NodeSetup, PairUse, Setup};
+pub use setup::{
+    CircuitSetup, DemandSetup, Fault, FaultKind, LinkSetup, NodeSetup, PairUse, Setup, SetupError,
+};
 pub use words::refusal;
-pub use world::{SetupError, World, WorldOptions};
+pub use world::{World, WorldOptions};

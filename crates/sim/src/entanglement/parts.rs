@@ -3,8 +3,8 @@
 //! Circuits that share no node do not touch, however they lie: their parts run apart, on as many threads as there are, and
 //! no result depends on it. Nodes and links that no circuit passes have nothing to do.
 
-use super::setup::{FaultKind, Setup};
-use super::world::{SetupError, World, WorldOptions};
+use super::setup::{FaultKind, Setup, SetupError};
+use super::world::{World, WorldOptions};
 use bellwether_units::{LinkId, NodeId, Time};
 use std::sync::Mutex;
 

@@ -2,11 +2,12 @@
 
 use super::build::{Admission, BuildError, Built, build};
 use super::parts::Parts;
+use super::setup::SetupError;
 use super::summary::{
     DemandPairs, EntanglementSummary, LatencySummary, LinkLevel, LinkPairs, Measured, NodeMemories, Planned,
     PublishedPairs, Share,
 };
-use super::world::{SetupError, WorldOptions};
+use super::world::WorldOptions;
 use super::{Source, account::DemandTally};
 use bellwether_network::Network;
 use bellwether_units::{Duration, Time};

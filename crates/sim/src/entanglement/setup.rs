@@ -130,3 +130,22 @@ pub enum FaultKind {
     /// It starts again.
     Restart(NodeId),
 }
+
+/// Why a setup cannot be run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SetupError {
+    /// More nodes and links than the kernel tells apart.
+    #[error("there are {0} nodes and links; a run has at most 2^24")]
+    TooMany(usize),
+    /// More memories at a node than can be named.
+    #[error("node {node} gives {memories} memories to its links; at most 65535 can be named")]
+    Memories {
+        /// Which node.
+        node: usize,
+        /// How many memories.
+        memories: usize,
+    },
+    /// A circuit's nodes and links do not make a path.
+    #[error("circuit {0} is no path: each of its links must join two nodes that follow one another")]
+    NoPath(usize),
+}

@@ -30,12 +30,12 @@ pub struct AttemptTag {
 }
 
 impl AttemptTag {
-    pub(super) fn write(&self, w: &mut Writer) {
+    pub(in crate::entanglement) fn write(&self, w: &mut Writer) {
         for part in [self.item.life, self.item.count, self.slot.into(), self.life, self.arming] {
             w.count(part.into());
         }
     }
-    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+    pub(in crate::entanglement) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         let item = QueueNumber { life: read_u32(r)?, count: read_u32(r)? };
         let slot = r.count_up_to(u16::MAX.into(), "the slot of an attempt")? as u16;
         Ok(Self { item, slot, life: read_u32(r)?, arming: read_u32(r)? })

@@ -5,7 +5,7 @@
 
 use super::LinkUser;
 use super::effect::{QueueNumber, read_u32};
-use super::request::{BasisChoice, BasisSet, PairDemand, PairKind};
+use super::request::{BasisChoice, PairDemand, PairKind};
 use crate::entanglement::CircuitId;
 use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_units::Time;
@@ -319,27 +319,6 @@ fn read_number(r: &mut Reader<'_>) -> Result<QueueNumber, Malformed> {
     Ok(QueueNumber { life: read_u32(r)?, count: read_u32(r)? })
 }
 
-fn write_basis(w: &mut Writer, basis: &BasisChoice) {
-    w.u8(match basis.set {
-        BasisSet::Rotated => 0,
-        BasisSet::Xz => 1,
-        BasisSet::Xyz => 2,
-        BasisSet::Chsh => 3,
-    });
-    w.bytes(&basis.probabilities);
-    w.bytes(&basis.rotations);
-}
-fn read_basis(r: &mut Reader<'_>) -> Result<BasisChoice, Malformed> {
-    let set = match r.u8()? {
-        0 => BasisSet::Rotated,
-        1 => BasisSet::Xz,
-        2 => BasisSet::Xyz,
-        3 => BasisSet::Chsh,
-        _ => return Err(Malformed::Value("a set of bases")),
-    };
-    Ok(BasisChoice { set, probabilities: r.array()?, rotations: r.array()? })
-}
-
 fn write_demand(w: &mut Writer, demand: &PairDemand) {
     let kind = match demand.kind {
         PairKind::Keep => 0,
@@ -365,10 +344,10 @@ fn write_demand(w: &mut Writer, demand: &PairDemand) {
     match &demand.kind {
         PairKind::Keep => {}
         PairKind::Measure { here, there } => {
-            write_basis(w, here);
-            write_basis(w, there);
+            here.write(w);
+            there.write(w);
         }
-        PairKind::Prepare { here } => write_basis(w, here),
+        PairKind::Prepare { here } => here.write(w),
     }
 }
 
@@ -391,8 +370,8 @@ fn read_demand(r: &mut Reader<'_>) -> Result<PairDemand, Malformed> {
     }
     let kind = match flags & 3 {
         0 => PairKind::Keep,
-        1 => PairKind::Measure { here: read_basis(r)?, there: read_basis(r)? },
-        2 => PairKind::Prepare { here: read_basis(r)? },
+        1 => PairKind::Measure { here: BasisChoice::read(r)?, there: BasisChoice::read(r)? },
+        2 => PairKind::Prepare { here: BasisChoice::read(r)? },
         _ => return Err(Malformed::Value("the kind of a request")),
     };
     let (consecutive, atomic) = (flags & 16 != 0, flags & 32 != 0);

@@ -2,6 +2,7 @@
 
 use super::LinkUser;
 use super::fidelity::FidelityTable;
+use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_units::Duration;
 
 /// A request of this node, by a number that its caller chose and uses once in a life of the link's end.
@@ -37,6 +38,29 @@ pub struct BasisChoice {
     pub probabilities: [u8; 2],
     /// Rotations about X, Y and X again before a measurement in Z, in 1/256 of a turn; for [`BasisSet::Rotated`] only.
     pub rotations: [u8; 3],
+}
+
+impl BasisChoice {
+    pub(in crate::entanglement) fn write(&self, w: &mut Writer) {
+        w.u8(match self.set {
+            BasisSet::Rotated => 0,
+            BasisSet::Xz => 1,
+            BasisSet::Xyz => 2,
+            BasisSet::Chsh => 3,
+        });
+        w.bytes(&self.probabilities);
+        w.bytes(&self.rotations);
+    }
+    pub(in crate::entanglement) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let set = match r.u8()? {
+            0 => BasisSet::Rotated,
+            1 => BasisSet::Xz,
+            2 => BasisSet::Xyz,
+            3 => BasisSet::Chsh,
+            _ => return Err(Malformed::Value("a set of bases")),
+        };
+        Ok(Self { set, probabilities: r.array()?, rotations: r.array()? })
+    }
 }
 
 /// In which basis a half was measured.

@@ -1,6 +1,7 @@
 //! The control of a node's circuits: signalling sets them up, and purifiers stand between their links and the network layer.
 
 use super::{EntanglementNode, NodeEffect, NodeMessage};
+use crate::entanglement::hardware::HardwareCommand;
 use crate::entanglement::link::{LinkPair, LinkUser};
 use crate::entanglement::network::{NetworkEffect, NetworkError};
 use crate::entanglement::purification::{
@@ -230,7 +231,8 @@ impl EntanglementNode {
                     let token = control.next_token;
                     control.next_token += 1;
                     control.comparing.insert(token, (place, theirs));
-                    out.push(NodeEffect::Compare { token, kept, sacrificed, how });
+                    let command = HardwareCommand::Compare { token, kept, sacrificed, how };
+                    out.push(NodeEffect::Hardware(command));
                 }
                 PurificationEffect::Free(memory) => self.from_network.push(NetworkEffect::Free(memory)),
                 PurificationEffect::Ready(pair) => {
@@ -274,7 +276,7 @@ impl EntanglementNode {
         }
     }
 
-    /// The hardware has compared two halves as [`NodeEffect::Compare`] asked: whether -1 was measured. Without an outcome,
+    /// The hardware has compared two halves as [`HardwareCommand::Compare`] asked: whether -1 was measured. Without an outcome,
     /// both are lost.
     pub fn compared(&mut self, now: Time, token: u64, outcome: Option<bool>, out: &mut Vec<NodeEffect>) {
         let known = self.control.as_mut().and_then(|control| control.comparing.remove(&token));

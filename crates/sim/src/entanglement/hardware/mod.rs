@@ -3,13 +3,14 @@
 //! Nothing here is a protocol, and no protocol sees any of it but through heralds and measurement outcomes.
 
 mod budget;
+mod devices;
 mod holdings;
 mod link;
 mod model;
 mod processor;
 
 pub use budget::{Budget, Source};
+pub(crate) use devices::{Device, DeviceHappening, DeviceOptions, Devices, Surroundings};
 pub(crate) use holdings::{Cell, Claim, Holdings, Spot, UsedPair};
-pub(crate) use link::{CommunicationQubit, Exchange, LinkHardware, Made, Pending, Turn};
 pub use model::{Brightness, LinkModel, NodeModel, QubitRole};
 pub use processor::Processor;

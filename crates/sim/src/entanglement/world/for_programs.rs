@@ -37,9 +37,9 @@ pub(super) struct Told {
 impl World {
     /// Programs will run.
     pub(in crate::entanglement) fn attach_programs(&mut self, detail: Detail) {
-        self.programs = Some(Told::default());
-        let stream = Stream::new(self.seed, self.sources.outside, Purpose::named("program-qubits"));
-        self.holdings.allow_gates(detail, stream);
+        self.nodes.programs = Some(Told::default());
+        let stream = Stream::new(self.seed, self.nodes.sources.outside, Purpose::named("program-qubits"));
+        self.devices.holdings_mut().allow_gates(detail, stream);
     }
     /// A stream for the program of a node.
     pub(in crate::entanglement) fn program_stream(&self, node: NodeId, purpose: &str) -> Option<Stream> {
@@ -47,17 +47,17 @@ impl World {
         Some(Stream::new(self.seed, entity, Purpose::named(purpose)))
     }
     pub(super) fn tell_programs(&mut self, event: ProgramEvent) {
-        let Some(told) = &mut self.programs else { return };
+        let Some(told) = &mut self.nodes.programs else { return };
         if let ProgramEvent::Crashed(node) = event {
-            let station = &self.nodes[node.index()];
-            let cells = station.first..station.first + Cell::from(station.memories);
+            let cells = self.devices.cells(node);
             told.cells.retain(|cell, _| !cells.contains(cell));
         }
         told.events.push(event);
     }
     /// Tells programs of what concerns them, and whether it does.
     pub(super) fn tell_of(&mut self, node: u32, event: &NetworkEvent) -> bool {
-        let (first, Some(told)) = (self.nodes[node as usize].first, &mut self.programs) else { return false };
+        let first = self.devices.cell(NodeId(node), MemoryId(0));
+        let Some(told) = &mut self.nodes.programs else { return false };
         match *event {
             NetworkEvent::Delivered(delivered) if PairDesk::is_for_programs(delivered.request) => {
                 told.cells.insert(first + Cell::from(delivered.memory.0), origin(&delivered));
@@ -77,16 +77,16 @@ impl World {
     }
     /// What has happened since this was asked last.
     pub(in crate::entanglement) fn take_program_events(&mut self) -> Vec<ProgramEvent> {
-        self.programs.as_mut().map(|told| core::mem::take(&mut told.events)).unwrap_or_default()
+        self.nodes.programs.as_mut().map(|told| core::mem::take(&mut told.events)).unwrap_or_default()
     }
 
     /// What time it is.
     pub fn now(&self) -> Time {
-        self.schedule.now()
+        self.nodes.schedule.now()
     }
     /// How many nodes there are.
     pub(in crate::entanglement) fn node_count(&self) -> usize {
-        self.nodes.len()
+        self.setups.len()
     }
     /// Lets one event happen, up to and with `end`; whether there was one.
     pub(in crate::entanglement) fn step_for_programs(&mut self, end: Time) -> bool {
@@ -94,17 +94,17 @@ impl World {
     }
     /// Whether nothing will ever happen.
     pub(in crate::entanglement) fn is_idle(&self) -> bool {
-        self.schedule.is_empty()
+        self.nodes.schedule.is_empty()
     }
     /// Asks to be told at `at`.
     pub(in crate::entanglement) fn remind_programs(&mut self, node: NodeId, at: Time, token: u64) {
-        self.post(self.sources.nodes[node.index()], at, Parcel::ForPrograms(token));
+        self.nodes.post_from(node, at, Parcel::ForPrograms(token));
     }
     pub(in crate::entanglement) fn model(&self, node: NodeId) -> &Arc<NodeModel> {
-        &self.nodes[node.index()].model
+        self.devices.model(node)
     }
     pub(in crate::entanglement) fn is_up(&self, node: NodeId) -> bool {
-        self.nodes[node.index()].machine.is_some()
+        self.nodes.nodes[node.index()].machine.is_some()
     }
 
     /// The ends of circuits at a node, with the best fidelity that can be had: what its links promise, swapped.
@@ -118,7 +118,7 @@ impl World {
                 _ => continue,
             };
             let promise = |(link, least): (&LinkId, &f64)| {
-                let table = &self.wires[link.index()].setup.settings.table;
+                let table = &self.links[link.index()].settings.table;
                 let level = table.choose(*least);
                 let fidelity = level.map_or_else(|| table.best(), |level| level.fidelity);
                 BellDiagonal::werner(fidelity).unwrap_or(BellDiagonal::MIXED)
@@ -142,16 +142,17 @@ impl World {
         let own = circuit.and_then(|circuit| {
             if circuit.nodes.first() == Some(&node) { circuit.links.first() } else { circuit.links.last() }
         });
-        own.is_some_and(|link| self.wires[link.index()].cut)
+        own.is_some_and(|link| self.devices.is_cut(*link))
     }
     /// How long a message takes by the quickest way that is open; none if none is.
     pub(in crate::entanglement) fn message_delay(&self, from: NodeId, to: NodeId) -> Option<Duration> {
-        let mut best = vec![Duration::MAX; self.nodes.len()];
-        let mut neighbours: Vec<Vec<(NodeId, Duration)>> = vec![Vec::new(); self.nodes.len()];
-        for wire in self.wires.iter().filter(|wire| !wire.cut) {
-            let [a, b] = wire.setup.ends;
-            neighbours[a.index()].push((b, wire.setup.settings.delay));
-            neighbours[b.index()].push((a, wire.setup.settings.delay));
+        let mut best = vec![Duration::MAX; self.setups.len()];
+        let mut neighbours: Vec<Vec<(NodeId, Duration)>> = vec![Vec::new(); self.setups.len()];
+        let open = (0..).map(LinkId).zip(&self.links).filter(|(id, _)| !self.devices.is_cut(*id));
+        for (_, link) in open {
+            let [a, b] = link.ends;
+            neighbours[a.index()].push((b, link.settings.delay));
+            neighbours[b.index()].push((a, link.settings.delay));
         }
         let mut next = BinaryHeap::from([Reverse((Duration::ZERO, from))]);
         while let Some(Reverse((delay, node))) = next.pop() {
@@ -178,7 +179,7 @@ impl World {
     ) {
         let now = self.now();
         // A number is given once, and the desk asks at heads alone.
-        self.on(node.0, now, |machine, out| _ = machine.request(now, circuit, request, out));
+        self.nodes.on(node.0, now, |machine, out| _ = machine.request(now, circuit, request, out));
         self.settle(now);
     }
     pub(in crate::entanglement) fn withdraw_for_program(
@@ -188,7 +189,7 @@ impl World {
         request: RequestId,
     ) {
         let now = self.now();
-        self.on(node.0, now, |machine, out| machine.withdraw(now, circuit, request, out));
+        self.nodes.on(node.0, now, |machine, out| machine.withdraw(now, circuit, request, out));
         self.settle(now);
     }
     /// A program needs the memory of a half no more.
@@ -202,20 +203,16 @@ impl World {
         let now = self.now();
         let cell = self.cell(node, memory);
         // After a crash the memory may hold another pair by now.
-        let Some(told) = &mut self.programs else { return };
+        let Some(told) = &mut self.nodes.programs else { return };
         if told.cells.get(&cell) == Some(&pair) {
             told.cells.remove(&cell);
             self.release(now, node.0, circuit, pair, memory);
             self.settle(now);
         }
     }
-    /// Where the half in a node's memory is.
-    pub(in crate::entanglement) fn cell(&self, node: NodeId, memory: MemoryId) -> Cell {
-        self.nodes[node.index()].first + Cell::from(memory.0)
-    }
     /// What memories truly hold.
     pub(in crate::entanglement) fn holdings(&mut self) -> &mut Holdings {
-        &mut self.holdings
+        self.devices.holdings_mut()
     }
     /// Measures a qubit of a program.
     pub(in crate::entanglement) fn measure_for_program(
@@ -226,8 +223,7 @@ impl World {
         readout: Readout,
     ) -> Result<bool, OperationError> {
         let now = self.now();
-        let stream = &mut self.nodes[node.index()].stream;
-        self.holdings.measure_spot(spot, axis, readout, now, stream)
+        self.devices.measure_spot(now, node, spot, axis, readout)
     }
 
     /// This end's link pair of a pair that was delivered.

@@ -2,24 +2,22 @@
 
 mod carry_out;
 mod for_programs;
+mod nodes;
 mod parcels;
 mod start;
 
 pub(super) use for_programs::ProgramEvent;
-pub use start::{SetupError, WorldOptions};
+pub use start::WorldOptions;
 
 use super::account::{DemandTally, LinkTally, Work};
-use super::hardware::{Cell, CommunicationQubit, Holdings, LinkHardware, NodeModel, Pending, UsedPair};
-use super::setup::{CircuitSetup, DemandSetup, FaultKind, LinkSetup, NodeSetup};
-use crate::kernel::Schedule;
+use super::hardware::{Cell, Devices};
+use super::setup::{CircuitSetup, FaultKind, LinkSetup, NodeSetup};
 use bellwether_protocol::entanglement::network::{Delivered, PairRequest, RequestId};
-use bellwether_protocol::entanglement::{
-    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeMessage, PairId,
-};
-use bellwether_units::{EntityId, NodeId, Stream, Time};
-use parcels::{Parcel, Parcels};
+use bellwether_protocol::entanglement::{CircuitId, MemoryId, NodeMessage, PairId};
+use bellwether_units::{LinkId, NodeId, Time};
+use nodes::{Nodes, Wanted};
+use parcels::Parcel;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What happens. Small, since the kernel moves it about; what is large waits in a parcel.
 #[derive(Clone, Copy, Debug)]
@@ -40,81 +38,23 @@ enum Happening {
 
 const _: () = assert!(size_of::<Happening>() <= 16);
 
-/// A node: its machine while it runs, and its devices.
-struct Station {
-    machine: Option<EntanglementNode>,
-    model: Arc<NodeModel>,
-    /// Its first memory among those of the world.
-    first: Cell,
-    memories: u16,
-    life: u32,
-    /// When it will be woken; the end of time if not at all.
-    woken: Time,
-    communication: Option<CommunicationQubit>,
-    stream: Stream,
-}
-
-struct Wire {
-    setup: LinkSetup,
-    hardware: LinkHardware,
-    /// The first memory that each end gives to it.
-    first: [MemoryId; 2],
-    cut: bool,
-    stream: Stream,
-    attempts: u64,
-}
-
-/// To which slot of which link a memory belongs.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    link: u32,
-    end: u8,
-    slot: u16,
-}
-
-struct Asked {
-    setup: DemandSetup,
-    tally: DemandTally,
-    /// Since when a pair has been waited for: by request.
-    open: BTreeMap<u64, Time>,
-    made: u64,
-    /// Draws bases, and outcomes of measured pairs.
-    fate: Stream,
-}
-
 /// A network in virtual time.
 pub struct World {
-    schedule: Schedule<Happening>,
-    sources: Sources,
-    nodes: Vec<Station>,
+    devices: Devices,
+    nodes: Nodes,
     setups: Vec<NodeSetup>,
-    wires: Vec<Wire>,
+    links: Vec<LinkSetup>,
     circuits: Vec<CircuitSetup>,
-    places: Vec<Place>,
-    holdings: Holdings,
-    demands: Vec<Asked>,
     faults: Vec<FaultKind>,
-    parcels: Parcels,
     /// Whether messages travel as bytes.
     as_bytes: bool,
-    wanted: Wanted,
-    /// Its room, while what is wanted is being done.
+    /// Room for what is wanted, while it is being done.
     doing: Wanted,
-    work: Work,
     sampling: Option<Sampling>,
     /// Which pairs applications keep for a while: by memory.
     kept: BTreeMap<Cell, PairId>,
     /// What keys the streams.
     seed: u64,
-    /// What has happened to programs, if any run.
-    programs: Option<for_programs::Told>,
-}
-
-/// What nodes want done, in order, and how much of it each in turn.
-#[derive(Default)]
-struct Wanted {
-    effects: Vec<NodeEffect>,
-    turns: Vec<(u32, usize)>,
 }
 
 /// How often memories are counted, and what was counted: by node, how many of its memories held something.
@@ -124,24 +64,21 @@ struct Sampling {
     by_node: Vec<u64>,
 }
 
-struct Sources {
-    nodes: Vec<EntityId>,
-    links: Vec<EntityId>,
-    outside: EntityId,
-}
-
 impl World {
     /// How much it did.
     pub fn work(&self) -> Work {
-        Work { until: self.schedule.now(), ..self.work }
+        Work { until: self.nodes.schedule.now(), ..self.nodes.work }
     }
     /// What each demand got.
     pub fn demands(&self) -> impl Iterator<Item = &DemandTally> {
-        self.demands.iter().map(|asked| &asked.tally)
+        self.nodes.demands.iter().map(|asked| &asked.tally)
     }
     /// What each link did.
     pub fn links(&self) -> impl Iterator<Item = LinkTally> + '_ {
-        self.wires.iter().map(|wire| LinkTally { pairs: wire.hardware.heralded(), attempts: wire.attempts })
+        (0..self.links.len() as u32).map(|link| {
+            let (pairs, attempts) = self.devices.made_by(LinkId(link));
+            LinkTally { pairs, attempts }
+        })
     }
     /// How many memories each node has, and how many of them held something on average; if they were counted.
     pub fn occupancy(&self) -> Vec<(u16, Option<f64>)> {
@@ -150,7 +87,8 @@ impl World {
             let count = sampling.samples.len();
             (count > 0).then(|| sampling.by_node[node] as f64 / count as f64)
         };
-        self.nodes.iter().enumerate().map(|(node, station)| (station.memories, mean(node))).collect()
+        let memories = |node: usize| self.devices.memories(NodeId(node as u32));
+        (0..self.setups.len()).map(|node| (memories(node), mean(node))).collect()
     }
     /// How many memories of all held something, whenever they were counted.
     pub fn samples(&self) -> &[(Time, u64)] {
@@ -158,7 +96,7 @@ impl World {
     }
     /// How many pairs there are now, in memories.
     pub fn live_pairs(&self) -> usize {
-        self.holdings.pairs()
+        self.devices.holdings().pairs()
     }
 
     /// Runs up to and with `end`, or until nothing is left to happen.
@@ -167,7 +105,7 @@ impl World {
     }
     /// Runs until so many pairs were used by all demands together, at most until `end`; whether there were so many.
     pub fn run_for_pairs(&mut self, pairs: u64, end: Time) -> bool {
-        let used = |world: &Self| world.demands.iter().map(|asked| asked.tally.pairs).sum::<u64>();
+        let used = |world: &Self| world.nodes.demands.iter().map(|asked| asked.tally.pairs).sum::<u64>();
         while used(self) < pairs {
             if !self.step(end) {
                 return false;
@@ -177,26 +115,18 @@ impl World {
     }
 
     fn step(&mut self, end: Time) -> bool {
-        let Some(event) = self.schedule.next_until(end) else { return false };
-        self.work.events += 1;
+        let Some(event) = self.nodes.schedule.next_until(end) else { return false };
+        self.nodes.work.events += 1;
         let now = event.time;
         match event.event {
             Happening::Parcel(number) => {
-                let parcel = self.parcels.take(number);
+                let parcel = self.nodes.parcels.take(number);
                 self.arrive(now, parcel);
             }
-            Happening::Timeout(node) => {
-                if self.nodes[node as usize].woken == now {
-                    self.nodes[node as usize].woken = Time::MAX;
-                    let due = self.nodes[node as usize].machine.as_ref().and_then(EntanglementNode::deadline);
-                    if due.is_some_and(|at| at <= now) {
-                        self.on(node, now, |machine, out| machine.timeout(now, out));
-                    } else {
-                        self.wake(node, now);
-                    }
-                }
+            Happening::Timeout(node) => self.nodes.timeout(node, now),
+            Happening::Attempt { link, slot, generation } => {
+                self.devices.attempt(now, link, slot, generation, &mut self.nodes);
             }
-            Happening::Attempt { link, slot, generation } => self.attempt(now, link, slot, generation),
             Happening::Request(demand) => self.request(now, demand),
             Happening::Fault(number) => self.fault(now, self.faults[number as usize]),
             Happening::Sample => self.sample(now),
@@ -208,48 +138,23 @@ impl World {
     fn arrive(&mut self, now: Time, parcel: Parcel) {
         match parcel {
             Parcel::Message { from, to, link, message } => {
-                if !self.wires[link.index()].cut {
-                    self.on(to.0, now, |machine, out| machine.hear(now, from, link, &message, out));
+                if !self.devices.is_cut(link) {
+                    self.nodes.on(to.0, now, |machine, out| machine.hear(now, from, link, &message, out));
                 }
             }
             Parcel::Bytes { from, to, link, bytes } => {
-                if !self.wires[link.index()].cut
+                if !self.devices.is_cut(link)
                     && let Ok(message) = NodeMessage::decode(&bytes)
                 {
-                    self.on(to.0, now, |machine, out| machine.hear(now, from, link, &message, out));
+                    self.nodes.on(to.0, now, |machine, out| machine.hear(now, from, link, &message, out));
                 }
             }
-            Parcel::Reply { node, end, reply } => self.reply(now, node, end, &reply),
-            Parcel::Moved { node, place, reply } => self.moved(now, node, place, &reply),
-            Parcel::Unanswered { node, memory, life } => {
-                if self.nodes[node.index()].life == life {
-                    self.on(node.0, now, |machine, out| machine.unanswered(now, memory, out));
-                }
-            }
-            Parcel::Swap { node, token, memories, life } => {
-                let station = &mut self.nodes[node.index()];
-                if station.life != life {
-                    return;
-                }
-                let cells = memories.map(|memory| station.first + Cell::from(memory.0));
-                let Station { model, stream, .. } = station;
-                let succeeds = model.swap_success >= 1.0 || stream.chance(model.swap_success);
-                let outcome =
-                    succeeds.then(|| self.holdings.swap(cells, &model.bell_measurement, now, stream));
-                self.work.swaps += 1;
-                cells.into_iter().for_each(|cell| self.reset(now, cell));
-                self.on(node.0, now, |machine, out| machine.swapped(now, token, outcome, out));
-            }
-            Parcel::Measured { node, memory, basis, outcome, life } => {
-                if self.nodes[node.index()].life == life {
-                    self.on(node.0, now, |machine, out| machine.measured(now, memory, basis, outcome, out));
-                }
-            }
+            Parcel::Device(happening) => self.devices.happen(now, happening, &mut self.nodes),
             Parcel::ForPrograms(token) => self.tell_programs(ProgramEvent::Due(token)),
             Parcel::Released { node, circuit, pair, memory, life } => {
                 // A pair that was revoked meanwhile has been given back.
                 let cell = self.cell(node, memory);
-                if self.nodes[node.index()].life == life && self.kept.get(&cell) == Some(&pair) {
+                if self.nodes.nodes[node.index()].life == life && self.kept.get(&cell) == Some(&pair) {
                     self.release(now, node.0, circuit, pair, memory);
                 }
             }
@@ -261,35 +166,14 @@ impl World {
         if !self.kept.is_empty() {
             self.kept.remove(&cell);
         }
-        self.reset(now, cell);
-        self.on(node, now, |machine, out| machine.released(now, circuit, pair, memory, out));
+        self.devices.reset(now, cell, &mut self.nodes);
+        self.nodes.on(node, now, |machine, out| machine.released(now, circuit, pair, memory, out));
     }
 
-    /// Lets a node do something, and notes what it wants.
-    #[inline]
-    fn on(&mut self, node: u32, now: Time, act: impl FnOnce(&mut EntanglementNode, &mut Vec<NodeEffect>)) {
-        let Some(machine) = &mut self.nodes[node as usize].machine else { return };
-        self.work.inputs += 1;
-        let before = self.wanted.effects.len();
-        act(machine, &mut self.wanted.effects);
-        self.wanted.turns.push((node, self.wanted.effects.len() - before));
-        self.wake(node, now);
-    }
-    /// Sees to it that a node is woken when it wants to be. Whoever wants it later is woken too early and says so.
-    #[inline]
-    fn wake(&mut self, node: u32, now: Time) {
-        let station = &mut self.nodes[node as usize];
-        let Some(at) = station.machine.as_ref().and_then(EntanglementNode::deadline) else { return };
-        let at = at.max(now);
-        if at < station.woken {
-            station.woken = at;
-            self.at(self.sources.nodes[node as usize], at, Happening::Timeout(node));
-        }
-    }
     /// Does what nodes want until nobody wants anything.
     fn settle(&mut self, now: Time) {
-        while !self.wanted.turns.is_empty() {
-            core::mem::swap(&mut self.wanted, &mut self.doing);
+        while !self.nodes.wanted.turns.is_empty() {
+            core::mem::swap(&mut self.nodes.wanted, &mut self.doing);
             let Wanted { mut effects, mut turns } = core::mem::take(&mut self.doing);
             let mut each = effects.drain(..);
             for (node, count) in turns.drain(..) {
@@ -302,55 +186,21 @@ impl World {
         }
     }
 
-    #[inline]
-    fn at(&mut self, source: EntityId, at: Time, happening: Happening) {
-        // Beyond the clock nothing happens any more.
-        _ = self.schedule.at(source, at, happening);
-    }
-    fn pending(&mut self, link: u32, pending: Option<Pending>) {
-        if let Some(Pending { at, slot, generation }) = pending {
-            self.at(self.sources.links[link as usize], at, Happening::Attempt { link, slot, generation });
-        }
-    }
-
-    /// A pair of which both halves were used is told to whom it belongs.
-    fn used(&mut self, pair: &UsedPair) {
-        let Some((demand, request)) = pair.claims[0].whose else { return };
-        let asked = &mut self.demands[demand as usize];
-        let readouts = {
-            let circuit = &self.circuits[asked.setup.circuit];
-            let ends = [circuit.nodes.first(), circuit.nodes.last()];
-            ends.map(|node| {
-                node.map_or(bellwether_quantum::density::Readout::PERFECT, |node| {
-                    self.nodes[node.index()].model.readout
-                })
-            })
-        };
-        let at = pair.claims[0].at.max(pair.claims[1].at);
-        let since = asked.open.get_mut(&request);
-        let asked_at = since.as_ref().map_or(at, |since| **since);
-        if let Some(since) = since {
-            *since = at;
-        }
-        asked.tally.note(pair, asked_at.min(at), readouts, &mut asked.fate);
-    }
-
     fn sample(&mut self, now: Time) {
         let Some(sampling) = &mut self.sampling else { return };
         let mut all = 0;
-        for (node, station) in self.nodes.iter().enumerate() {
-            let cells = station.first..station.first + Cell::from(station.memories);
-            let held = cells.filter(|cell| self.holdings.holds(*cell)).count() as u64;
-            sampling.by_node[node] += held;
+        for (node, total) in sampling.by_node.iter_mut().enumerate() {
+            let held = self.devices.held(NodeId(node as u32));
+            *total += held;
             all += held;
         }
         sampling.samples.push((now, all));
         let next = now.saturating_add(sampling.every);
-        self.at(self.sources.outside, next, Happening::Sample);
+        self.nodes.at(self.nodes.sources.outside, next, Happening::Sample);
     }
 
     fn request(&mut self, now: Time, demand: u32) {
-        let asked = &mut self.demands[demand as usize];
+        let asked = &mut self.nodes.demands[demand as usize];
         let setup = &asked.setup;
         let enough = setup.requests.is_some_and(|most| asked.made >= most);
         if enough || setup.stop.is_some_and(|stop| now > stop) {
@@ -370,11 +220,18 @@ impl World {
             early: setup.use_of_pairs == super::setup::PairUse::Early,
         };
         if let Some(every) = setup.every {
-            let source = self.sources.nodes[head.index()];
-            self.at(source, now.saturating_add(every), Happening::Request(demand));
+            let source = self.nodes.sources.nodes[head.index()];
+            self.nodes.at(source, now.saturating_add(every), Happening::Request(demand));
         }
         // A node that is down, or knows of no such circuit, serves nobody: the request just waits.
-        self.on(head.0, now, |machine, out| _ = machine.request(now, circuit, wanted, out));
+        self.nodes.on(head.0, now, |machine, out| _ = machine.request(now, circuit, wanted, out));
+    }
+}
+
+impl World {
+    /// Where a node's memory is among all.
+    pub(in crate::entanglement) fn cell(&self, node: NodeId, memory: MemoryId) -> Cell {
+        self.devices.cell(node, memory)
     }
 }
 

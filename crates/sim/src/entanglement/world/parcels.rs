@@ -1,7 +1,6 @@
 //! What is on its way and too large to travel in an event.
 
-use super::Place;
-use bellwether_protocol::entanglement::link::{MeasuredBasis, MidpointReply};
+use crate::entanglement::hardware::DeviceHappening;
 use bellwether_protocol::entanglement::{CircuitId, MemoryId, NodeMessage, PairId};
 use bellwether_units::{LinkId, NodeId};
 
@@ -11,16 +10,8 @@ pub(super) enum Parcel {
     Message { from: NodeId, to: NodeId, link: LinkId, message: NodeMessage },
     /// The same as bytes.
     Bytes { from: NodeId, to: NodeId, link: LinkId, bytes: Vec<u8> },
-    /// What a heralding station tells an end of its link.
-    Reply { node: NodeId, end: u8, reply: MidpointReply },
-    /// A heralded half has moved into the qubit that stores it.
-    Moved { node: NodeId, place: Place, reply: MidpointReply },
-    /// The station's reply did not come.
-    Unanswered { node: NodeId, memory: MemoryId, life: u32 },
-    /// A Bell measurement ends.
-    Swap { node: NodeId, token: u64, memories: [MemoryId; 2], life: u32 },
-    /// A half was measured.
-    Measured { node: NodeId, memory: MemoryId, basis: MeasuredBasis, outcome: bool, life: u32 },
+    /// Something at a device.
+    Device(DeviceHappening),
     /// An application gives a memory back.
     Released { node: NodeId, circuit: CircuitId, pair: PairId, memory: MemoryId, life: u32 },
     /// Whoever runs programs wanted to be told that the time has come.
