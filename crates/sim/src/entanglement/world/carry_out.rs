@@ -107,8 +107,11 @@ impl World {
     /// Something happens to a link or a node.
     pub(super) fn fault(&mut self, now: Time, kind: FaultKind) {
         match kind {
-            FaultKind::Cut(link) => self.devices.cut(now, link, true, &mut self.nodes),
-            FaultKind::Mended(link) => self.devices.cut(now, link, false, &mut self.nodes),
+            FaultKind::Cut(link) | FaultKind::Mended(link) => {
+                let cut = matches!(kind, FaultKind::Cut(_));
+                self.devices.cut(now, link, cut, &mut self.nodes);
+                self.forget_delays();
+            }
             FaultKind::MessageLoss(link, probability) => self.devices.set_message_loss(link, probability),
             FaultKind::Crash(node) => {
                 self.nodes.nodes[node.index()].stop();

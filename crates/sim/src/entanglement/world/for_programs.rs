@@ -32,6 +32,8 @@ pub(in crate::entanglement) enum ProgramEvent {
 pub(super) struct Told {
     events: Vec<ProgramEvent>,
     cells: BTreeMap<Cell, PairId>,
+    /// How long messages take from one node to another; forgotten when a link is cut or mended.
+    delays: BTreeMap<(NodeId, NodeId), Option<Duration>>,
 }
 
 impl World {
@@ -145,7 +147,25 @@ impl World {
         own.is_some_and(|link| self.devices.is_cut(*link))
     }
     /// How long a message takes by the quickest way that is open; none if none is.
-    pub(in crate::entanglement) fn message_delay(&self, from: NodeId, to: NodeId) -> Option<Duration> {
+    pub(in crate::entanglement) fn message_delay(&mut self, from: NodeId, to: NodeId) -> Option<Duration> {
+        let known = self.nodes.programs.as_ref().and_then(|told| told.delays.get(&(from, to)));
+        if let Some(delay) = known {
+            return *delay;
+        }
+        let delay = self.quickest_way(from, to);
+        if let Some(told) = &mut self.nodes.programs {
+            told.delays.insert((from, to), delay);
+        }
+        delay
+    }
+    /// A link was cut or mended.
+    pub(super) fn forget_delays(&mut self) {
+        if let Some(told) = &mut self.nodes.programs {
+            told.delays.clear();
+        }
+    }
+    /// By Dijkstra's algorithm.
+    fn quickest_way(&self, from: NodeId, to: NodeId) -> Option<Duration> {
         let mut best = vec![Duration::MAX; self.setups.len()];
         let mut neighbours: Vec<Vec<(NodeId, Duration)>> = vec![Vec::new(); self.setups.len()];
         let open = (0..).map(LinkId).zip(&self.links).filter(|(id, _)| !self.devices.is_cut(*id));
