@@ -114,7 +114,7 @@ pub struct PairDesk {
 }
 
 /// This end's link pair of a pair.
-const fn own_pair(pair: &Delivered) -> PairId {
+pub(super) const fn own_pair(pair: &Delivered) -> PairId {
     match pair.end {
         End::Head => pair.id.head,
         End::Tail => pair.id.tail,
@@ -275,10 +275,11 @@ impl PairDesk {
         let booths = self.counters.iter().map(|counter| counter.booth);
         booths.into_iter().any(|booth| booth.circuit == circuit && booth.end == End::Head)
     }
-    /// Which circuit pairs with a node come from.
-    pub fn circuit_to(&self, peer: NodeId) -> Option<CircuitId> {
-        let counter = self.counters.iter().find(|counter| counter.booth.peer == peer);
-        counter.map(|counter| counter.booth.circuit)
+    /// The latest call for pairs with a node, whether it is open or not.
+    pub fn last_call(&self, peer: NodeId) -> Option<CallId> {
+        let counter = self.counters.iter().find(|counter| counter.booth.peer == peer)?;
+        let number = counter.called.checked_sub(1)?;
+        Some(CallId { circuit: counter.booth.circuit, number })
     }
     /// Until when a call may take; none for as long as it takes.
     pub fn until(&self, call: CallId) -> Option<Time> {

@@ -3,7 +3,8 @@
 //! A program is an `async fn` that is given a [`Node`]. It asks for pairs with another node, works on qubits that it owns,
 //! and sends values to other programs; every error is a value. The text of a program does not say what drives it: in
 //! virtual time it is polled by the simulator, in a daemon by an asynchronous runtime. Nothing here owns a clock, a socket
-//! or a thread. A [`Node`] writes [wishes](Wish) into its [`Port`], and whoever drives the node answers them.
+//! or a thread. A [`Node`] writes [wishes](Wish) into its [`Port`]; the [`Seat`] of the program answers them, and says what its
+//! driver has to do for that.
 //!
 //! ```
 //! use bellwether_protocol::application::{Basis, Node, ProgramError};
@@ -27,6 +28,7 @@ mod pair_key;
 mod port;
 mod promise;
 mod qubit;
+mod seat;
 
 pub use block::{Block, Outcomes, Ticket};
 pub use desk::{Booth, CallId, DeskEffect, PairDesk, PairTerms};
@@ -38,3 +40,4 @@ pub use pair_key::{PairKey, PairKeyError, key_from_pairs};
 pub use port::{Port, Wish};
 pub use promise::{Promise, Wait};
 pub use qubit::{MeasuredPair, PairFacts, Qubit, QubitName};
+pub use seat::{Awaited, QubitPlace, Seat, SeatEffect};

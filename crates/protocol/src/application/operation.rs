@@ -87,27 +87,52 @@ impl Basis {
     }
 }
 
-/// Something to be done to qubits of one node.
+/// Something to be done to qubits of one node: those of a program by their names, those of a device by their
+/// [places](super::QubitPlace).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Operation {
+pub enum Operation<Q = QubitName> {
     /// A gate on one qubit.
-    One(Gate, QubitName),
+    One(Gate, Q),
     /// A gate on two.
-    Two(TwoQubitGate, [QubitName; 2]),
+    Two(TwoQubitGate, [Q; 2]),
     /// A measurement, which uses the qubit up: one outcome.
-    Measure(QubitName, Basis),
+    Measure(Q, Basis),
     /// A measurement of two qubits in the Bell basis, which uses them up: two outcomes, the bit (outcomes in Z differ) and
     /// the phase (outcomes in X differ).
-    Bell([QubitName; 2]),
+    Bell([Q; 2]),
 }
 
-impl Operation {
-    /// How many outcomes it has.
+impl<Q: Copy> Operation<Q> {
+    /// How many outcomes it has, which is how many qubits it uses up.
     pub const fn outcomes(&self) -> usize {
         match self {
             Self::One(..) | Self::Two(..) => 0,
             Self::Measure(..) => 1,
             Self::Bell(_) => 2,
         }
+    }
+    /// The qubits that it is done to.
+    pub fn qubits(&self) -> impl Iterator<Item = Q> {
+        let (first, second) = match *self {
+            Self::One(_, qubit) | Self::Measure(qubit, _) => (qubit, None),
+            Self::Two(_, [first, second]) | Self::Bell([first, second]) => (first, Some(second)),
+        };
+        core::iter::once(first).chain(second)
+    }
+    /// The qubits that it uses up.
+    pub fn used_up(&self) -> impl Iterator<Item = Q> {
+        self.qubits().take(self.outcomes())
+    }
+    /// The same, of qubits that are called otherwise.
+    ///
+    /// # Errors
+    /// Those of `name`, if it does not know a qubit.
+    pub fn renamed<R, E>(&self, name: impl Fn(Q) -> Result<R, E>) -> Result<Operation<R>, E> {
+        Ok(match *self {
+            Self::One(gate, qubit) => Operation::One(gate, name(qubit)?),
+            Self::Two(gate, [a, b]) => Operation::Two(gate, [name(a)?, name(b)?]),
+            Self::Measure(qubit, basis) => Operation::Measure(name(qubit)?, basis),
+            Self::Bell([a, b]) => Operation::Bell([name(a)?, name(b)?]),
+        })
     }
 }

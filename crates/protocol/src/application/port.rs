@@ -147,6 +147,11 @@ impl Port {
     pub fn set_now(&self, now: Time) {
         self.shared.lock().now = now;
     }
+    /// A number below `bound`, from what programs of the node draw from.
+    pub(super) fn below(&self, bound: usize) -> usize {
+        // For the few bounds that there are, the bias is below 2^-60.
+        ((u128::from(self.shared.random()) * bound as u128) >> 64) as usize
+    }
     /// A qubit to be handed to the program: it owns the memory from then on, until [`Wish::Free`] or a measurement.
     pub fn qubit(&self, name: QubitName, facts: Option<PairFacts>) -> Qubit {
         Qubit::new(name, facts, Arc::clone(&self.shared))

@@ -48,8 +48,8 @@ impl Programs {
     fn look(&mut self, names: &[(NodeId, QubitName)]) -> Result<DensityMatrix, OperationError> {
         let now = self.world.now();
         let spot = |(node, name): &(NodeId, QubitName)| {
-            let seat = self.seats.get(node).ok_or(OperationError::Lost)?;
-            seat.qubits.get(name).map(|held| held.spot).ok_or(OperationError::Lost)
+            let place = self.places.get(node).and_then(|place| place.seat.place(*name));
+            self.spot(*node, place.ok_or(OperationError::Lost)?)
         };
         let spots: Result<Vec<_>, _> = names.iter().map(spot).collect();
         self.world.holdings().look(&spots?, now)

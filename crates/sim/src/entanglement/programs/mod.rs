@@ -32,23 +32,23 @@
 //! ```
 
 pub mod lab;
-mod seat;
+mod place;
+mod processor;
 mod serve;
 mod stuck;
-mod work;
 
 pub use stuck::{Stuck, Wait, Waiting};
 
 use super::hardware::Processor;
 use super::world::{ProgramEvent, World};
-use bellwether_protocol::application::{Node, Port};
+use bellwether_protocol::application::{Node, Port, Seat};
 use bellwether_protocol::entanglement::CircuitId;
 use bellwether_quantum::store::Detail;
 use bellwether_units::{NodeId, Time};
 use core::cell::RefCell;
 use core::future::Future;
 use core::task::{Context, Poll};
-use seat::{Flag, Seat};
+use place::{Flag, Place};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,25 +67,21 @@ impl<T> Returned<T> {
 
 /// What will be due.
 enum Due {
-    /// The next operation of a node's processor is done.
-    Operation,
+    /// An operation of a node's processor is done, by its number.
+    Operation(u64),
     /// A message arrives.
     Message { from: NodeId, bytes: Vec<u8> },
     /// News that a program has ended, after so many calls.
     Ended { from: NodeId, calls: Vec<(CircuitId, u64)> },
-    /// A program wanted to sleep until now.
-    Awake(bellwether_protocol::application::Promise<()>),
-    /// A call may be out of time.
-    Desk,
-    /// A half that was measured on arrival has been read.
-    Read(seat::Half),
+    /// A seat wants to see what time it is.
+    Reminder,
 }
 
 /// A world, and the programs of its nodes: at most one for each.
 pub struct Programs {
     world: World,
     /// In the order of nodes.
-    seats: BTreeMap<NodeId, Seat>,
+    places: BTreeMap<NodeId, Place>,
     due: BTreeMap<u64, (NodeId, Due)>,
     next_token: u64,
     /// When the last message from one node to another arrives, and how many are on their way.
@@ -106,7 +102,7 @@ impl Programs {
         world.attach_programs(detail);
         Self {
             world,
-            seats: BTreeMap::new(),
+            places: BTreeMap::new(),
             due: BTreeMap::new(),
             next_token: 0,
             ways: BTreeMap::new(),
@@ -130,7 +126,7 @@ impl Programs {
     {
         assert!(!self.begun, "programs have begun: spawn all before the first run");
         assert!(node.index() < self.world.node_count(), "there is no {node} to run a program");
-        assert!(!self.seats.contains_key(&node), "{node} has a program: a node runs one");
+        assert!(!self.places.contains_key(&node), "{node} has a program: a node runs one");
         let mut stream = self.world.program_stream(node, "program").expect("the node is there");
         let (handle, port) = Port::open(node, Box::new(move || stream.bits()));
         let returned = Returned(Rc::new(RefCell::new(None)));
@@ -141,9 +137,8 @@ impl Programs {
             *place.borrow_mut() = Some(value);
         };
         let processor = Processor::of(self.world.model(node));
-        let stream = self.world.program_stream(node, "program-bases").expect("the node is there");
-        let desk = self.world.booths(node);
-        self.seats.insert(node, Seat::new(port, Box::pin(task), processor, stream, desk));
+        let seat = Seat::new(port, self.world.booths(node), processor.local_qubits);
+        self.places.insert(node, Place::new(seat, Box::pin(task), processor));
         returned
     }
     /// What a node's processor does to qubits of its program, instead of what its model says.
@@ -151,7 +146,9 @@ impl Programs {
     /// # Panics
     /// If the node has no program.
     pub fn set_processor(&mut self, node: NodeId, processor: Processor) {
-        self.seats.get_mut(&node).expect("a node with a program").processor = processor;
+        let place = self.places.get_mut(&node).expect("a node with a program");
+        place.seat.set_local_qubits(processor.local_qubits);
+        place.processor = processor;
     }
 
     /// Runs until all programs have ended, at most up to `end`. After time was up, it may be called again.
@@ -164,7 +161,7 @@ impl Programs {
         }
         loop {
             self.poll();
-            if self.seats.values().all(|seat| seat.task.is_none()) {
+            if self.places.values().all(|place| place.task.is_none()) {
                 return Ok(());
             }
             if core::mem::take(&mut self.changed) && !self.can_go_on() {
@@ -189,11 +186,11 @@ impl Programs {
     /// Nodes without programs ask for nothing and say nothing.
     fn begin(&mut self) {
         self.begun = true;
-        let programs: Vec<_> = self.seats.keys().copied().collect();
-        for node in &programs {
+        let programs: Vec<_> = self.places.keys().copied().collect();
+        for node in programs {
             for other in (0..self.world.node_count() as u32).map(NodeId) {
-                if !self.seats.contains_key(&other) {
-                    self.ended(*node, other, &[]);
+                if !self.places.contains_key(&other) {
+                    self.tell(node, |seat, now, out| seat.peer_over(now, other, &[], out));
                 }
             }
         }
@@ -201,12 +198,12 @@ impl Programs {
 
     /// Polls programs that were answered, and does what they wish, until none can go on.
     fn poll(&mut self) {
-        let nodes: Vec<_> = self.seats.keys().copied().collect();
+        let nodes: Vec<_> = self.places.keys().copied().collect();
         loop {
             let mut idle = true;
             for node in &nodes {
                 idle &= !self.poll_one(*node);
-                while let Some(wish) = self.seats[node].port.take() {
+                while let Some(wish) = self.places[node].seat.port().take() {
                     idle = false;
                     self.serve(*node, wish);
                 }
@@ -220,16 +217,16 @@ impl Programs {
     /// Polls a program if it was answered; whether it was.
     fn poll_one(&mut self, node: NodeId) -> bool {
         let now = self.world.now();
-        let Some(seat) = self.seats.get_mut(&node) else { return false };
-        let Some(task) = &mut seat.task else { return false };
-        if !seat.flag.take() {
+        let Some(place) = self.places.get_mut(&node) else { return false };
+        let Some(task) = &mut place.task else { return false };
+        if !place.flag.take() {
             return false;
         }
-        seat.port.set_now(now);
-        let waker: Waker = Arc::<Flag>::clone(&seat.flag).into();
+        place.seat.port().set_now(now);
+        let waker: Waker = Arc::<Flag>::clone(&place.flag).into();
         if let Poll::Ready(()) = task.as_mut().poll(&mut Context::from_waker(&waker)) {
-            seat.task = None;
-            self.end(node);
+            place.task = None;
+            self.tell(node, Seat::over);
         }
         true
     }
@@ -243,9 +240,12 @@ impl Programs {
             }
             ProgramEvent::Delivered(node, delivered) => self.delivered(node, &delivered),
             ProgramEvent::Revoked { node, circuit, pair, memory } => {
-                self.revoked(node, seat::Half { circuit, pair, memory });
+                self.tell(node, |seat, now, out| seat.revoked(now, circuit, pair, memory, out));
             }
-            ProgramEvent::Crashed(node) => self.crashed(node),
+            ProgramEvent::Crashed(node) => {
+                self.stop_work(node);
+                self.tell(node, Seat::crashed);
+            }
         }
     }
     /// Something will be due at a node.

@@ -1,7 +1,8 @@
 //! Programs that cannot go on: who waits for what.
 
 use super::Programs;
-use super::seat::{Answer, Seat};
+use super::place::Place;
+use bellwether_protocol::application::{Awaited, CallId};
 use bellwether_units::{NodeId, Time};
 use core::fmt;
 
@@ -95,68 +96,52 @@ impl fmt::Display for Waiting {
 }
 
 impl Programs {
-    fn waits(&self, node: NodeId, seat: &Seat) -> Vec<Wait> {
-        let mut waits = Vec::new();
-        for (from, answers) in &seat.receiving {
-            let awaited = answers.iter().filter(|answer| answer.is_awaited());
-            waits.extend(awaited.map(|_| Wait::Message { from: *from }));
-        }
-        for (id, call) in &seat.calls {
-            let (with, number) = (call.peer, id.number);
-            match &call.answer {
-                Answer::Pair(answer) if answer.is_awaited() => {
-                    let met = self.seats.get(&with).is_some_and(|peer| has_called(peer, id.circuit, number));
-                    waits.push(Wait::Pair { with, call: number, met });
-                }
-                Answer::Measured { got, wanted, answer, .. } if answer.is_awaited() => {
-                    let (got, wanted) = (got.len() as u64, *wanted);
-                    waits.push(Wait::MeasuredPairs { with, call: number, got, wanted });
-                }
-                _ => {}
+    /// Whether the program at the other end has made the call that meets one, and whether a pair may come of it.
+    fn meets(&self, with: NodeId, call: CallId) -> (bool, bool) {
+        let seat = self.places.get(&with).map(|place| &place.seat);
+        let met = seat.is_some_and(|seat| seat.has_called(call));
+        (met, met && !seat.is_some_and(|seat| seat.has_failed(call)))
+    }
+    fn waits(&self, place: &Place) -> Vec<Wait> {
+        let told = |awaited| match awaited {
+            Awaited::Message { from } => Wait::Message { from },
+            Awaited::Pair { with, call } => {
+                Wait::Pair { with, call: call.number, met: self.meets(with, call).0 }
             }
-        }
-        waits.extend((!seat.jobs.is_empty()).then_some(Wait::Operation));
-        waits.extend((seat.sleeping > 0).then_some(Wait::Sleep));
-        if waits.is_empty() {
-            waits.push(Wait::Nothing);
-        }
-        debug_assert!(self.seats.contains_key(&node));
-        waits
+            Awaited::MeasuredPairs { with, call, got, wanted } => {
+                Wait::MeasuredPairs { with, call: call.number, got, wanted }
+            }
+            Awaited::Operation => Wait::Operation,
+            Awaited::Sleep => Wait::Sleep,
+        };
+        let waits: Vec<_> = place.seat.waits().into_iter().map(told).collect();
+        if waits.is_empty() { vec![Wait::Nothing] } else { waits }
     }
     pub(super) fn report(&self) -> Waiting {
-        let open = self.seats.iter().filter(|(_, seat)| seat.task.is_some());
-        let waits = open.map(|(node, seat)| (*node, self.waits(*node, seat))).collect();
+        let open = self.places.iter().filter(|(_, place)| place.task.is_some());
+        let waits = open.map(|(node, place)| (*node, self.waits(place))).collect();
         Waiting { at: self.world.now(), waits }
     }
 
     /// Whether anything that some program waits for may come, if all the others only wait.
     pub(super) fn can_go_on(&self) -> bool {
-        let open = self.seats.iter().filter(|(_, seat)| seat.task.is_some());
-        open.into_iter().any(|(node, seat)| self.may_be_answered(*node, seat))
+        let mut open = self.places.iter().filter(|(_, place)| place.task.is_some());
+        open.any(|(node, place)| self.may_be_answered(*node, place))
     }
-    fn may_be_answered(&self, node: NodeId, seat: &Seat) -> bool {
-        if !seat.jobs.is_empty() || seat.sleeping > 0 {
-            return true;
-        }
-        let message = |(from, _): (&NodeId, _)| {
-            self.ways.get(&(*from, node)).is_some_and(|(_, under_way)| *under_way > 0)
-        };
-        if seat.receiving.iter().any(message) {
-            return true;
-        }
-        // A call that has a limit ends by itself. Another ends when the network gives it a pair: the head's is served, the
-        // tail's once the head has made its own and has not failed.
-        seat.calls.iter().any(|(id, call)| {
-            let peer = self.seats.get(&call.peer);
-            let told = self.ways.get(&(call.peer, node)).is_some_and(|(_, under_way)| *under_way > 0);
-            let met =
-                peer.is_some_and(|peer| has_called(peer, id.circuit, id.number) && !peer.failed.contains(id));
-            seat.desk.until(*id).is_some() || told || seat.desk.is_head(id.circuit) || met
+    fn may_be_answered(&self, node: NodeId, place: &Place) -> bool {
+        let told = |from| self.ways.get(&(from, node)).is_some_and(|(_, under_way)| *under_way > 0);
+        let desk = place.seat.desk();
+        place.seat.waits().into_iter().any(|awaited| match awaited {
+            Awaited::Operation | Awaited::Sleep => true,
+            Awaited::Message { from } => told(from),
+            // A call that has a limit ends by itself. Another ends when the network gives it a pair: the head's is served,
+            // the tail's once the head has made its own and has not failed.
+            Awaited::Pair { with, call } | Awaited::MeasuredPairs { with, call, .. } => {
+                desk.until(call).is_some()
+                    || told(with)
+                    || desk.is_head(call.circuit)
+                    || self.meets(with, call).1
+            }
         })
     }
-}
-
-/// Whether a program has made a call of a number.
-fn has_called(seat: &Seat, circuit: bellwether_protocol::entanglement::CircuitId, number: u64) -> bool {
-    seat.desk.calls().iter().any(|(known, calls)| *known == circuit && *calls > number)
 }
