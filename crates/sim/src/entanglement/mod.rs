@@ -6,23 +6,27 @@
 pub mod account;
 mod build;
 mod chain;
+mod emulator;
 pub mod expect;
 mod hardware;
 mod parts;
 pub mod programs;
 mod run;
 mod setup;
+mod stack;
 pub mod summary;
 mod words;
 mod world;
 
 pub use build::{Admission, BuildError, Built, PlannedDemand, build, link_model};
 pub use chain::Chain;
+pub use emulator::{CommandError, MemoryEmulator};
 pub use hardware::{Brightness, Budget, LinkModel, NodeModel, Processor, QubitRole, Source};
 pub use parts::{Part, Parts};
 pub use run::{EntanglementError, EntanglementRun};
 pub use setup::{
     CircuitSetup, DemandSetup, Fault, FaultKind, LinkSetup, NodeSetup, PairUse, Setup, SetupError,
 };
+pub use stack::{booths, stack};
 pub use words::refusal;
 pub use world::{World, WorldOptions};

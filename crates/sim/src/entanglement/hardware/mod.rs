@@ -10,7 +10,7 @@ mod model;
 mod processor;
 
 pub use budget::{Budget, Source};
-pub(crate) use devices::{Device, DeviceHappening, DeviceOptions, Devices, Surroundings};
+pub(crate) use devices::{Device, DeviceHappening, DeviceOptions, Devices, Surroundings, first_memories};
 pub(crate) use holdings::{Cell, Claim, Holdings, Spot, UsedPair};
 pub use model::{Brightness, LinkModel, NodeModel, QubitRole};
 pub use processor::Processor;

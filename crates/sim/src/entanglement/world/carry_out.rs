@@ -29,7 +29,7 @@ impl World {
         if !self.devices.lets_pass(link) {
             return;
         }
-        let at = now.saturating_add(self.links[link.index()].settings.delay);
+        let at = now.saturating_add(self.setup.links[link.index()].settings.delay);
         let parcel = if self.as_bytes {
             Parcel::Bytes { from, to, link, bytes: message.encode() }
         } else {

@@ -3,10 +3,10 @@
 use super::parcels::Parcel;
 use super::{World, origin};
 use crate::entanglement::hardware::{Cell, Holdings, NodeModel, Spot};
+use crate::entanglement::stack;
 use bellwether_protocol::application::{Booth, OperationError, PairDesk};
-use bellwether_protocol::entanglement::network::{Delivered, End, NetworkEvent, PairRequest, RequestId};
+use bellwether_protocol::entanglement::network::{Delivered, NetworkEvent, PairRequest, RequestId};
 use bellwether_protocol::entanglement::{CircuitId, MemoryId, PairId};
-use bellwether_quantum::bell::BellDiagonal;
 use bellwether_quantum::density::{Axis, Readout};
 use bellwether_quantum::store::Detail;
 use bellwether_units::{Duration, LinkId, NodeId, Purpose, Stream, Time};
@@ -45,7 +45,7 @@ impl World {
     }
     /// A stream for the program of a node.
     pub(in crate::entanglement) fn program_stream(&self, node: NodeId, purpose: &str) -> Option<Stream> {
-        let entity = self.setups.get(node.index())?.entity;
+        let entity = self.setup.nodes.get(node.index())?.entity;
         Some(Stream::new(self.seed, entity, Purpose::named(purpose)))
     }
     pub(super) fn tell_programs(&mut self, event: ProgramEvent) {
@@ -88,7 +88,7 @@ impl World {
     }
     /// How many nodes there are.
     pub(in crate::entanglement) fn node_count(&self) -> usize {
-        self.setups.len()
+        self.setup.nodes.len()
     }
     /// Lets one event happen, up to and with `end`; whether there was one.
     pub(in crate::entanglement) fn step_for_programs(&mut self, end: Time) -> bool {
@@ -111,28 +111,7 @@ impl World {
 
     /// The ends of circuits at a node, with the best fidelity that can be had: what its links promise, swapped.
     pub(in crate::entanglement) fn booths(&self, node: NodeId) -> Vec<Booth> {
-        let mut booths = Vec::new();
-        for (place, circuit) in self.circuits.iter().enumerate() {
-            let ends = [circuit.nodes.first(), circuit.nodes.last()].map(|end| end.copied());
-            let (end, peer) = match ends {
-                [Some(head), Some(tail)] if head == node => (End::Head, tail),
-                [Some(head), Some(tail)] if tail == node => (End::Tail, head),
-                _ => continue,
-            };
-            let promise = |(link, least): (&LinkId, &f64)| {
-                let table = &self.links[link.index()].settings.table;
-                let level = table.choose(*least);
-                let fidelity = level.map_or_else(|| table.best(), |level| level.fidelity);
-                BellDiagonal::werner(fidelity).unwrap_or(BellDiagonal::MIXED)
-            };
-            let mut pairs = circuit.links.iter().zip(&circuit.link_fidelities).map(promise);
-            let first = pairs.next().unwrap_or(BellDiagonal::MIXED);
-            let inner = circuit.nodes.iter().skip(1).map(|node| self.setups[node.index()].claimed.swap);
-            let best = pairs.zip(inner).fold(first, |pair, (next, swap)| pair.swap(&next, &swap));
-            let circuit = CircuitId(place as u64);
-            booths.push(Booth { circuit, end, peer, best: best.probabilities()[0] });
-        }
-        booths
+        stack::booths(&self.setup, node)
     }
     /// Whether a node's own link of a circuit is interrupted.
     pub(in crate::entanglement) fn own_link_is_cut(&self, node: NodeId, peer: NodeId) -> bool {
@@ -140,7 +119,7 @@ impl World {
             (a, b) == (Some(&node), Some(&peer)) || (a, b) == (Some(&peer), Some(&node))
         };
         let circuit =
-            self.circuits.iter().find(|circuit| joins([circuit.nodes.first(), circuit.nodes.last()]));
+            self.setup.circuits.iter().find(|circuit| joins([circuit.nodes.first(), circuit.nodes.last()]));
         let own = circuit.and_then(|circuit| {
             if circuit.nodes.first() == Some(&node) { circuit.links.first() } else { circuit.links.last() }
         });
@@ -166,9 +145,9 @@ impl World {
     }
     /// By Dijkstra's algorithm.
     fn quickest_way(&self, from: NodeId, to: NodeId) -> Option<Duration> {
-        let mut best = vec![Duration::MAX; self.setups.len()];
-        let mut neighbours: Vec<Vec<(NodeId, Duration)>> = vec![Vec::new(); self.setups.len()];
-        let open = (0..).map(LinkId).zip(&self.links).filter(|(id, _)| !self.devices.is_cut(*id));
+        let mut best = vec![Duration::MAX; self.setup.nodes.len()];
+        let mut neighbours: Vec<Vec<(NodeId, Duration)>> = vec![Vec::new(); self.setup.nodes.len()];
+        let open = (0..).map(LinkId).zip(&self.setup.links).filter(|(id, _)| !self.devices.is_cut(*id));
         for (_, link) in open {
             let [a, b] = link.ends;
             neighbours[a.index()].push((b, link.settings.delay));

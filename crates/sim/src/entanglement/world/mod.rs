@@ -11,7 +11,7 @@ pub use start::WorldOptions;
 
 use super::account::{DemandTally, LinkTally, Work};
 use super::hardware::{Cell, Devices};
-use super::setup::{CircuitSetup, FaultKind, LinkSetup, NodeSetup};
+use super::setup::{FaultKind, Setup};
 use bellwether_protocol::entanglement::network::{Delivered, PairRequest, RequestId};
 use bellwether_protocol::entanglement::{CircuitId, MemoryId, NodeMessage, PairId};
 use bellwether_units::{LinkId, NodeId, Time};
@@ -42,9 +42,8 @@ const _: () = assert!(size_of::<Happening>() <= 16);
 pub struct World {
     devices: Devices,
     nodes: Nodes,
-    setups: Vec<NodeSetup>,
-    links: Vec<LinkSetup>,
-    circuits: Vec<CircuitSetup>,
+    /// What there is; demands and faults have their own places.
+    setup: Setup,
     faults: Vec<FaultKind>,
     /// Whether messages travel as bytes.
     as_bytes: bool,
@@ -75,7 +74,7 @@ impl World {
     }
     /// What each link did.
     pub fn links(&self) -> impl Iterator<Item = LinkTally> + '_ {
-        (0..self.links.len() as u32).map(|link| {
+        (0..self.setup.links.len() as u32).map(|link| {
             let (pairs, attempts) = self.devices.made_by(LinkId(link));
             LinkTally { pairs, attempts }
         })
@@ -88,7 +87,7 @@ impl World {
             (count > 0).then(|| sampling.by_node[node] as f64 / count as f64)
         };
         let memories = |node: usize| self.devices.memories(NodeId(node as u32));
-        (0..self.setups.len()).map(|node| (memories(node), mean(node))).collect()
+        (0..self.setup.nodes.len()).map(|node| (memories(node), mean(node))).collect()
     }
     /// How many memories of all held something, whenever they were counted.
     pub fn samples(&self) -> &[(Time, u64)] {
@@ -210,7 +209,7 @@ impl World {
         asked.made += 1;
         asked.tally.requests += 1;
         asked.open.insert(request, now);
-        let head = self.circuits[setup.circuit].nodes[0];
+        let head = self.setup.circuits[setup.circuit].nodes[0];
         let circuit = CircuitId(setup.circuit as u64);
         let wanted = PairRequest {
             id: RequestId(u64::from(demand) << 40 | request),

@@ -5,19 +5,12 @@ use super::parcels::Parcels;
 use super::{Happening, Sampling, World};
 use crate::entanglement::account::{DemandTally, Work};
 use crate::entanglement::hardware::{DeviceOptions, Devices};
-use crate::entanglement::setup::{CircuitSetup, LinkSetup, Setup, SetupError};
+use crate::entanglement::setup::{Setup, SetupError};
+use crate::entanglement::stack;
 use crate::kernel::Schedule;
-use bellwether_protocol::entanglement::link::LinkPlace;
-use bellwether_protocol::entanglement::network::{Circuit, Hop};
-use bellwether_protocol::entanglement::{CircuitId, EntanglementNode, MemoryId, NodeLink};
 use bellwether_quantum::density::Readout;
 use bellwether_units::{Duration, LinkId, NodeId, Purpose, Stream, Time};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// How long a message over a circuit and back is taken to need at least. Over the metres of a laboratory it takes nanoseconds,
-/// but links wait for each other much longer, and nobody asks so often.
-const LEAST_ROUND_TRIP: Duration = Duration::from_microseconds(100);
 
 /// How a world is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +82,7 @@ impl World {
         let mut world = Self {
             devices,
             nodes: stacks,
-            setups: nodes,
-            links,
-            circuits,
+            setup: Setup { nodes, links, circuits, ..Setup::default() },
             faults: faults.iter().map(|fault| fault.kind).collect(),
             as_bytes: options.as_bytes,
             doing: Wanted::default(),
@@ -107,7 +98,7 @@ impl World {
         }
         for demand in 0..world.nodes.demands.len() {
             let setup = &world.nodes.demands[demand].setup;
-            let (head, start) = (world.circuits[setup.circuit].nodes[0], setup.start);
+            let (head, start) = (world.setup.circuits[setup.circuit].nodes[0], setup.start);
             let source = world.nodes.sources.nodes[head.index()];
             world.nodes.at(source, start, Happening::Request(demand as u32));
         }
@@ -118,9 +109,9 @@ impl World {
     }
 
     fn check_circuits(&self) -> Result<(), SetupError> {
-        for (place, circuit) in self.circuits.iter().enumerate() {
+        for (place, circuit) in self.setup.circuits.iter().enumerate() {
             let joined = |n: usize, link: &LinkId| {
-                let Some(setup) = self.links.get(link.index()) else { return false };
+                let Some(setup) = self.setup.links.get(link.index()) else { return false };
                 let pair = [circuit.nodes[n], circuit.nodes[n + 1]];
                 setup.ends == pair || setup.ends == [pair[1], pair[0]]
             };
@@ -134,19 +125,19 @@ impl World {
 
     /// All nodes start.
     fn attach(&mut self) {
-        let mut links: Vec<Vec<(u32, usize)>> = vec![Vec::new(); self.setups.len()];
-        for (place, setup) in self.links.iter().enumerate() {
+        let mut links: Vec<Vec<(u32, usize)>> = vec![Vec::new(); self.setup.nodes.len()];
+        for (place, setup) in self.setup.links.iter().enumerate() {
             for end in 0..2 {
                 links[setup.ends[end].index()].push((place as u32, end));
             }
         }
-        let mut circuits: Vec<Vec<(u32, u32)>> = vec![Vec::new(); self.setups.len()];
-        for (place, circuit) in self.circuits.iter().enumerate() {
+        let mut circuits: Vec<Vec<(u32, u32)>> = vec![Vec::new(); self.setup.nodes.len()];
+        for (place, circuit) in self.setup.circuits.iter().enumerate() {
             for (n, node) in circuit.nodes.iter().enumerate() {
                 circuits[node.index()].push((place as u32, n as u32));
             }
         }
-        for node in 0..self.setups.len() {
+        for node in 0..self.setup.nodes.len() {
             self.begin(Time::ZERO, node, &links[node], &circuits[node]);
         }
         self.settle(Time::ZERO);
@@ -155,61 +146,15 @@ impl World {
     fn begin(&mut self, now: Time, node: usize, links: &[(u32, usize)], circuits: &[(u32, u32)]) {
         self.nodes.nodes[node].life += 1;
         let life = self.nodes.nodes[node].life;
-        let place = |&(link, end): &(u32, usize)| {
-            let setup = &self.links[link as usize];
-            let first = self.devices.first_memory(LinkId(link), end).0;
-            let memories = first..first + setup.memories[end];
-            NodeLink {
-                place: LinkPlace {
-                    link: LinkId(link),
-                    numbers: end == 0,
-                    life,
-                    memories: memories.map(MemoryId).collect(),
-                },
-                peer: setup.ends[1 - end],
-                settings: Arc::clone(&setup.settings),
-            }
-        };
-        let mut machine = EntanglementNode::new(self.setups[node].claimed, links.iter().map(place).collect());
-        for &(number, place) in circuits {
-            let circuit = &self.circuits[number as usize];
-            let installed = self.circuit_at(number, circuit, place as usize);
-            // It was checked that the circuit is a path, and its number is given once.
-            let result = machine.install(installed);
-            debug_assert!(result.is_ok(), "{result:?}");
-        }
+        let first = |link, end| self.devices.first_memory(link, end);
+        let machine = stack::machine(&self.setup, NodeId(node as u32), life, links, circuits, first);
         self.nodes.nodes[node].machine = Some(machine);
         self.nodes.on(node as u32, now, |machine, out| machine.start(now, out));
     }
 
-    fn circuit_at(&self, number: u32, circuit: &CircuitSetup, place: usize) -> Circuit {
-        let hop = |link: usize, peer: usize| Hop { link: circuit.links[link], peer: circuit.nodes[peer] };
-        let delays = circuit.links.iter().map(|link| self.links[link.index()].settings.delay);
-        let swaps = circuit.nodes.iter().map(|node| self.devices.model(*node).swap_time);
-        let one_way = delays.chain(swaps).fold(Duration::ZERO, |sum, span| sum + span);
-        let far = circuit.nodes[if place == 0 { circuit.nodes.len() - 1 } else { 0 }];
-        Circuit {
-            id: CircuitId(number.into()),
-            towards_head: (place > 0).then(|| hop(place - 1, place - 1)),
-            towards_tail: (place + 1 < circuit.nodes.len()).then(|| hop(place, place + 1)),
-            link_fidelity: circuit.link_fidelities[place.min(circuit.links.len() - 1)],
-            far_memory: self.setups[far.index()].claimed.memory,
-            weight: circuit.weight,
-            cutoff: circuit.cutoff,
-            choice: circuit.choice,
-            round_trip: one_way.saturating_mul(2).max(LEAST_ROUND_TRIP),
-        }
-    }
-
     /// A node that had stopped starts again; what it was told of circuits is told it again.
     pub(super) fn restart(&mut self, now: Time, node: NodeId) {
-        let end = |setup: &LinkSetup| setup.ends.iter().position(|end| *end == node);
-        let links = self.links.iter().enumerate();
-        let links: Vec<_> = links.filter_map(|(place, setup)| Some((place as u32, end(setup)?))).collect();
-        let on = |circuit: &CircuitSetup| circuit.nodes.iter().position(|other| *other == node);
-        let circuits = self.circuits.iter().enumerate();
-        let circuits: Vec<_> =
-            circuits.filter_map(|(place, circuit)| Some((place as u32, on(circuit)? as u32))).collect();
+        let (links, circuits) = stack::concerning(&self.setup, node);
         self.begin(now, node.index(), &links, &circuits);
     }
 }

@@ -18,6 +18,14 @@ pub(super) struct Memories {
     pub(super) shares: Vec<bool>,
 }
 
+/// The first memory that each end of each link gives to it.
+pub(crate) fn first_memories(
+    nodes: &[NodeSetup],
+    links: &[LinkSetup],
+) -> Result<Vec<[MemoryId; 2]>, SetupError> {
+    Ok(number(nodes, links)?.of_link)
+}
+
 /// Numbers memories: by node, and within a node by link.
 pub(super) fn number(nodes: &[NodeSetup], links: &[LinkSetup]) -> Result<Memories, SetupError> {
     let mut counts = vec![0usize; nodes.len()];

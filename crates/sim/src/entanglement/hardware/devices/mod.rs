@@ -20,6 +20,8 @@ use bellwether_quantum::density::{Axis, Readout};
 use bellwether_units::{LinkId, NodeId, Purpose, Stream, Time};
 use std::sync::Arc;
 
+pub(crate) use memories::first_memories;
+
 /// To which slot of which link a memory belongs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -178,6 +180,10 @@ impl Devices {
     /// Where a node's memory is among all.
     pub(crate) fn cell(&self, node: NodeId, memory: MemoryId) -> Cell {
         self.stations[node.index()].first + Cell::from(memory.0)
+    }
+    /// In which slot of its link a memory attempts.
+    pub(crate) fn slot(&self, cell: Cell) -> u16 {
+        self.places[cell as usize].slot
     }
     /// How many memories of a node hold something.
     pub(crate) fn held(&self, node: NodeId) -> u64 {
