@@ -92,6 +92,12 @@ impl Qubit {
     pub const fn pair(&self) -> Option<&PairFacts> {
         self.facts.as_ref()
     }
+    /// Its name and what is known of its pair; from here on somebody else sees to its memory: a driver that hands it on to
+    /// a program elsewhere, which tells by [`Wish::Free`] that nobody holds it any more.
+    pub fn into_parts(self) -> (QubitName, Option<PairFacts>) {
+        let facts = self.facts;
+        (self.spend(), facts)
+    }
     /// Its name, if it belongs to the node of `shared`.
     pub(super) fn name_at(&self, shared: &Arc<Shared>) -> Result<QubitName, OperationError> {
         if Arc::ptr_eq(&self.shared, shared) {
