@@ -16,6 +16,7 @@ pub mod identity;
 pub mod interface;
 pub mod node;
 pub mod process;
+pub mod programs;
 pub mod random;
 mod request;
 pub mod state;

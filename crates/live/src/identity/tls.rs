@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 /// What nodes speak inside TLS, agreed by ALPN; a new version of the frames is a new name.
 pub const NODE_PROTOCOL: &[u8] = b"bellwether-node/1";
+/// What programs that use entangled pairs speak with their node inside TLS; a new version of the frames is a new name.
+pub const PROGRAM_PROTOCOL: &[u8] = b"bellwether-program/1";
 /// As PostgreSQL names its protocol in ALPN.
 const DATABASE_PROTOCOL: &[u8] = b"postgresql";
 /// What applications speak inside TLS.
@@ -170,6 +172,30 @@ pub fn application_client(
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?;
     config.alpn_protocols = vec![HTTP_PROTOCOL.to_vec()];
+    Ok(config)
+}
+
+/// For the listener of a node to which programs of its applications attach: as [`key_manager_server`], TLS 1.3 alone.
+///
+/// # Errors
+/// See [`TlsError`].
+pub fn program_server(identity: &Identity, applications: RootCertStore) -> Result<ServerConfig, TlsError> {
+    let mut config = key_manager_server(identity, applications, OlderTls::Refuse)?;
+    config.alpn_protocols = vec![PROGRAM_PROTOCOL.to_vec()];
+    Ok(config)
+}
+
+/// For a program that attaches to the node `expected` and no other, as one of its applications.
+///
+/// # Errors
+/// See [`TlsError`].
+pub fn program_client(
+    identity: &Identity,
+    key_managers: RootCertStore,
+    expected: &str,
+) -> Result<ClientConfig, TlsError> {
+    let mut config = application_client(identity, key_managers, Some(expected))?;
+    config.alpn_protocols = vec![PROGRAM_PROTOCOL.to_vec()];
     Ok(config)
 }
 

@@ -14,6 +14,7 @@ mod light;
 mod link;
 mod operations;
 mod postgres;
+mod programs;
 mod recording;
 mod replayed_network;
 mod simulated;
