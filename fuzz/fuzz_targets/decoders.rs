@@ -1,5 +1,5 @@
 //! Everything that decodes a message by itself: bit strings, tags, sifting's messages, key nodes' and key
-//! managers' frames, messages of entangling links.
+//! managers' frames, messages of entangling links, letters between programs.
 //!
 //! Bytes are decoded or refused, within a bounded size; what is decoded is encoded again and decodes to the
 //! same.
@@ -7,6 +7,7 @@
 
 use arbitrary::Arbitrary;
 use bellwether_bits::BitString;
+use bellwether_protocol::application::MailMessage;
 use bellwether_protocol::entanglement::link::draft::{Create, DraftReply};
 use bellwether_protocol::entanglement::link::{LinkMessage, MidpointReply};
 use bellwether_protocol::keys::{check_frame, delivery};
@@ -24,7 +25,7 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     let (bytes, count) = (input.bytes, usize::from(input.count));
-    match input.what % 7 {
+    match input.what % 8 {
         0 => {
             for len in
                 [count, 8 * bytes.len(), (8 * bytes.len()).saturating_sub(count % 9), usize::MAX - count]
@@ -79,6 +80,14 @@ fuzz_target!(|input: Input<'_>| {
                 }
                 if let Ok(reply) = DraftReply::decode(bytes) {
                     assert_eq!(reply.encode(), bytes);
+                }
+            }
+        }
+        6 => {
+            let framed = [&[1, input.count as u8 % 5], bytes].concat();
+            for bytes in [bytes, &framed] {
+                if let Ok(message) = MailMessage::decode(bytes) {
+                    assert_eq!(message.encode(), bytes);
                 }
             }
         }

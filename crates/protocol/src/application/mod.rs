@@ -4,7 +4,7 @@
 //! and sends values to other programs; every error is a value. The text of a program does not say what drives it: in
 //! virtual time it is polled by the simulator, in a daemon by an asynchronous runtime. Nothing here owns a clock, a socket
 //! or a thread. A [`Node`] writes [wishes](Wish) into its [`Port`]; the [`Seat`] of the program answers them, and says what its
-//! driver has to do for that.
+//! driver has to do for that. Where messages may be lost on their way, [`Mail`] carries them.
 //!
 //! ```
 //! use bellwether_protocol::application::{Basis, Node, ProgramError};
@@ -22,6 +22,7 @@ mod block;
 mod desk;
 mod error;
 mod library;
+mod mail;
 mod node;
 mod operation;
 mod pair_key;
@@ -34,6 +35,7 @@ pub use block::{Block, Outcomes, Ticket};
 pub use desk::{Booth, CallId, DeskEffect, PairDesk, PairTerms};
 pub use error::{EprError, MessageError, OperationError, ProgramError};
 pub use library::{remote_cnot_control, remote_cnot_target, teleport_receive, teleport_send};
+pub use mail::{Letter, Mail, MailEffect, MailMessage, MailTiming};
 pub use node::Node;
 pub use operation::{Basis, Gate, Operation, TwoQubitGate};
 pub use pair_key::{PairKey, PairKeyError, key_from_pairs};
