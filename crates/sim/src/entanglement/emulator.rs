@@ -9,7 +9,7 @@
 //! use bellwether_protocol::entanglement::link::AttemptTag;
 //! use bellwether_protocol::entanglement::MemoryId;
 //! use bellwether_quantum::bell::BellDiagonal;
-//! use bellwether_sim::entanglement::{Brightness, Chain, MemoryEmulator};
+//! use bellwether_sim::entanglement::{Brightness, Chain, MemoryEmulator, Told};
 //! use bellwether_units::{Duration, NodeId, Time};
 //!
 //! let level = Brightness::stated(0.5, BellDiagonal::PERFECT.into())?;
@@ -22,7 +22,7 @@
 //! }
 //! layer.advance(Time::ZERO + micro(1000));
 //! let (first, event) = layer.told().expect("a herald within a hundred attempts");
-//! assert!(matches!(event, HardwareEvent::Midpoint(_)));
+//! assert!(matches!(event, Told::Stack(HardwareEvent::Midpoint(_))));
 //! assert_ne!(layer.told().expect("the other end is told as well").0, first);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -30,9 +30,11 @@
 use super::hardware::{Device, DeviceHappening, DeviceOptions, Devices, Surroundings, UsedPair};
 use super::setup::{Setup, SetupError};
 use crate::kernel::Schedule;
+use bellwether_protocol::application::{Operated, ProcessorCommand, QubitPlace};
 use bellwether_protocol::entanglement::MemoryId;
 use bellwether_protocol::entanglement::hardware::{HardwareCommand, HardwareEvent};
-use bellwether_units::{EntityId, LinkId, NodeId, Time};
+use bellwether_quantum::store::Detail;
+use bellwether_units::{EntityId, LinkId, NodeId, Purpose, Stream, Time};
 use std::collections::VecDeque;
 
 /// Why a command is not carried out.
@@ -50,6 +52,16 @@ pub enum CommandError {
         memory: MemoryId,
         /// How many there are.
         memories: u16,
+    },
+    /// No such memory of the processor.
+    #[error("the processor of {node} has no memory {local}: it has {local_qubits}")]
+    Local {
+        /// Whose it would be.
+        node: NodeId,
+        /// Which one.
+        local: u16,
+        /// How many there are.
+        local_qubits: u16,
     },
     /// A memory was to attempt as another.
     #[error("memory {} of {node} attempts in slot {own} of its link, not in slot {named}", memory.0)]
@@ -73,6 +85,15 @@ pub enum CommandError {
     },
 }
 
+/// What the devices of a node tell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// Its stack.
+    Stack(HardwareEvent),
+    /// The seat of its program.
+    Operated(Operated),
+}
+
 /// The devices of a network, and what will happen to them.
 pub struct MemoryEmulator {
     devices: Devices,
@@ -84,7 +105,7 @@ struct Agenda {
     schedule: Schedule<DeviceHappening>,
     nodes: Vec<EntityId>,
     links: Vec<EntityId>,
-    told: VecDeque<(NodeId, HardwareEvent)>,
+    told: VecDeque<(NodeId, Told)>,
 }
 
 impl Surroundings for Agenda {
@@ -97,7 +118,10 @@ impl Surroundings for Agenda {
         _ = self.schedule.at(source, at.max(self.schedule.now()), happening);
     }
     fn tell(&mut self, _now: Time, node: NodeId, event: &HardwareEvent) {
-        self.told.push_back((node, *event));
+        self.told.push_back((node, Told::Stack(*event)));
+    }
+    fn operated(&mut self, node: NodeId, operated: Operated) {
+        self.told.push_back((node, Told::Operated(operated)));
     }
     fn used(&mut self, _pair: &UsedPair) {}
 }
@@ -110,7 +134,11 @@ impl MemoryEmulator {
     /// If the setup has more of something than can be numbered.
     pub fn new(setup: &Setup, seed: u64, epoch: u32) -> Result<Self, SetupError> {
         let options = DeviceOptions { seed, epoch, as_bytes: false, budgets: false };
-        let devices = Devices::new(&setup.nodes, &setup.links, options)?;
+        let mut devices = Devices::new(&setup.nodes, &setup.links, options)?;
+        devices.allow_programs(
+            Detail::Exact,
+            Stream::new(seed, EntityId(setup.nodes.len() as u32), Purpose::named("program-qubits")),
+        );
         let mut schedule = Schedule::new();
         let too_many = SetupError::TooMany(setup.nodes.len() + setup.links.len());
         let mut source = || schedule.add_source().map_err(|_| too_many.clone());
@@ -136,14 +164,8 @@ impl MemoryEmulator {
         Ok(())
     }
     fn check(&self, node: NodeId, command: &HardwareCommand) -> Result<(), CommandError> {
-        if node.index() >= self.nodes {
-            return Err(CommandError::Node(node));
-        }
-        let memories = self.devices.memories(node);
-        let own = |memory: MemoryId| match memory.0 < memories {
-            true => Ok(()),
-            false => Err(CommandError::Memory { node, memory, memories }),
-        };
+        self.check_node(node)?;
+        let own = |memory| self.check_memory(node, memory);
         let both = |first: MemoryId, second: MemoryId| {
             own(first)?;
             own(second)?;
@@ -164,18 +186,64 @@ impl MemoryEmulator {
             HardwareCommand::Compare { kept, sacrificed, .. } => both(kept, sacrificed),
         }
     }
+    /// Carries out what the seat of a program of `node` wants of that node's own processor.
+    ///
+    /// # Errors
+    /// If that cannot be; then nothing is done.
+    pub fn process(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        command: &ProcessorCommand,
+    ) -> Result<(), CommandError> {
+        self.check_node(node)?;
+        let local_qubits = self.devices.processor(node).local_qubits;
+        let local = |local: u16| match local < local_qubits {
+            true => Ok(()),
+            false => Err(CommandError::Local { node, local, local_qubits }),
+        };
+        match command {
+            ProcessorCommand::Zero { local: number } | ProcessorCommand::Discard { local: number } => {
+                local(*number)?;
+            }
+            ProcessorCommand::Operate { operation, .. } => {
+                for place in operation.qubits() {
+                    match place {
+                        QubitPlace::Memory(memory) => self.check_memory(node, memory)?,
+                        QubitPlace::Local(number) => local(number)?,
+                    }
+                }
+            }
+        }
+        self.advance(now);
+        self.devices.process(now, node, command, &mut self.agenda);
+        Ok(())
+    }
+    fn check_node(&self, node: NodeId) -> Result<(), CommandError> {
+        if node.index() < self.nodes { Ok(()) } else { Err(CommandError::Node(node)) }
+    }
+    fn check_memory(&self, node: NodeId, memory: MemoryId) -> Result<(), CommandError> {
+        let memories = self.devices.memories(node);
+        if memory.0 < memories { Ok(()) } else { Err(CommandError::Memory { node, memory, memories }) }
+    }
     /// The devices of a node stop, and lose what its memories hold.
     ///
     /// # Errors
     /// If there is no such node.
     pub fn reset(&mut self, now: Time, node: NodeId) -> Result<(), CommandError> {
-        if node.index() >= self.nodes {
-            return Err(CommandError::Node(node));
-        }
+        self.check_node(node)?;
         self.advance(now);
         self.devices.crash(now, node, &mut self.agenda);
         self.agenda.told.retain(|(other, _)| *other != node);
         Ok(())
+    }
+    /// How many memories the processor of a node has for qubits of its program.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub fn local_qubits(&mut self, node: NodeId) -> Result<u16, CommandError> {
+        self.check_node(node)?;
+        Ok(self.devices.processor(node).local_qubits)
     }
     /// Light passes a link no more, or again.
     pub fn cut(&mut self, now: Time, link: LinkId, cut: bool) {
@@ -194,7 +262,7 @@ impl MemoryEmulator {
         self.agenda.schedule.next_time()
     }
     /// What devices told, the oldest first.
-    pub fn told(&mut self) -> Option<(NodeId, HardwareEvent)> {
+    pub fn told(&mut self) -> Option<(NodeId, Told)> {
         self.agenda.told.pop_front()
     }
 }
@@ -253,14 +321,17 @@ mod tests {
         }
         layer.advance(after(100));
         let heralds = std::iter::from_fn(|| layer.told())
-            .filter(|(_, event)| matches!(event, HardwareEvent::Midpoint(_)));
+            .filter(|(_, event)| matches!(event, Told::Stack(HardwareEvent::Midpoint(_))));
         assert_eq!(heralds.count(), 4);
         let swap = HardwareCommand::Swap { token: 5, left: MemoryId(0), right: MemoryId(2) };
         layer.command(after(100), NodeId(1), &swap).unwrap();
         layer.advance(after(200));
         let told: Vec<_> = std::iter::from_fn(|| layer.told()).collect();
         assert!(
-            matches!(told[..], [(NodeId(1), HardwareEvent::Swapped { token: 5, outcome: Some(_) })]),
+            matches!(
+                told[..],
+                [(NodeId(1), Told::Stack(HardwareEvent::Swapped { token: 5, outcome: Some(_) }))]
+            ),
             "{told:?}"
         );
     }

@@ -20,7 +20,7 @@ mod world;
 
 pub use build::{Admission, BuildError, Built, PlannedDemand, build, link_model};
 pub use chain::Chain;
-pub use emulator::{CommandError, MemoryEmulator};
+pub use emulator::{CommandError, MemoryEmulator, Told};
 pub use hardware::{Brightness, Budget, LinkModel, NodeModel, Processor, QubitRole, Source};
 pub use parts::{Part, Parts};
 pub use run::{EntanglementError, EntanglementRun};

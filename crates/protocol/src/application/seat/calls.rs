@@ -5,7 +5,7 @@ use super::{Half, Held, Seat, SeatEffect};
 use crate::application::desk::own_pair;
 use crate::application::{
     Basis, CallId, DeskEffect, EprError, MeasuredPair, Operation, OperationError, PairFacts, PairTerms,
-    Promise, Qubit, QubitPlace,
+    ProcessorCommand, Promise, Qubit, QubitPlace,
 };
 use crate::entanglement::network::Delivered;
 use bellwether_units::{NodeId, Time};
@@ -128,7 +128,7 @@ impl Seat {
                 measured.complete |= last;
                 let operation = Operation::Measure(QubitPlace::Memory(half.memory), basis);
                 self.reading.insert(request, Reading { call, half, facts, basis, revoked: false });
-                out.push(SeatEffect::Operate { request, operation });
+                out.push(SeatEffect::Processor(ProcessorCommand::Operate { request, operation }));
             }
             Some(Answer::Pair(_)) => {
                 if let Some(Call { answer: Answer::Pair(answer), .. }) = self.calls.remove(&call) {

@@ -13,11 +13,12 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{QubitPlace, SeatEffect};
+pub use effect::SeatEffect;
 pub use waits::Awaited;
 
 use super::{
-    Booth, CallId, EprError, MessageError, OperationError, PairDesk, Port, Promise, QubitName, Wish,
+    Booth, CallId, EprError, MessageError, OperationError, PairDesk, Port, ProcessorCommand, Promise,
+    QubitName, Wish,
 };
 use crate::entanglement::network::Delivered;
 use crate::entanglement::{CircuitId, MemoryId, PairId};
@@ -135,7 +136,7 @@ impl Seat {
                 match (0..self.local_qubits).find(|local| !self.locals.contains(local)) {
                     Some(local) => {
                         self.locals.insert(local);
-                        out.push(SeatEffect::Zero { local });
+                        out.push(SeatEffect::Processor(ProcessorCommand::Zero { local }));
                         let name = self.hold(Held::Local(local));
                         answer.fulfil(Ok(self.port.qubit(name, None)));
                     }
@@ -264,7 +265,8 @@ impl Seat {
         self.reading.clear();
         self.qubits.clear();
         // The network layer has forgotten its halves: there is nothing to release.
-        out.extend(core::mem::take(&mut self.locals).into_iter().map(|local| SeatEffect::Discard { local }));
+        let discard = |local| SeatEffect::Processor(ProcessorCommand::Discard { local });
+        out.extend(core::mem::take(&mut self.locals).into_iter().map(discard));
         let mut effects = Vec::new();
         self.desk.crashed(&mut effects);
         self.follow(effects, out);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::application::{Basis, Gate, Node, Operation};
+use crate::application::{Basis, Gate, Node, Operation, QubitPlace};
 use crate::entanglement::EndToEndId;
 use crate::entanglement::network::{End, PairRequest, RequestId};
 use bellwether_quantum::bell::{BellDiagonal, BellIndex};
@@ -79,7 +79,7 @@ fn half(end: End, call: u64, number: u16) -> Delivered {
 /// What was to be operated on, with the number of the request.
 fn asked(effects: &[SeatEffect]) -> (u64, Operation<QubitPlace>) {
     match effects {
-        [SeatEffect::Operate { request, operation }] => (*request, *operation),
+        [SeatEffect::Processor(ProcessorCommand::Operate { request, operation })] => (*request, *operation),
         _ => panic!("one operation was expected, not {} effects", effects.len()),
     }
 }
@@ -142,18 +142,18 @@ fn operations_are_asked_for_one_at_a_time_and_none_after_an_error() {
     assert!(matches!(
         effects[..],
         [
-            SeatEffect::Zero { local: 0 },
-            SeatEffect::Zero { local: 1 },
-            SeatEffect::Operate { request: 0, operation: Operation::Two(..) }
+            SeatEffect::Processor(ProcessorCommand::Zero { local: 0 }),
+            SeatEffect::Processor(ProcessorCommand::Zero { local: 1 }),
+            SeatEffect::Processor(ProcessorCommand::Operate { request: 0, operation: Operation::Two(..) })
         ]
     ));
     // The hardware cannot: what was to be measured next is nobody's.
     let refused = Err(OperationError::TooManyEntangled(11));
     let effects = played.tell(|seat, now, out| seat.operated(now, 0, refused, out));
-    assert!(matches!(effects[..], [SeatEffect::Discard { local: 1 }]));
+    assert!(matches!(effects[..], [SeatEffect::Processor(ProcessorCommand::Discard { local: 1 })]));
     let (value, effects) = played.poll();
     assert_eq!(value, Some(Err(OperationError::TooManyEntangled(11))));
-    assert!(matches!(effects[..], [SeatEffect::Discard { local: 0 }]));
+    assert!(matches!(effects[..], [SeatEffect::Processor(ProcessorCommand::Discard { local: 0 })]));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn hardware_that_says_too_little_has_not_measured() {
     let mut played = Played::new(End::Tail, async |node: Node| node.qubit().await?.measure(Basis::Z).await);
     assert_eq!(played.effects().len(), 2);
     let effects = played.tell(|seat, now, out| seat.operated(now, 0, Ok(vec![]), out));
-    assert!(matches!(effects[..], [SeatEffect::Discard { local: 0 }]));
+    assert!(matches!(effects[..], [SeatEffect::Processor(ProcessorCommand::Discard { local: 0 })]));
     assert_eq!(played.returned(), Err(OperationError::Lost));
 }
 
@@ -306,7 +306,7 @@ fn a_crash_loses_qubits_operations_and_calls_but_not_the_program() {
     let (request, _) = asked(&played.effects());
     let effects = played.tell(Seat::crashed);
     assert!(
-        matches!(effects[..], [SeatEffect::Discard { local: 0 }]),
+        matches!(effects[..], [SeatEffect::Processor(ProcessorCommand::Discard { local: 0 })]),
         "its half is gone with the network layer"
     );
     assert!(matches!(played.effects()[..], [SeatEffect::Request(..)]));
@@ -316,7 +316,13 @@ fn a_crash_loses_qubits_operations_and_calls_but_not_the_program() {
     let (value, effects) = played.poll();
     let lost = Err(OperationError::Lost);
     assert_eq!(value, Some((lost, lost, Err(EprError::NodeDown), Ok(()))));
-    assert!(matches!(effects[..], [SeatEffect::Zero { local: 0 }, SeatEffect::Discard { local: 0 }]));
+    assert!(matches!(
+        effects[..],
+        [
+            SeatEffect::Processor(ProcessorCommand::Zero { local: 0 }),
+            SeatEffect::Processor(ProcessorCommand::Discard { local: 0 })
+        ]
+    ));
 }
 
 #[test]

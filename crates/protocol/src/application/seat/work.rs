@@ -1,7 +1,7 @@
 //! The program's operations: one after the other, and none on what was given back meanwhile.
 
 use super::{Held, Seat, SeatEffect};
-use crate::application::{Operation, OperationError, Promise, QubitName, QubitPlace};
+use crate::application::{Operation, OperationError, ProcessorCommand, Promise, QubitName, QubitPlace};
 use std::collections::VecDeque;
 
 /// Operations that were handed over together.
@@ -64,7 +64,7 @@ impl Seat {
             Held::Half(half) => out.push(half.release()),
             Held::Local(local) => {
                 self.locals.remove(&local);
-                out.push(SeatEffect::Discard { local });
+                out.push(SeatEffect::Processor(ProcessorCommand::Discard { local }));
             }
         }
     }
@@ -93,7 +93,8 @@ impl Seat {
                 Ok(placed) => {
                     let request = self.next_request();
                     self.under_way = Some(UnderWay { request, operation, lost: Vec::new() });
-                    out.push(SeatEffect::Operate { request, operation: placed });
+                    let command = ProcessorCommand::Operate { request, operation: placed };
+                    out.push(SeatEffect::Processor(command));
                 }
                 Err(error) => self.fail(operation, error, out),
             }

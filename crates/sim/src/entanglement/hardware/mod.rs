@@ -11,6 +11,6 @@ mod processor;
 
 pub use budget::{Budget, Source};
 pub(crate) use devices::{Device, DeviceHappening, DeviceOptions, Devices, Surroundings, first_memories};
-pub(crate) use holdings::{Cell, Claim, Holdings, Spot, UsedPair};
+pub(crate) use holdings::{Cell, Claim, Spot, UsedPair};
 pub use model::{Brightness, LinkModel, NodeModel, QubitRole};
 pub use processor::Processor;

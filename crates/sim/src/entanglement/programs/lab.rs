@@ -46,12 +46,11 @@ impl Programs {
         self.look(&names)
     }
     fn look(&mut self, names: &[(NodeId, QubitName)]) -> Result<DensityMatrix, OperationError> {
-        let now = self.world.now();
-        let spot = |(node, name): &(NodeId, QubitName)| {
+        let place = |(node, name): &(NodeId, QubitName)| {
             let place = self.places.get(node).and_then(|place| place.seat.place(*name));
-            self.spot(*node, place.ok_or(OperationError::Lost)?)
+            Ok((*node, place.ok_or(OperationError::Lost)?))
         };
-        let spots: Result<Vec<_>, _> = names.iter().map(spot).collect();
-        self.world.holdings().look(&spots?, now)
+        let places: Result<Vec<_>, _> = names.iter().map(place).collect();
+        self.world.look(&places?)
     }
 }

@@ -6,7 +6,7 @@
 //! keep their order.
 //!
 //! ```
-//! use bellwether_protocol::application::{Basis, Node, ProgramError};
+//! use bellwether_protocol::application::{Operated, Basis, Node, ProgramError};
 //! use bellwether_quantum::bell::BellDiagonal;
 //! use bellwether_sim::entanglement::programs::Programs;
 //! use bellwether_sim::entanglement::{Brightness, Chain, World, WorldOptions};
@@ -33,7 +33,6 @@
 
 pub mod lab;
 mod place;
-mod processor;
 mod serve;
 mod stuck;
 
@@ -41,7 +40,7 @@ pub use stuck::{Stuck, Wait, Waiting};
 
 use super::hardware::Processor;
 use super::world::{ProgramEvent, World};
-use bellwether_protocol::application::{Node, Port, Seat};
+use bellwether_protocol::application::{Node, Operated, Port, Seat};
 use bellwether_protocol::entanglement::CircuitId;
 use bellwether_quantum::store::Detail;
 use bellwether_units::{NodeId, Time};
@@ -67,8 +66,6 @@ impl<T> Returned<T> {
 
 /// What will be due.
 enum Due {
-    /// An operation of a node's processor is done, by its number.
-    Operation(u64),
     /// A message arrives.
     Message { from: NodeId, bytes: Vec<u8> },
     /// News that a program has ended, after so many calls.
@@ -136,9 +133,9 @@ impl Programs {
             let value = future.await;
             *place.borrow_mut() = Some(value);
         };
-        let processor = Processor::of(self.world.model(node));
-        let seat = Seat::new(port, self.world.booths(node), processor.local_qubits);
-        self.places.insert(node, Place::new(seat, Box::pin(task), processor));
+        let local_qubits = self.world.processor(node).local_qubits;
+        let seat = Seat::new(port, self.world.booths(node), local_qubits);
+        self.places.insert(node, Place::new(seat, Box::pin(task)));
         returned
     }
     /// What a node's processor does to qubits of its program, instead of what its model says.
@@ -148,7 +145,7 @@ impl Programs {
     pub fn set_processor(&mut self, node: NodeId, processor: Processor) {
         let place = self.places.get_mut(&node).expect("a node with a program");
         place.seat.set_local_qubits(processor.local_qubits);
-        place.processor = processor;
+        self.world.set_processor(node, processor);
     }
 
     /// Runs until all programs have ended, at most up to `end`. After time was up, it may be called again.
@@ -242,8 +239,10 @@ impl Programs {
             ProgramEvent::Revoked { node, circuit, pair, memory } => {
                 self.tell(node, |seat, now, out| seat.revoked(now, circuit, pair, memory, out));
             }
+            ProgramEvent::Operated(node, Operated { request, result }) => {
+                self.tell(node, |seat, now, out| seat.operated(now, request, result, out));
+            }
             ProgramEvent::Crashed(node) => {
-                self.stop_work(node);
                 self.tell(node, Seat::crashed);
             }
         }

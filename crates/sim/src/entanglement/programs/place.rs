@@ -1,13 +1,10 @@
-//! A node that runs a program: the program, its seat, and what the node's processor has and does for it.
+//! A node that runs a program: the program and its seat.
 
-use crate::entanglement::hardware::Processor;
-use bellwether_protocol::application::{Operation, QubitPlace, Seat};
-use bellwether_quantum::store::QubitId;
+use bellwether_protocol::application::Seat;
 use bellwether_units::Time;
 use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Wake;
 
@@ -31,25 +28,12 @@ pub(super) struct Place {
     /// None once it has ended.
     pub(super) task: Option<Pin<Box<dyn Future<Output = ()>>>>,
     pub(super) flag: Arc<Flag>,
-    pub(super) processor: Processor,
-    /// What it does, by the seat's number.
-    pub(super) working: BTreeMap<u64, Operation<QubitPlace>>,
-    /// What its own memories hold.
-    pub(super) locals: BTreeMap<u16, QubitId>,
     /// When the seat will be reminded.
     pub(super) reminded: Time,
 }
 
 impl Place {
-    pub(super) fn new(seat: Seat, task: Pin<Box<dyn Future<Output = ()>>>, processor: Processor) -> Self {
-        Self {
-            seat,
-            task: Some(task),
-            flag: Arc::new(Flag(AtomicBool::new(true))),
-            processor,
-            working: BTreeMap::new(),
-            locals: BTreeMap::new(),
-            reminded: Time::MAX,
-        }
+    pub(super) fn new(seat: Seat, task: Pin<Box<dyn Future<Output = ()>>>) -> Self {
+        Self { seat, task: Some(task), flag: Arc::new(Flag(AtomicBool::new(true))), reminded: Time::MAX }
     }
 }

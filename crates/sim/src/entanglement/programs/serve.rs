@@ -49,9 +49,7 @@ impl Programs {
             SeatEffect::Release { circuit, pair, memory } => {
                 self.world.release_for_program(node, circuit, pair, memory);
             }
-            SeatEffect::Operate { request, operation } => self.begin_work(node, request, operation),
-            SeatEffect::Zero { local } => self.zero(node, local),
-            SeatEffect::Discard { local } => self.discard(node, local),
+            SeatEffect::Processor(command) => self.world.process(node, &command),
             SeatEffect::Send { to, bytes, answer } => answer.fulfil(match self.arrival(node, to) {
                 Some(at) => {
                     self.at(to, at, Due::Message { from: node, bytes });
@@ -94,7 +92,6 @@ impl Programs {
 
     pub(super) fn fall_due(&mut self, node: NodeId, due: Due) {
         match due {
-            Due::Operation(request) => self.end_work(node, request),
             Due::Message { from, bytes } => {
                 self.arrived(from, node);
                 self.tell(node, |seat, now, _| seat.message(now, from, bytes));

@@ -2,17 +2,18 @@
 
 use super::parcels::Parcel;
 use super::{World, origin};
-use crate::entanglement::hardware::{Cell, Holdings, NodeModel, Spot};
+use crate::entanglement::hardware::{Cell, Processor};
 use crate::entanglement::stack;
-use bellwether_protocol::application::{Booth, OperationError, PairDesk};
+use bellwether_protocol::application::{
+    Booth, Operated, OperationError, PairDesk, ProcessorCommand, QubitPlace,
+};
 use bellwether_protocol::entanglement::network::{Delivered, NetworkEvent, PairRequest, RequestId};
 use bellwether_protocol::entanglement::{CircuitId, MemoryId, PairId};
-use bellwether_quantum::density::{Axis, Readout};
+use bellwether_quantum::density::DensityMatrix;
 use bellwether_quantum::store::Detail;
 use bellwether_units::{Duration, LinkId, NodeId, Purpose, Stream, Time};
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
 
 /// Something that concerns programs.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(in crate::entanglement) enum ProgramEvent {
     Delivered(NodeId, Delivered),
     /// A half that was delivered came to nothing.
     Revoked { node: NodeId, circuit: CircuitId, pair: PairId, memory: MemoryId },
+    /// The processor of a node has done an operation, or could not.
+    Operated(NodeId, Operated),
     /// A node stopped, and lost what its memories held.
     Crashed(NodeId),
 }
@@ -36,12 +39,18 @@ pub(super) struct Told {
     delays: BTreeMap<(NodeId, NodeId), Option<Duration>>,
 }
 
+impl Told {
+    pub(super) fn push(&mut self, event: ProgramEvent) {
+        self.events.push(event);
+    }
+}
+
 impl World {
     /// Programs will run.
     pub(in crate::entanglement) fn attach_programs(&mut self, detail: Detail) {
         self.nodes.programs = Some(Told::default());
         let stream = Stream::new(self.seed, self.nodes.sources.outside, Purpose::named("program-qubits"));
-        self.devices.holdings_mut().allow_gates(detail, stream);
+        self.devices.allow_programs(detail, stream);
     }
     /// A stream for the program of a node.
     pub(in crate::entanglement) fn program_stream(&self, node: NodeId, purpose: &str) -> Option<Stream> {
@@ -101,9 +110,6 @@ impl World {
     /// Asks to be told at `at`.
     pub(in crate::entanglement) fn remind_programs(&mut self, node: NodeId, at: Time, token: u64) {
         self.nodes.post_from(node, at, Parcel::ForPrograms(token));
-    }
-    pub(in crate::entanglement) fn model(&self, node: NodeId) -> &Arc<NodeModel> {
-        self.devices.model(node)
     }
     pub(in crate::entanglement) fn is_up(&self, node: NodeId) -> bool {
         self.nodes.nodes[node.index()].machine.is_some()
@@ -209,20 +215,27 @@ impl World {
             self.settle(now);
         }
     }
-    /// What memories truly hold.
-    pub(in crate::entanglement) fn holdings(&mut self) -> &mut Holdings {
-        self.devices.holdings_mut()
+    /// Carries out what the seat of a program wants of its node's processor.
+    pub(in crate::entanglement) fn process(&mut self, node: NodeId, command: &ProcessorCommand) {
+        self.devices.process(self.now(), node, command, &mut self.nodes);
     }
-    /// Measures a qubit of a program.
-    pub(in crate::entanglement) fn measure_for_program(
+    /// What a node's processor does.
+    pub(in crate::entanglement) fn processor(&mut self, node: NodeId) -> &Processor {
+        self.devices.processor(node)
+    }
+    /// What a node's processor does, instead of what its model says.
+    pub(in crate::entanglement) fn set_processor(&mut self, node: NodeId, processor: Processor) {
+        self.devices.set_processor(node, processor);
+    }
+    /// The true state of qubits, in their order. Looking changes nothing.
+    pub(in crate::entanglement) fn look(
         &mut self,
-        node: NodeId,
-        spot: Spot,
-        axis: Axis,
-        readout: Readout,
-    ) -> Result<bool, OperationError> {
+        places: &[(NodeId, QubitPlace)],
+    ) -> Result<DensityMatrix, OperationError> {
+        let spot = |(node, place): &(NodeId, QubitPlace)| self.devices.spot(*node, *place);
+        let spots: Result<Vec<_>, _> = places.iter().map(spot).collect();
         let now = self.now();
-        self.devices.measure_spot(now, node, spot, axis, readout)
+        self.devices.holdings_mut().look(&spots?, now)
     }
 
     /// This end's link pair of a pair that was delivered.

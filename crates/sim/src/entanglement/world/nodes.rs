@@ -1,12 +1,13 @@
 //! The stacks of all nodes, and what is on its way to them.
 
 use super::Happening;
-use super::for_programs::Told;
+use super::for_programs::{ProgramEvent, Told};
 use super::parcels::{Parcel, Parcels};
 use crate::entanglement::account::{DemandTally, Work};
 use crate::entanglement::hardware::{Device, DeviceHappening, Surroundings, UsedPair};
 use crate::entanglement::setup::DemandSetup;
 use crate::kernel::Schedule;
+use bellwether_protocol::application::Operated;
 use bellwether_protocol::entanglement::hardware::HardwareEvent;
 use bellwether_protocol::entanglement::{EntanglementNode, NodeEffect};
 use bellwether_quantum::density::Readout;
@@ -147,6 +148,11 @@ impl Surroundings for Nodes {
     fn tell(&mut self, now: Time, node: NodeId, event: &HardwareEvent) {
         self.work.swaps += u64::from(matches!(event, HardwareEvent::Swapped { .. }));
         self.on(node.0, now, |machine, out| machine.hear_hardware(now, event, out));
+    }
+    fn operated(&mut self, node: NodeId, operated: Operated) {
+        if let Some(told) = &mut self.programs {
+            told.push(ProgramEvent::Operated(node, operated));
+        }
     }
     /// A pair of which both halves were used is told to whom it belongs.
     fn used(&mut self, pair: &UsedPair) {

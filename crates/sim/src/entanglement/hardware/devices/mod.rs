@@ -6,18 +6,19 @@
 mod attempts;
 mod basis;
 mod memories;
+mod processing;
 mod turns;
 
-use super::holdings::{Cell, Holdings, Spot, UsedPair};
+use super::holdings::{Cell, Holdings, UsedPair};
 use super::link::{CommunicationQubit, LinkHardware};
 use super::model::{NodeModel, QubitRole};
 use crate::entanglement::setup::{LinkSetup, NodeSetup, SetupError};
-use bellwether_protocol::application::OperationError;
+use bellwether_protocol::application::{Operated, Operation, QubitPlace};
 use bellwether_protocol::entanglement::MemoryId;
 use bellwether_protocol::entanglement::hardware::{HardwareCommand, HardwareEvent};
 use bellwether_protocol::entanglement::link::{BasisChoice, MeasuredBasis, Midpoint, MidpointReply};
-use bellwether_quantum::density::{Axis, Readout};
 use bellwether_units::{LinkId, NodeId, Purpose, Stream, Time};
+use processing::Processing;
 use std::sync::Arc;
 
 pub(crate) use memories::first_memories;
@@ -54,6 +55,8 @@ pub(crate) enum DeviceHappening {
     Swap { node: NodeId, token: u64, memories: [MemoryId; 2], life: u32 },
     /// A half was measured.
     Measured { node: NodeId, memory: MemoryId, basis: MeasuredBasis, outcome: bool, life: u32 },
+    /// The processor has come to the end of an operation of a program.
+    Processed { node: NodeId, request: u64, operation: Operation<QubitPlace>, life: u32 },
 }
 
 /// What is around devices.
@@ -62,6 +65,8 @@ pub(crate) trait Surroundings {
     fn later(&mut self, device: Device, at: Time, happening: DeviceHappening);
     /// The devices of a node tell its stack something.
     fn tell(&mut self, now: Time, node: NodeId, event: &HardwareEvent);
+    /// The processor of a node has done an operation of its program, or could not.
+    fn operated(&mut self, node: NodeId, operated: Operated);
     /// Both halves of a pair were used by applications.
     fn used(&mut self, pair: &UsedPair);
 }
@@ -76,6 +81,8 @@ struct Station {
     life: u32,
     communication: Option<CommunicationQubit>,
     stream: Stream,
+    /// What works for programs, once one does.
+    processing: Option<Box<Processing>>,
 }
 
 /// A link's devices.
@@ -131,6 +138,7 @@ impl Devices {
             life: 0,
             communication: memories.shares[place].then(CommunicationQubit::new),
             stream: stream(node.entity, "entanglement-node"),
+            processing: None,
         });
         let wires = links.iter().zip(&memories.of_link).enumerate().map(|(place, (setup, first))| Wire {
             ends: setup.ends,
@@ -307,9 +315,14 @@ impl Devices {
             DeviceHappening::Measured { node, memory, basis, outcome, life } if self.lives(node, life) => {
                 around.tell(now, node, &HardwareEvent::Measured { memory, basis, outcome });
             }
+            DeviceHappening::Processed { node, request, operation, life } if self.lives(node, life) => {
+                let result = self.processed(now, node, &operation);
+                around.operated(node, Operated { request, result });
+            }
             DeviceHappening::Unanswered { .. }
             | DeviceHappening::Swap { .. }
-            | DeviceHappening::Measured { .. } => {}
+            | DeviceHappening::Measured { .. }
+            | DeviceHappening::Processed { .. } => {}
         }
     }
     fn lives(&self, node: NodeId, life: u32) -> bool {
@@ -325,19 +338,6 @@ impl Devices {
         self.vacated(now, cell, around);
     }
 
-    /// Measures a qubit of a program along an axis, now.
-    pub(crate) fn measure_spot(
-        &mut self,
-        now: Time,
-        node: NodeId,
-        spot: Spot,
-        axis: Axis,
-        readout: Readout,
-    ) -> Result<bool, OperationError> {
-        let stream = &mut self.stations[node.index()].stream;
-        self.holdings.measure_spot(spot, axis, readout, now, stream)
-    }
-
     /// Light and messages pass a link no more, or again.
     pub(crate) fn cut(&mut self, now: Time, link: LinkId, cut: bool, around: &mut impl Surroundings) {
         self.let_all_begin(now, link.0, around);
@@ -350,6 +350,7 @@ impl Devices {
     /// A node's devices stop and lose what its memories hold.
     pub(crate) fn crash(&mut self, now: Time, node: NodeId, around: &mut impl Surroundings) {
         self.stations[node.index()].life += 1;
+        self.empty_processor(node);
         for cell in self.cells(node) {
             let place @ Place { link, end, slot } = self.places[cell as usize];
             self.let_begin(now, place, around);
