@@ -81,6 +81,8 @@ pub struct NodeAddresses {
     pub operations: SocketAddr,
     /// For applications that take key streams.
     pub key_streams: SocketAddr,
+    /// For programs that use entangled pairs, at a node that keeps memories.
+    pub programs: Option<SocketAddr>,
 }
 
 impl NodeAddresses {
@@ -93,6 +95,11 @@ impl NodeAddresses {
     /// Where an operator reaches the node, likewise.
     pub fn reached_operations(&self) -> SocketAddr {
         reached(self.operations)
+    }
+
+    /// Where a program on the node's own machine attaches, likewise.
+    pub fn reached_programs(&self) -> Option<SocketAddr> {
+        self.programs.map(reached)
     }
 }
 
@@ -200,6 +207,7 @@ pub fn node_addresses(network: &Network, node: NodeId) -> Result<NodeAddresses, 
         key_manager: address(Listener::KeyManager)?,
         operations: address(Listener::Operations)?,
         key_streams: address(Listener::KeyStreams)?,
+        programs: network.keeps_memories(node).then(|| address(Listener::Programs)).transpose()?,
     })
 }
 

@@ -203,12 +203,14 @@ impl State {
             if more.is_some() && path.exists() {
                 return Err(StateError::Issued { node: node.name.clone(), path });
             }
-            let address =
-                network.listener(NodeId(place as u32), Listener::KeyManager).map(|address| address.ip());
             let mut all = authority::loopback_hosts();
-            all.extend(
-                address.filter(|ip| !ip.is_unspecified() && !ip.is_loopback()).map(|ip| ip.to_string()),
-            );
+            for listener in [Listener::KeyManager, Listener::Programs] {
+                let address = network.listener(NodeId(place as u32), listener).map(|address| address.ip());
+                let ip = address.filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+                if let Some(ip) = ip.map(|ip| ip.to_string()).filter(|ip| !all.contains(ip)) {
+                    all.push(ip);
+                }
+            }
             all.extend(more.into_iter().flatten().cloned());
             managers.push((node.name.as_str(), all));
         }

@@ -166,6 +166,21 @@ fn nodes_listen_where_the_file_says_or_else_in_their_order() {
 }
 
 #[test]
+fn nodes_that_keep_memories_listen_for_programs() {
+    let entangling = "[entangling.B-C]\nends = [\"B\", \"C\"]\nfibre = { length = \"1 km\", total_loss = \"1 dB\" }\n\
+                      scheme = { kind = \"stated\", success = 0.01, fidelity = 0.98 }\n\
+                      [live]\nfirst_port = 7000\n[live.node.C]\nprograms = \"0.0.0.0:99\"\n";
+    let network = network(&nodes(&["A", "B", "C"], entangling));
+    let programs = |node| {
+        let addresses = node_addresses(&network, NodeId(node)).unwrap();
+        addresses.reached_programs().map(|address| address.to_string())
+    };
+    assert_eq!(programs(0), None);
+    assert_eq!(programs(1).as_deref(), Some("127.0.0.1:7014"));
+    assert_eq!(programs(2).as_deref(), Some("127.0.0.1:99"), "where it is reached from its own machine");
+}
+
+#[test]
 fn a_lack_of_ports_is_told() {
     let names: Vec<_> = (0..15_300).map(|node| format!("n{node}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();

@@ -1,6 +1,7 @@
 //! How the network runs live, and that no two listeners share a port.
 
 use super::Names;
+use crate::model::live::Ports;
 use crate::reader::{Layer, Layers, Path, Reader};
 use crate::record::live::{LEAST_FIRST_PORT, LIVE, LIVE_NODE, WEBHOOK};
 use crate::sink::Sink;
@@ -29,11 +30,12 @@ struct Written {
     path: String,
 }
 
-/// Reads the table `[live]`, or what holds without it.
+/// Reads the table `[live]`, or what holds without it. `entangles` says whether any link entangles memories.
 pub(super) fn live(
     file: &Reader<'_, '_, '_>,
     nodes: &[Node],
     names: &Names<'_, NodeId>,
+    entangles: bool,
     sink: &mut Sink<'_>,
 ) -> Option<Live> {
     let empty = DeTable::new();
@@ -71,8 +73,9 @@ pub(super) fn live(
         webhooks,
     };
     written.sort_by_key(|written| written.span.start);
-    clashes(&live, nodes, &written, sink);
-    enough_ports(&reader, &live, nodes.len(), sink);
+    let ports = Ports { nodes: nodes.len(), programs: entangles };
+    clashes(&live, nodes, ports, &written, sink);
+    enough_ports(&reader, &live, ports, sink);
     Some(live)
 }
 
@@ -140,7 +143,8 @@ fn listeners(
         let key_manager = read(Listener::KeyManager);
         let operations = read(Listener::Operations);
         let key_streams = read(Listener::KeyStreams);
-        listeners.insert(node, Listeners { node_to_node, key_manager, operations, key_streams });
+        let programs = read(Listener::Programs);
+        listeners.insert(node, Listeners { node_to_node, key_manager, operations, key_streams, programs });
     }
     listeners
 }
@@ -239,7 +243,7 @@ fn listen_address(text: &str, is_connected_to: bool) -> Result<SocketAddr, &'sta
 
 /// Tells of listeners that share a port for certain. Any address (`0.0.0.0`) of two different nodes is left alone,
 /// for the two may run on different machines.
-fn clashes(live: &Live, nodes: &[Node], written: &[Written], sink: &mut Sink<'_>) {
+fn clashes(live: &Live, nodes: &[Node], ports: Ports, written: &[Written], sink: &mut Sink<'_>) {
     let name = |owner: Option<(NodeId, Listener)>| match owner {
         Some((node, listener)) => {
             let name = nodes.get(node.index()).map_or("", |node| node.name.as_str());
@@ -251,10 +255,10 @@ fn clashes(live: &Live, nodes: &[Node], written: &[Written], sink: &mut Sink<'_>
     for Written { address, owner, span, path } in written {
         let beside = || {
             let (node, listener) = (*owner)?;
-            let other = Listener::ALL.into_iter().filter(|&other| other != listener).find(|&other| {
+            let other = ports.listeners().filter(|&other| other != listener).find(|&other| {
                 // Of two that are written, the later in the order of ports is told.
                 (other < listener || live.written(node, other).is_none())
-                    && live.address(node, other, nodes.len()).is_some_and(|other| {
+                    && live.address(node, other, ports).is_some_and(|other| {
                         other.port() == address.port()
                             && (other.ip().is_unspecified() || address.ip().is_unspecified())
                     })
@@ -263,7 +267,7 @@ fn clashes(live: &Live, nodes: &[Node], written: &[Written], sink: &mut Sink<'_>
         };
         let exactly = if address.ip().is_unspecified() { None } else { seen.get(address).map(|o| name(*o)) };
         let by_default =
-            || live.holder(*address, nodes.len()).map(|holder| format!("{}, by default", name(holder)));
+            || live.holder(*address, ports).map(|holder| format!("{}, by default", name(holder)));
         if let Some(other) = exactly.or_else(by_default).or_else(beside) {
             let problem = Problem::SamePort { address: address.to_string(), other };
             sink.tell(span.clone(), || path.clone(), problem);
@@ -274,11 +278,12 @@ fn clashes(live: &Live, nodes: &[Node], written: &[Written], sink: &mut Sink<'_>
 
 /// Tells if the first port is written and so high that there are not enough behind it. A large network without it
 /// is simulated and never run, and whoever runs it is told then.
-fn enough_ports(reader: &Reader<'_, '_, '_>, live: &Live, nodes: usize, sink: &mut Sink<'_>) {
+fn enough_ports(reader: &Reader<'_, '_, '_>, live: &Live, ports: Ports, sink: &mut Sink<'_>) {
     let Some(value) = reader.value("first_port") else { return };
-    let wanted = nodes * Listener::ALL.len();
+    let nodes = ports.nodes;
+    let wanted = nodes * ports.listeners().count();
     let has_port = |node: usize| {
-        Listener::ALL.into_iter().all(|listener| live.address(NodeId(node as u32), listener, nodes).is_some())
+        ports.listeners().all(|listener| live.address(NodeId(node as u32), listener, ports).is_some())
     };
     if live.physical_layer_of(nodes).is_some() && (0..nodes).all(has_port) {
         return;

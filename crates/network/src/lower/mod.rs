@@ -72,7 +72,7 @@ pub(crate) fn lower(table: &DeTable<'_>, identity: Identity, sink: &mut Sink<'_>
     entangling::links(&file, &defaults, &nodes, &node_names, &mut entangling_links, &mut link_names, sink);
     let mut sae_names: Names<'_, SaeId> = Names::new();
     let saes = application::saes(&file, &node_names, &mut sae_names, sink);
-    let live = live::live(&file, &nodes, &node_names, sink);
+    let live = live::live(&file, &nodes, &node_names, !entangling_links.is_empty(), sink);
     let events = event::events(&file, &node_names, &link_names, sink);
     if nodes.is_empty() && sink.is_clean() {
         let problem = Problem::Condition {

@@ -83,6 +83,8 @@ pub struct Listeners {
     pub operations: Option<SocketAddr>,
     /// For applications that take key streams.
     pub key_streams: Option<SocketAddr>,
+    /// For programs of applications that use entangled pairs.
+    pub programs: Option<SocketAddr>,
 }
 
 /// What a node listens for.
@@ -96,12 +98,16 @@ pub enum Listener {
     Operations,
     /// Applications that take key streams.
     KeyStreams,
+    /// Programs of applications that use entangled pairs. Only nodes at the end of a link that entangles memories listen.
+    Programs,
 }
 
 impl Listener {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::NodeToNode, Self::KeyManager, Self::Operations, Self::KeyStreams];
-    /// Those whose ports stand together, in their order; those for key streams come behind all of these.
+    pub const ALL: [Self; 5] =
+        [Self::NodeToNode, Self::KeyManager, Self::Operations, Self::KeyStreams, Self::Programs];
+    /// Those whose ports stand together, in their order; those for key streams come behind all of these, then those for
+    /// programs.
     const TOGETHER: [Self; 3] = [Self::NodeToNode, Self::KeyManager, Self::Operations];
 
     /// As it stands in network files.
@@ -111,6 +117,7 @@ impl Listener {
             Self::KeyManager => "key_manager",
             Self::Operations => "operations",
             Self::KeyStreams => "key_streams",
+            Self::Programs => "programs",
         }
     }
 }
@@ -123,7 +130,24 @@ impl Listeners {
             Listener::KeyManager => self.key_manager,
             Listener::Operations => self.operations,
             Listener::KeyStreams => self.key_streams,
+            Listener::Programs => self.programs,
         }
+    }
+}
+
+/// For what ports are allotted by default.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    /// How many nodes there are.
+    pub(crate) nodes: usize,
+    /// Whether any link entangles memories, so that programs may attach.
+    pub(crate) programs: bool,
+}
+
+impl Ports {
+    /// What each node has a port for.
+    pub(crate) fn listeners(self) -> impl Iterator<Item = Listener> {
+        Listener::ALL.into_iter().filter(move |listener| self.programs || *listener != Listener::Programs)
     }
 }
 
@@ -139,11 +163,13 @@ impl Live {
         Some((Ipv4Addr::LOCALHOST, port).into())
     }
 
-    /// Where one of a node's listeners is in a network of so many nodes: as written, or else as `first_port` says.
-    pub(crate) fn address(&self, node: NodeId, listener: Listener, nodes: usize) -> Option<SocketAddr> {
+    /// Where one of a node's listeners is: as written, or else as `first_port` says.
+    pub(crate) fn address(&self, node: NodeId, listener: Listener, ports: Ports) -> Option<SocketAddr> {
         let together = Listener::TOGETHER.len();
+        let behind = together * ports.nodes + 1 + node.index();
         let place = match listener {
-            Listener::KeyStreams => together * nodes + 1 + node.index(),
+            Listener::KeyStreams => behind,
+            Listener::Programs => behind + ports.nodes,
             _ => node.index() * together + listener as usize,
         };
         self.written(node, listener).or_else(|| self.allotted(place))
@@ -155,21 +181,22 @@ impl Live {
     }
 
     /// Which listener has this address by default, if one has: of a node, or (`None`) of the physical layer.
-    pub(crate) fn holder(&self, address: SocketAddr, nodes: usize) -> Option<Option<(NodeId, Listener)>> {
+    pub(crate) fn holder(&self, address: SocketAddr, ports: Ports) -> Option<Option<(NodeId, Listener)>> {
+        let nodes = ports.nodes;
         let place = usize::from(address.port().checked_sub(self.first_port)?);
         let together = Listener::TOGETHER.len();
         let light = nodes * together;
         let (here, holder) = if place == light {
             (self.physical_layer.is_none(), None)
-        } else if place <= light + nodes {
+        } else {
             let (node, listener) = match place.checked_sub(light + 1) {
-                Some(node) => (node, Listener::KeyStreams),
                 None => (place / together, Listener::TOGETHER[place % together]),
+                Some(behind) if behind < nodes => (behind, Listener::KeyStreams),
+                Some(behind) if ports.programs && behind < 2 * nodes => (behind - nodes, Listener::Programs),
+                Some(_) => return None,
             };
             let node = NodeId(node as u32);
             (self.written(node, listener).is_none(), Some((node, listener)))
-        } else {
-            return None;
         };
         (here && self.allotted(place) == Some(address)).then_some(holder)
     }
@@ -177,10 +204,20 @@ impl Live {
 
 impl Network {
     /// Where a node of this network listens: as the file says, or else on 127.0.0.1 at a port behind
-    /// [`Live::first_port`]: three for each node, in the order of the nodes, one for the emulated light, and then one for
-    /// the key streams of each node. `None` if there are not so many ports.
+    /// [`Live::first_port`]: three for each node, in the order of the nodes, one for the emulated light, then one for
+    /// the key streams of each node, and then, if any link entangles memories, one for the programs of each node. `None` if
+    /// there are not so many ports, or for programs of a node that keeps no memories.
     pub fn listener(&self, node: NodeId, listener: Listener) -> Option<SocketAddr> {
-        self.live.address(node, listener, self.nodes.len())
+        if listener == Listener::Programs && !self.keeps_memories(node) {
+            return None;
+        }
+        let ports = Ports { nodes: self.nodes.len(), programs: !self.entangling_links.is_empty() };
+        self.live.address(node, listener, ports)
+    }
+
+    /// Whether a node is an end of a link that entangles memories, so that programs may attach to it.
+    pub fn keeps_memories(&self, node: NodeId) -> bool {
+        self.entangling_links.iter().any(|link| link.ends.contains(&node))
     }
 
     /// Where the emulated light is served: as the file says, or else on 127.0.0.1 at the port behind those of the

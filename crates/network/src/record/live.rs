@@ -88,7 +88,7 @@ pub(crate) static LIVE: Record = Record {
             "4430",
             "Where listeners without an address are found: on 127.0.0.1, three ports for each node from this one on, in \
              the order of the nodes (to other nodes, key manager, operations), then one for the emulated light, then \
-             one for the key streams of each node.",
+             one for the key streams of each node, and in a network with entangling links one for its programs.",
         ),
         Field::optional(
             "physical_layer",
@@ -227,6 +227,12 @@ pub(crate) static LIVE_NODE: Record = Record {
             "key_streams",
             Kind::Address,
             "For applications, which take key streams (ETSI GS QKD 004) here. Without it, as `first_port` says.",
+        ),
+        Field::optional(
+            "programs",
+            Kind::Address,
+            "For programs of applications that use entangled pairs, which attach here; only a node at the end of an \
+             entangling link listens. Without it, as `first_port` says.",
         ),
     ],
 };

@@ -32,10 +32,31 @@ fn a_network_without_applications_has_none() {
 #[test]
 fn each_listener_has_a_port_of_its_own_by_default() {
     let network = parse(SMALL).unwrap();
-    let all = (0..2).flat_map(|node| Listener::ALL.map(|l| network.listener(NodeId(node), l).unwrap()));
+    let all = (0..2).flat_map(|node| Listener::ALL.map(|l| network.listener(NodeId(node), l))).flatten();
     let ports: Vec<_> = all.chain(network.physical_layer()).map(|address| address.port()).collect();
     // Behind three a node and the light's stand those for key streams.
     assert_eq!(ports, [4430, 4431, 4432, 4437, 4433, 4434, 4435, 4438, 4436]);
+}
+
+#[test]
+fn nodes_that_keep_memories_have_a_port_for_programs() {
+    let entangling = "[node.C]\n[defaults.entangling]\nfibre.loss_per_length = \"0.2 dB/km\"\n\
+                      [entangling.B-C]\nends = [\"B\", \"C\"]\nfibre.length = \"1 km\"\n\
+                      scheme = { kind = \"stated\", success = 0.01, fidelity = 0.98 }\n";
+    let read = |more: &str| parse(&format!("{SMALL}{entangling}{more}"));
+    let network = read("").unwrap_or_else(|errors| panic!("{errors}"));
+    let port = |node| network.listener(NodeId(node), Listener::Programs).map(|address| address.port());
+    // Behind three a node, the light's and those of key streams; A keeps no memories.
+    assert_eq!([port(0), port(1), port(2)], [None, Some(4444), Some(4445)]);
+    let told = read("[live.node.A]\nkey_manager = \"127.0.0.1:4444\"\n").unwrap_err().to_string();
+    assert!(told.contains("`programs` of node `B`, by default"), "{told}");
+    let beside = "[live.node.B]\noperations = \"0.0.0.0:4444\"\n";
+    assert!(read(beside).unwrap_err().to_string().contains("`programs` of node `B`"));
+    // Without entangling links nobody has that port.
+    small("[node.C]\n[live.node.A]\nkey_manager = \"127.0.0.1:4444\"\n");
+    let away = "programs = \"127.0.0.1:9\"\n";
+    let network = read(&format!("[live.node.C]\n{away}")).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(network.listener(NodeId(2), Listener::Programs).unwrap().to_string(), "127.0.0.1:9");
 }
 
 #[test]
@@ -154,6 +175,12 @@ fn there_must_be_ports_enough_if_the_first_is_written() {
     let told = parse(&text(134, 65_000)).unwrap_err().to_string();
     assert!(told.contains("leaves too few ports for 134 nodes: it must be at most 64999"), "{told}");
     assert!(parse(&text(134, 64_999)).is_ok());
+    // With programs there is one more a node: 107 nodes have 535 ports and the light one.
+    let pairs = "[entangling.pairs]\nends = [\"A\", \"B\"]\nfibre = { length = \"1 km\", total_loss = \"1 dB\" }\n\
+                 scheme = { kind = \"stated\", success = 0.01, fidelity = 0.98 }\n";
+    assert!(parse(&(text(107, 65_000) + pairs)).is_ok());
+    let told = parse(&(text(108, 65_000) + pairs)).unwrap_err().to_string();
+    assert!(told.contains("leaves too few ports for 108 nodes: it must be at most 64995"), "{told}");
     let told = parse(&text(30_000, 2000)).unwrap_err().to_string();
     assert!(told.contains("write addresses in [live.node.NAME]"), "{told}");
     let unwritten = parse(&text(30_000, 2000).replace("first_port = 2000", "")).unwrap();

@@ -249,6 +249,7 @@ fn applications(network: &Network) {
     assert_eq!(at(0, Listener::KeyManager), "0.0.0.0:443");
     assert_eq!(at(0, Listener::Operations), "[2001:db8::7]:9090");
     assert_eq!(at(0, Listener::KeyStreams), "0.0.0.0:25575");
+    assert_eq!(at(0, Listener::Programs), "0.0.0.0:25576");
     assert_eq!(at(1, Listener::KeyManager), "127.0.0.1:5004");
     assert_eq!(at(2, Listener::NodeToNode), "127.0.0.1:5006");
     assert_eq!(at(2, Listener::KeyManager), "0.0.0.0:443", "on another machine, perhaps");
