@@ -5,6 +5,7 @@ use super::server::too_long;
 use super::wire::{Ask, MESSAGE_LIMIT, MOST_AT_ONCE, Tell};
 use super::{HEARTBEAT, SILENCE};
 use crate::hardware::wire::{FRAME_LIMIT, FrameError, read_frame, write_frame};
+use crate::interface::listener::stopped;
 use bellwether_protocol::application::{
     EprError, MeasuredPair, MessageError, OperationError, Port, Promise, Qubit, Wish,
 };
@@ -12,13 +13,15 @@ use bellwether_units::{NodeId, Time};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 /// How long a node may take to hear that a program has ended.
 const PARTING: Duration = Duration::from_secs(5);
+/// How long it is listened for what the other side says last, once nothing can be written.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The node's time, as the program's process knows it: what the node told, and how long ago it was asked. So it is ahead of
 /// the node's by less than a round trip and never behind, and what the node tells of has always happened already.
@@ -89,12 +92,12 @@ impl Carrier {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until the program has ended: `left` then fails.
+    /// Until the program has ended: `left` then turns true, or nobody is left who could turn it.
     pub(super) async fn run<R, W>(
         self,
         mut reader: R,
         mut writer: W,
-        mut left: oneshot::Receiver<()>,
+        mut left: watch::Receiver<bool>,
     ) -> Result<(), AttachError>
     where
         R: AsyncRead + Unpin,
@@ -107,15 +110,20 @@ impl Carrier {
             written = self.write(&mut writer, &mut asked_again, &mut left) => match written {
                 // The node says when it has heard all.
                 Ok(()) => return timeout(PARTING, reading).await.unwrap_or(Err(AttachError::Silent)),
-                failed => failed,
+                // Whoever takes no more may have said why.
+                Err(error) => match timeout(LAST_WORD, reading).await {
+                    Ok(Err(AttachError::Refused(why))) => Err(AttachError::Refused(why)),
+                    _ => Err(error),
+                },
             },
             read = &mut reading => read,
         };
         let error = ended.err().unwrap_or(AttachError::Unexpected);
         self.fail();
+        let _ = timeout(LAST_WORD, writer.shutdown()).await;
         loop {
             tokio::select! {
-                _ = &mut left => return Err(error),
+                () = stopped(&mut left) => return Err(error),
                 wish = self.port.next() => drop(self.wish(wish)),
             }
         }
@@ -126,7 +134,7 @@ impl Carrier {
         &self,
         writer: &mut W,
         again: &mut mpsc::UnboundedReceiver<Ask>,
-        left: &mut oneshot::Receiver<()>,
+        left: &mut watch::Receiver<bool>,
     ) -> Result<(), AttachError> {
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -136,7 +144,7 @@ impl Carrier {
                 wish = self.port.next() => self.wish(wish)?,
                 Some(ask) = again.recv() => Some(ask),
                 _ = heartbeat.tick() => Some(Ask::Alive),
-                _ = &mut *left => break,
+                () = stopped(left) => break,
             };
             if let Some(ask) = ask {
                 write_frame(writer, &ask.encode()).await?;

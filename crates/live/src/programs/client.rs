@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -168,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Attachment<S> {
         program: impl FnOnce(Node, Names) -> F,
     ) -> (F::Output, Result<(), AttachError>) {
         let Self { node, names, port, clock, reader, writer } = self;
-        let (leave, left) = oneshot::channel();
+        let (leave, left) = watch::channel(false);
         let carrier = Carrier::new(Arc::clone(&port), clock);
         let carrying = Guarded(tokio::spawn(carrier.run(reader, writer, left)));
         let output = {

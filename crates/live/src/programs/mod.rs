@@ -8,14 +8,18 @@
 //! - [`wire`]: the frames.
 //! - [`server`]: the daemon's side, which gives each attached program to the node's driver as a stream of wishes.
 //! - [`client`]: the program's side.
+//! - [`run()`]: the same where there are a network file and its state directory.
 
 mod carrier;
 pub mod client;
 mod fields;
+mod run;
 pub mod server;
 #[cfg(test)]
 mod tests;
 pub mod wire;
+
+pub use run::{RunError, run};
 
 use core::time::Duration;
 

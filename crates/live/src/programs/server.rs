@@ -20,13 +20,15 @@ use crate::hardware::wire::{FRAME_LIMIT, FrameError, read_frame, write_frame};
 use crate::interface::listener::{Bounds, Caller, Counters, Listener, OnRefusal, Security, Service, stopped};
 use crate::node::link::Clock;
 use bellwether_protocol::application::{
-    EprError, MeasuredPair, MessageError, OperationError, Promise, Qubit, Wish,
+    EprError, MeasuredPair, MessageError, Operation, OperationError, PairFacts, Promise, Qubit, QubitName,
+    Wish,
 };
 use bellwether_protocol::keys::delivery::{Directory, SaeName};
 use bellwether_units::NodeId;
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -41,6 +43,8 @@ const UNDER_WAY: usize = 1024;
 const WISHES: usize = 64;
 /// Frames that wait for the program to take them.
 const OUTGOING: usize = 64;
+/// How long a connection that has ended is still read, so that its last word is not lost with what was not read.
+const LINGER: Duration = Duration::from_secs(2);
 /// How long a program may take to take a frame off us.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,7 +52,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Attached {
     /// Whose program it is.
     pub application: SaeName,
-    /// What it wishes; it ends with the program. A wish may be dropped unanswered only where nothing comes of it.
+    /// What it wishes. When the program has ended, qubits that it still held are wished free, and the wishes end. A qubit
+    /// that is promised and comes too late is dropped, which its own port tells. A wish may be dropped unanswered only where
+    /// nothing comes of it.
     pub wishes: mpsc::Receiver<Wish>,
 }
 
@@ -161,25 +167,23 @@ impl Entrance {
         &self,
         reader: &mut R,
         wishes: &mpsc::Sender<Wish>,
-        outgoing: &mpsc::Sender<Tell>,
+        answers: &mut Answers,
     ) -> Result<(), Ended> {
-        // What waits ends with the connection: whoever fulfils a promise then finds nobody who waits.
-        let mut under_way = JoinSet::new();
         loop {
             let frame =
                 timeout(SILENCE, read_frame(reader, ASK_LIMIT)).await.map_err(|_| Ended::Silent)??;
-            while under_way.try_join_next().is_some() {}
+            while answers.under_way.try_join_next().is_some() {}
             let wish = match Ask::decode(&frame).map_err(FrameError::from)? {
                 Ask::Hello => return Err(refused("a second greeting")),
                 Ask::Over => return Ok(()),
                 Ask::Alive => {
                     // Where many frames wait, these are signs of life.
-                    let _ = outgoing.try_send(Tell::Alive);
+                    let _ = answers.outgoing.try_send(Tell::Alive);
                     continue;
                 }
-                ask => wish(ask, outgoing, &mut under_way),
+                ask => answers.wish(ask),
             };
-            if under_way.len() > UNDER_WAY {
+            if answers.under_way.len() > UNDER_WAY {
                 return Err(refused(format!("more than {UNDER_WAY} wishes wait for an answer")));
             }
             if let Some(wish) = wish
@@ -191,61 +195,38 @@ impl Entrance {
     }
 }
 
-/// A wish as the driver knows it; its answer goes to `outgoing`.
-fn wish(ask: Ask, outgoing: &mpsc::Sender<Tell>, under_way: &mut JoinSet<()>) -> Option<Wish> {
-    let mut answered = Answers { outgoing, under_way };
-    Some(match ask {
-        Ask::Pair { number, peer, terms } => {
-            let told = move |qubit: Result<Qubit, EprError>| {
-                vec![Tell::Pair { number, qubit: qubit.map(Qubit::into_parts) }]
-            };
-            Wish::Pair { peer, terms, answer: answered.by(told) }
-        }
-        Ask::MeasuredPairs { number, peer, terms, bases } => {
-            let answer = answered.by(move |pairs| measured(number, pairs));
-            Wish::MeasuredPairs { peer, terms, bases, answer }
-        }
-        Ask::Zero { number } => {
-            let told = move |qubit: Result<Qubit, OperationError>| {
-                vec![Tell::Zero { number, qubit: qubit.map(Qubit::into_parts) }]
-            };
-            Wish::Zero { answer: answered.by(told) }
-        }
-        Ask::Operate { number, operations } => {
-            let answer = answered.by(move |outcomes| vec![Tell::Operated { number, outcomes }]);
-            Wish::Operate { operations, answer }
-        }
-        Ask::Free(name) => Wish::Free(name),
-        Ask::Send { number, to, bytes } => {
-            let answer = answered.by(move |result| vec![Tell::Sent { number, result }]);
-            Wish::Send { to, bytes, answer }
-        }
-        Ask::Receive { number, from } => {
-            let told = move |bytes: Result<Vec<u8>, MessageError>| {
-                let fits = |bytes: Vec<u8>| match bytes.len() {
-                    0..=MESSAGE_LIMIT => Ok(bytes),
-                    len => Err(MessageError::Malformed(too_long(len))),
-                };
-                vec![Tell::Message { number, bytes: bytes.and_then(fits) }]
-            };
-            Wish::Receive { from, answer: answered.by(told) }
-        }
-        Ask::Hello | Ask::Alive | Ask::Over => return None,
-    })
-}
-
 /// What is said of a message that no frame carries.
 pub(super) fn too_long(len: usize) -> String {
     format!("{len} bytes are more than the {MESSAGE_LIMIT} that one message may have")
 }
 
-/// Makes promises whose fulfilment is told to the program.
-struct Answers<'a> {
-    outgoing: &'a mpsc::Sender<Tell>,
-    under_way: &'a mut JoinSet<()>,
+/// The qubits that a program holds.
+type Held = Arc<Mutex<BTreeSet<QubitName>>>;
+
+fn lock(held: &Held) -> MutexGuard<'_, BTreeSet<QubitName>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Answers<'_> {
+/// Hands a qubit on to the program, which holds it from then on.
+fn hand_on(qubit: Qubit, held: &Held) -> (QubitName, Option<PairFacts>) {
+    let (name, facts) = qubit.into_parts();
+    lock(held).insert(name);
+    (name, facts)
+}
+
+/// Makes wishes of frames, and frames of what becomes of them.
+struct Answers {
+    outgoing: mpsc::Sender<Tell>,
+    under_way: JoinSet<()>,
+    held: Held,
+}
+
+impl Answers {
+    fn new(outgoing: mpsc::Sender<Tell>) -> Self {
+        Self { outgoing, under_way: JoinSet::new(), held: Held::default() }
+    }
+
+    /// A promise whose fulfilment is told to the program.
     fn by<T: Send + 'static>(&mut self, told: impl FnOnce(T) -> Vec<Tell> + Send + 'static) -> Promise<T> {
         let (promise, wait) = Promise::new();
         let outgoing = self.outgoing.clone();
@@ -257,6 +238,65 @@ impl Answers<'_> {
             }
         });
         promise
+    }
+
+    /// A wish as the driver knows it; nothing if there is nothing to wish.
+    fn wish(&mut self, ask: Ask) -> Option<Wish> {
+        let held = Arc::clone(&self.held);
+        Some(match ask {
+            Ask::Pair { number, peer, terms } => {
+                let answer = self.by(move |qubit: Result<Qubit, EprError>| {
+                    vec![Tell::Pair { number, qubit: qubit.map(|qubit| hand_on(qubit, &held)) }]
+                });
+                Wish::Pair { peer, terms, answer }
+            }
+            Ask::MeasuredPairs { number, peer, terms, bases } => {
+                let answer = self.by(move |pairs| measured(number, pairs));
+                Wish::MeasuredPairs { peer, terms, bases, answer }
+            }
+            Ask::Zero { number } => {
+                let answer = self.by(move |qubit: Result<Qubit, OperationError>| {
+                    vec![Tell::Zero { number, qubit: qubit.map(|qubit| hand_on(qubit, &held)) }]
+                });
+                Wish::Zero { answer }
+            }
+            Ask::Operate { number, operations } => {
+                {
+                    let mut held = lock(&held);
+                    operations.iter().flat_map(Operation::used_up).for_each(|name| {
+                        held.remove(&name);
+                    });
+                }
+                let answer = self.by(move |outcomes| vec![Tell::Operated { number, outcomes }]);
+                Wish::Operate { operations, answer }
+            }
+            Ask::Free(name) => {
+                lock(&held).remove(&name).then_some(())?;
+                Wish::Free(name)
+            }
+            Ask::Send { number, to, bytes } => {
+                let answer = self.by(move |result| vec![Tell::Sent { number, result }]);
+                Wish::Send { to, bytes, answer }
+            }
+            Ask::Receive { number, from } => {
+                let fits = |bytes: Vec<u8>| match bytes.len() {
+                    0..=MESSAGE_LIMIT => Ok(bytes),
+                    len => Err(MessageError::Malformed(too_long(len))),
+                };
+                let answer = self.by(move |bytes: Result<Vec<u8>, MessageError>| {
+                    vec![Tell::Message { number, bytes: bytes.and_then(fits) }]
+                });
+                Wish::Receive { from, answer }
+            }
+            Ask::Hello | Ask::Alive | Ask::Over => return None,
+        })
+    }
+
+    /// Nobody waits any more: what the program still held.
+    async fn close(mut self) -> BTreeSet<QubitName> {
+        // A qubit that is being handed on at this moment is among them, or dropped.
+        self.under_way.shutdown().await;
+        core::mem::take(&mut *lock(&self.held))
     }
 }
 
@@ -305,6 +345,7 @@ impl Entrance {
         W: AsyncWrite + Unpin,
     {
         let (outgoing, mut tells) = mpsc::channel(OUTGOING);
+        let mut answers = Answers::new(outgoing);
         let (last, mut last_said) = oneshot::channel();
         let Inside { node, ref names, clock, .. } = *self.0;
         let writing = async {
@@ -321,22 +362,27 @@ impl Entrance {
             }
         };
         tokio::pin!(writing);
+        let mut broken = false;
         let ended = tokio::select! {
-            ended = self.listen_to(reader, &wishes, &outgoing) => ended,
-            failed = &mut writing => return failed,
+            ended = self.listen_to(reader, &wishes, &mut answers) => ended,
+            failed = &mut writing => {
+                broken = true;
+                failed
+            }
             () = wishes.closed() => Err(refused("the node has ended the program")),
             () = stopped(stop) => Err(refused("the node stops")),
         };
+        for name in answers.close().await {
+            // A driver that has let go of the program has let go of its qubits.
+            let _ = wishes.send(Wish::Free(name)).await;
+        }
         // The driver is told by the end of the wishes, and another may attach before this one is told.
         drop((wishes, place));
-        match last_word(&ended) {
-            Some(tell) => {
-                let _ = last.send(tell);
-            }
-            None => return ended,
+        if let Some(tell) = last_word(&ended).filter(|_| !broken) {
+            let _ = last.send(tell);
+            // A frame that was begun is finished.
+            let _ = timeout(PATIENCE, writing).await;
         }
-        // A frame that was begun is finished.
-        let _ = timeout(PATIENCE, writing).await;
         ended
     }
 }
@@ -366,5 +412,6 @@ impl Service for Entrance {
             Err(error) => tracing::warn!(node, application, %error, "the connection of a program has ended"),
         }
         let _ = timeout(PATIENCE, writer.shutdown()).await;
+        let _ = timeout(LINGER, tokio::io::copy(&mut reader, &mut tokio::io::sink())).await;
     }
 }

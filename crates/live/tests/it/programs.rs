@@ -5,7 +5,8 @@ use bellwether_live::hardware::wire::{read_frame, write_frame};
 use bellwether_live::identity::{NameRule, Role, tls};
 use bellwether_live::interface::listener::{Bounds, Security, listen};
 use bellwether_live::node::link::Clock;
-use bellwether_live::programs::client::{AttachError, Attachment, attach};
+use bellwether_live::programs::client::{AttachError, Attachment, Names, attach};
+use bellwether_live::programs::run;
 use bellwether_live::programs::server::{Attached, Entrance};
 use bellwether_live::programs::wire::{Ask, Tell};
 use bellwether_live::state::State;
@@ -369,20 +370,49 @@ async fn what_waits_fails_when_the_connection_is_lost() {
 async fn a_program_that_vanishes_is_over_for_the_driver() {
     let mut house = House::open().await;
     let attachment = house.attach("lab-a").await.unwrap();
-    let program = tokio::spawn(attachment.run(async |node: Node, _| node.receive::<u8>(BOB).await));
+    let program = async |node: Node, _| {
+        let (half, local) = (node.epr(BOB, 0.8, WITHIN).await.unwrap(), node.qubit().await.unwrap());
+        let used = node.qubit().await.unwrap();
+        used.measure(Basis::Z).await.unwrap();
+        let never = node.receive::<u8>(BOB).await;
+        drop((half, local));
+        never
+    };
+    let program = tokio::spawn(attachment.run(program));
     let mut attached = house.next().await;
+    let port = port();
+    let Some(Wish::Pair { answer, .. }) = wish(&mut attached).await else { panic!("a pair") };
+    answer.fulfil(Ok(port.qubit(QubitName(1), Some(facts(0)))));
+    for name in [2, 3] {
+        let Some(Wish::Zero { answer }) = wish(&mut attached).await else { panic!("a qubit") };
+        answer.fulfil(Ok(port.qubit(QubitName(name), None)));
+    }
+    let Some(Wish::Operate { answer, .. }) = wish(&mut attached).await else { panic!("a measurement") };
+    answer.fulfil(Ok(vec![false]));
     let Some(Wish::Receive { answer, .. }) = wish(&mut attached).await else { panic!("a message") };
     assert!(answer.is_awaited());
     program.abort();
-    assert!(wish(&mut attached).await.is_none());
-    // Its tasks end a little later than its wishes.
-    for _ in 0..1000 {
-        if !answer.is_awaited() {
-            return;
-        }
-        tokio::time::sleep(Span::from_millis(10)).await;
+    // What it held is free, but for what it had measured.
+    let mut freed = Vec::new();
+    while let Some(wish) = wish(&mut attached).await {
+        let Wish::Free(QubitName(name)) = wish else { panic!("it is over") };
+        freed.push(name);
     }
-    panic!("somebody still waits for the answer of a program that is gone");
+    freed.sort_unstable();
+    assert_eq!(freed, [1, 2]);
+    assert!(!answer.is_awaited() && port.take().is_none());
+    // A qubit that comes too late is dropped where it was made.
+    let house = House::open().await;
+    let attachment = house.attach("lab-a").await.unwrap();
+    let program = async |node: Node, _| timeout(Span::from_millis(20), node.qubit()).await.map(drop);
+    let program = tokio::spawn(attachment.run(program));
+    let mut programs = house.programs;
+    let mut attached = programs.recv().await.unwrap();
+    let Some(Wish::Zero { answer }) = wish(&mut attached).await else { panic!("a qubit") };
+    assert!(program.await.unwrap().0.is_err());
+    assert!(wish(&mut attached).await.is_none());
+    answer.fulfil(Ok(port.qubit(QubitName(9), None)));
+    assert!(matches!(port.take(), Some(Wish::Free(QubitName(9)))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -453,13 +483,13 @@ async fn a_malformed_frame_ends_its_connection_and_nothing_else() {
     ] {
         let mut stream = connect().await;
         write_frame(&mut stream, &Ask::Hello.encode()).await.unwrap();
-        write_frame(&mut stream, &Ask::Free(QubitName(5)).encode()).await.unwrap();
+        write_frame(&mut stream, &Ask::Receive { number: 1, from: BOB }.encode()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let Some(Tell::Refused(why)) = last(&mut stream).await else { panic!("a refusal") };
         assert!(why.contains(told), "{why}");
         // What came before it is told, and then that the program is over.
         let mut attached = programs.recv().await.unwrap();
-        assert!(matches!(attached.wishes.recv().await, Some(Wish::Free(QubitName(5)))));
+        assert!(matches!(attached.wishes.recv().await, Some(Wish::Receive { from: BOB, .. })));
         assert!(attached.wishes.recv().await.is_none());
     }
     // More wishes than may wait.
@@ -489,4 +519,45 @@ async fn a_malformed_frame_ends_its_connection_and_nothing_else() {
         Tell::decode(&read_frame(&mut stream, 1 << 20).await.unwrap()),
         Ok(Tell::Welcome { .. })
     ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_file_and_a_state_directory_are_enough_to_run_a_program() {
+    let mut house = House::open().await;
+    let network = |programs: SocketAddr| {
+        let text = format!(
+            "format = 1\nnetwork.name = \"programs\"\n[node.A]\n[node.B]\n[node.C]\n[node.D]\n\
+             [sae.lab-a]\nnode = \"A\"\n[sae.lab-c]\nnode = \"C\"\n[sae.lab-d]\nnode = \"D\"\n\
+             [live.node.A]\nprograms = \"{programs}\"\n[defaults.entangling]\n\
+             fibre = {{ length = \"1 km\", total_loss = \"1 dB\" }}\n\
+             scheme = {{ kind = \"stated\", success = 0.01, fidelity = 0.98 }}\n\
+             [entangling.A-B]\nends = [\"A\", \"B\"]\n[entangling.A-C]\nends = [\"A\", \"C\"]\n"
+        );
+        Network::parse(&text, "programs.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    let (here, state) = (network(house.address), house.state.clone());
+    let program = async |node: Node, names: Names| (node.id(), names.find("B"), node.qubit().await.map(drop));
+    // A name may be written in small letters where no other is meant.
+    let running = tokio::spawn({
+        let (here, state) = (network(house.address), state.clone());
+        async move { run(&here, &state, "a", program).await }
+    });
+    let mut attached = house.next().await;
+    assert_eq!(attached.application.as_str(), "lab-a");
+    let Some(Wish::Zero { answer }) = wish(&mut attached).await else { panic!("a qubit") };
+    answer.fulfil(Err(OperationError::NoMemory(0)));
+    let output = running.await.unwrap().unwrap();
+    assert_eq!(output, (ALICE, Some(BOB), Err(OperationError::NoMemory(0))));
+
+    let told = async |network: &Network, state: &State, node: &str| {
+        run(network, state, node, program).await.map(drop).unwrap_err().to_string()
+    };
+    assert_eq!(told(&here, &state, "E").await, "the network has no node `E`; it has `A`, `B`, `C`, `D`");
+    assert!(told(&here, &state, "D").await.contains("`D` is at the end of no [entangling.NAME] link"));
+    assert!(told(&here, &state, "B").await.contains("write [sae.NAME] with node = \"B\""));
+    let missing = told(&here, &state, "C").await;
+    assert!(missing.contains("lab-c.pem is not there: name the state directory"), "{missing}");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let away = told(&network(nobody), &state, "A").await;
+    assert!(away.contains(&format!("cannot attach to node `A` at {nobody}")), "{away}");
 }
