@@ -2,8 +2,8 @@
 
 use bellwether_protocol::entanglement::link::{FidelityLevel, FidelityTable};
 use bellwether_protocol::entanglement::routing::{
-    Assurance, CutoffRule, LinkKind, NetworkView, PairDemand, PurificationLimit, Refusal, Route, RouteMetric,
-    RoutePolicy, Router, ViewError, ViewLink, ViewNode, best_route,
+    Assurance, CutoffRule, LinkKind, LinkPurification, NetworkView, PairDemand, PurificationLimit, Refusal,
+    Route, RouteMetric, RoutePolicy, Router, ViewError, ViewLink, ViewNode, best_route,
 };
 use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::{Purification, PurificationQuality, SwapQuality};
@@ -30,6 +30,7 @@ fn kind(levels: &[(f64, f64)], cycle_us: u64) -> LinkKind {
         cycle: Duration::from_microseconds(cycle_us),
         delay: Duration::from_microseconds(50),
         purification: PurificationQuality::PERFECT,
+        comparison: Duration::ZERO,
         memory: MemoryNoise::NONE,
     }
 }
@@ -154,7 +155,7 @@ fn purification_reaches_what_no_link_gives() {
     let view = chain(2, ideal(), kind(&[(0.9, 0.01)], 10));
     let wanted = demand(0, 2, 0.85);
     assert!(matches!(best_route(&view, &wanted, &NO_CUTOFF), Err(Refusal::Fidelity { .. })));
-    let purification = PurificationLimit { rounds: 2, how: Purification::Dejmps };
+    let purification = LinkPurification::UpTo(PurificationLimit { rounds: 2, how: Purification::Dejmps });
     let policy = RoutePolicy { purification, ..NO_CUTOFF };
     // A round keeps one pair while another is made.
     assert!(matches!(best_route(&view, &wanted, &policy), Err(Refusal::Fidelity { .. })));
@@ -301,7 +302,7 @@ proptest! {
     fn a_refusal_tells_what_can_be_had(seed: u64) {
         let (view, mut s) = random_network(seed);
         let purification =
-            PurificationLimit { rounds: s.below(3) as u8, how: Purification::Dejmps };
+            LinkPurification::UpTo(PurificationLimit { rounds: s.below(3) as u8, how: Purification::Dejmps });
         let cutoff = [CutoffRule::Never, CutoffRule::Loss(0.015), CutoffRule::Quantile(0.85)][s.below(3) as usize];
         let assurance = if s.chance(0.5) { Assurance::Mean } else { Assurance::Worst };
         let policy = RoutePolicy { purification, cutoff, assurance, ..RoutePolicy::SECONDS_PER_PAIR };

@@ -72,6 +72,7 @@ pub(crate) fn kind() -> LinkKind {
         cycle: us(10),
         delay: DELAY,
         purification: PurificationQuality::PERFECT,
+        comparison: Duration::ZERO,
         memory: MemoryNoise::NONE,
     }
 }

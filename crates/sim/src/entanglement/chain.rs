@@ -6,7 +6,8 @@ use bellwether_protocol::entanglement::link::{
     FidelityLevel, FidelityTable, FidelityTableError, LinkSettings,
 };
 use bellwether_protocol::entanglement::network::{NodeQuality, PairChoice};
-use bellwether_quantum::bell::SwapQuality;
+use bellwether_protocol::entanglement::purification::Recurrence;
+use bellwether_quantum::bell::{PurificationQuality, SwapQuality};
 use bellwether_units::{Duration, EntityId, LinkId, NodeId, Time};
 use std::sync::Arc;
 
@@ -80,6 +81,7 @@ impl Chain {
                 cutoff: self.cutoff,
                 weight: 1,
                 choice: PairChoice::Oldest,
+                purification: Recurrence::default(),
             }],
             demands: vec![DemandSetup {
                 entity: EntityId(0),
@@ -109,4 +111,12 @@ pub(super) fn claimed(node: &NodeModel) -> NodeQuality {
             .unwrap_or(SwapQuality::PERFECT)
     });
     NodeQuality { swap, memory: node.communication.twirled() }
+}
+
+/// What the ends of a link can know of how well they compare pairs.
+pub(super) fn comparing(ends: [&NodeModel; 2]) -> PurificationQuality {
+    let gates = ends.map(|node| 1.0 - node.bell_measurement.mixing());
+    // Unequal readout errors count as their mean.
+    let readouts = ends.map(|node| 1.0 - 0.5 * (node.readout.flips()[0] + node.readout.flips()[1]));
+    PurificationQuality::unequal(gates, readouts).unwrap_or(PurificationQuality::PERFECT)
 }

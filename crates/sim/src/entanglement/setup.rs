@@ -3,6 +3,7 @@
 use super::hardware::{LinkModel, NodeModel, QubitRole};
 use bellwether_protocol::entanglement::link::LinkSettings;
 use bellwether_protocol::entanglement::network::{NodeQuality, PairChoice};
+use bellwether_protocol::entanglement::purification::Recurrence;
 use bellwether_units::{Duration, EntityId, LinkId, NodeId, Time};
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub struct CircuitSetup {
     pub weight: u16,
     /// Which of several pairs is swapped first.
     pub choice: PairChoice,
+    /// How the pairs of each link are purified before they are swapped or handed out.
+    pub purification: Recurrence,
 }
 
 /// Somebody wants pairs between the ends of a circuit.

@@ -1,10 +1,12 @@
 //! From a setup to the stack of one of its nodes: the same in virtual time and in a daemon.
 
+use super::chain::comparing;
 use super::hardware;
 use super::setup::{CircuitSetup, LinkSetup, Setup, SetupError};
 use bellwether_protocol::application::Booth;
-use bellwether_protocol::entanglement::link::LinkPlace;
+use bellwether_protocol::entanglement::link::{LinkPlace, LinkSettings};
 use bellwether_protocol::entanglement::network::{Circuit, End, Hop};
+use bellwether_protocol::entanglement::purification::{Program, PurifierSettings, Recurrence};
 use bellwether_protocol::entanglement::{CircuitId, EntanglementNode, MemoryId, NodeLink};
 use bellwether_quantum::bell::BellDiagonal;
 use bellwether_units::{Duration, LinkId, NodeId};
@@ -13,6 +15,8 @@ use std::sync::Arc;
 /// How long a message over a circuit and back is taken to need at least. Over the metres of a laboratory it takes nanoseconds,
 /// but links wait for each other much longer, and nobody asks so often.
 const LEAST_ROUND_TRIP: Duration = Duration::from_microseconds(100);
+/// How long an end of a link waits for what the other says of a comparison, at least.
+const LEAST_PATIENCE: Duration = Duration::from_microseconds(10);
 
 /// The stack of a node in one of its lives, with the circuits that pass it. It has not been started.
 ///
@@ -61,8 +65,43 @@ pub(super) fn machine(
         // It was checked that the circuit is a path, and its number is given once.
         let result = machine.install(circuit_at(setup, number, place as usize));
         debug_assert!(result.is_ok(), "{result:?}");
+        if setup.circuits[number as usize].purification.rounds() > 0 {
+            purify(setup, (number, place as usize), &mut machine);
+        }
     }
     machine
+}
+
+/// Has a node purify the pairs of its links of a circuit, of which it is the node at `place`.
+fn purify(setup: &Setup, (number, place): (u32, usize), machine: &mut EntanglementNode) {
+    let circuit = &setup.circuits[number as usize];
+    let program = Arc::new(Program::from(circuit.purification));
+    let before = place.checked_sub(1).map(|hop| (hop, false));
+    for (hop, leads) in before.into_iter().chain([(place, true)]) {
+        let Some(link) = circuit.links.get(hop).copied() else { continue };
+        let LinkSetup { ends, settings, .. } = &setup.links[link.index()];
+        let models = ends.map(|end| &*setup.nodes[end.index()].model);
+        let comparison = models.map(|model| model.swap_time).into_iter().fold(Duration::ZERO, Duration::max);
+        let messages = settings.delay.saturating_mul(3).max(LEAST_PATIENCE);
+        let settings = PurifierSettings {
+            program: Arc::clone(&program),
+            leads,
+            quality: comparing(models),
+            memory: setup.nodes[circuit.nodes[place].index()].claimed.memory,
+            patience: messages + comparison.saturating_mul(2),
+            tries: 5,
+            hold: circuit.cutoff.unwrap_or_else(|| hold(settings, circuit.purification)),
+        };
+        machine.purify(CircuitId(number.into()), link, settings);
+    }
+}
+
+/// How long a pair waits for its next round where nothing is cut off: far longer than the link takes for another pair that has
+/// been through as many. What the other end has lost waits so long in vain.
+fn hold(settings: &LinkSettings, rounds: Recurrence) -> Duration {
+    let least = settings.table.levels().iter().map(|level| level.success).fold(1.0, f64::min);
+    let pair = Duration::from_seconds(settings.cycle.seconds() / least).unwrap_or(Duration::MAX);
+    pair.saturating_mul(32 << rounds.rounds())
 }
 
 fn circuit_at(setup: &Setup, number: u32, place: usize) -> Circuit {
@@ -99,7 +138,11 @@ pub fn booths(setup: &Setup, node: NodeId) -> Vec<Booth> {
             let table = &setup.links[link.index()].settings.table;
             let level = table.choose(*least);
             let fidelity = level.map_or_else(|| table.best(), |level| level.fidelity);
-            BellDiagonal::werner(fidelity).unwrap_or(BellDiagonal::MIXED)
+            let pair = BellDiagonal::werner(fidelity).unwrap_or(BellDiagonal::MIXED);
+            let ends = setup.links[link.index()].ends;
+            let quality = comparing(ends.map(|end| &*setup.nodes[end.index()].model));
+            let rounds = circuit.purification.kinds();
+            rounds.fold(pair, |pair, how| pair.purify(&pair, how, &quality).kept)
         };
         let mut pairs = circuit.links.iter().zip(&circuit.link_fidelities).map(promise);
         let first = pairs.next().unwrap_or(BellDiagonal::MIXED);

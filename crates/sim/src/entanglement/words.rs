@@ -20,7 +20,11 @@ pub fn refusal(network: &Network, refusal: &Refusal) -> String {
             format!("no entangling links lead from {} to {}", node(from), node(to))
         }
         Refusal::NoMemory { node: at, link: lacking } => {
-            format!("{} has no memory free for {}, and no route goes round it", node(at), link(lacking))
+            format!(
+                "{} has too few memories free for {}, and no route goes round it",
+                node(at),
+                link(lacking)
+            )
         }
         Refusal::NoCapacity { link: full } => {
             format!("all of {} is promised to others, and no route goes round it", link(full))

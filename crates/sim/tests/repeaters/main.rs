@@ -4,4 +4,5 @@ mod chains;
 mod faults;
 mod programs;
 mod published;
+mod purification;
 mod reference;

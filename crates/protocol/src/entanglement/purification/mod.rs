@@ -21,4 +21,4 @@ mod program;
 pub use api::{PurificationEffect, PurifierSettings, PurifyingPair};
 pub use machine::Purifier;
 pub use message::{Check, PairName, PurificationMessage};
-pub use program::{MOST_ROUNDS, Program, ProgramError, ProgramYield, Round};
+pub use program::{MOST_ROUNDS, Program, ProgramError, ProgramYield, Recurrence, Round};

@@ -41,6 +41,54 @@ pub enum ProgramError {
     TooLong(usize),
 }
 
+/// Rounds that each take two pairs of equal level, as a [`Program`] or within a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recurrence {
+    /// Two bits a round, the first in the lowest.
+    kinds: u32,
+    rounds: u8,
+}
+
+impl Recurrence {
+    /// These rounds, in this order.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn of(rounds: &[Purification]) -> Result<Self, ProgramError> {
+        if rounds.len() > MOST_ROUNDS {
+            return Err(ProgramError::TooLong(rounds.len()));
+        }
+        let kinds = rounds.iter().enumerate().fold(0, |kinds, (n, how)| {
+            let kind = match how {
+                Purification::Bbpssw => 0,
+                Purification::Dejmps => 1,
+                Purification::Phase => 2,
+            };
+            kinds | kind << (2 * n)
+        });
+        Ok(Self { kinds, rounds: rounds.len() as u8 })
+    }
+    /// How many.
+    pub const fn rounds(self) -> u8 {
+        self.rounds
+    }
+    /// What is compared in each.
+    pub fn kinds(self) -> impl Iterator<Item = Purification> {
+        (0..self.rounds).map(move |n| match self.kinds >> (2 * n) & 3 {
+            0 => Purification::Bbpssw,
+            1 => Purification::Dejmps,
+            _ => Purification::Phase,
+        })
+    }
+}
+
+impl From<Recurrence> for Program {
+    fn from(recurrence: Recurrence) -> Self {
+        let round = |(n, how)| Round { sacrificed: n, how };
+        Self { rounds: (0..).zip(recurrence.kinds()).map(round).collect() }
+    }
+}
+
 /// What a program gives on the whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProgramYield {

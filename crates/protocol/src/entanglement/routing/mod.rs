@@ -20,7 +20,7 @@ mod test_views;
 mod view;
 
 pub use flow::{greatest_flow, widest_route};
-pub use offer::{LinkKind, PurificationLimit};
+pub use offer::{LinkKind, LinkPurification, PurificationLimit};
 pub use plan::{
     Assurance, CutoffRule, PairDemand, Plan, PlannedHop, Refusal, Route, RouteMetric, RoutePolicy,
 };
@@ -236,9 +236,11 @@ impl<'a> Router<'a> {
         let Some(way) = ways.first() else { return Refusal::NoRoute { from, to } };
         for (place, nodes) in way.links.iter().zip(way.nodes.windows(2)) {
             let link = &view.links()[*place as usize];
+            let offers = &self.offers[link.kind as usize];
+            let needed = offers.iter().map(Offer::memories).min().unwrap_or(1);
             for node in nodes.iter().map(|node| NodeId(*node)) {
                 let side = usize::from(link.ends[1] == node);
-                if link.memories[side] == 0 {
+                if link.memories[side] < needed {
                     return Refusal::NoMemory { node, link: link.id };
                 }
             }

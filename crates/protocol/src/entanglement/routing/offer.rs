@@ -2,6 +2,7 @@
 //! purification.
 
 use crate::entanglement::link::{FidelityLevel, FidelityTable, LinkSettings};
+use crate::entanglement::purification::Recurrence;
 use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::{BellDiagonal, Purification, PurificationQuality};
 use bellwether_units::Duration;
@@ -17,15 +18,22 @@ pub struct LinkKind {
     pub delay: Duration,
     /// How well its ends compare pairs.
     pub purification: PurificationQuality,
+    /// How long a comparison takes at an end.
+    pub comparison: Duration,
     /// What happens to the first pair while the second is made.
     pub memory: MemoryNoise,
 }
 
 impl LinkKind {
-    /// A link as its layer is told to run it, with the quality of its ends.
+    /// A link as its layer is told to run it, with the quality of its ends, which compare in no time.
     pub fn new(settings: &LinkSettings, purification: PurificationQuality, memory: MemoryNoise) -> Self {
         let LinkSettings { table, cycle, delay, .. } = settings;
-        Self { table: table.clone(), cycle: *cycle, delay: *delay, purification, memory }
+        let (table, comparison) = (table.clone(), Duration::ZERO);
+        Self { table, cycle: *cycle, delay: *delay, purification, comparison, memory }
+    }
+    /// The same, but comparisons take so long at each end.
+    pub fn comparing_in(self, comparison: Duration) -> Self {
+        Self { comparison, ..self }
     }
 
     /// Mean seconds a pair of the brightest level of at least `fidelity` after so many rounds of purification, with one
@@ -37,40 +45,49 @@ impl LinkKind {
         how: Purification,
     ) -> Option<(f64, f64)> {
         let level = self.table.choose(fidelity)?;
-        let mut offers = self.offers_of(0, level, PurificationLimit { rounds, how });
-        let offer = offers.nth(rounds.into())?;
+        let limit = LinkPurification::UpTo(PurificationLimit { rounds, how });
+        let offer = self.offers_of(0, level, limit).into_iter().nth(rounds.into())?;
         Some((offer.seconds, offer.latency))
     }
 
-    /// What a level gives, with no round of purification, with one, and so on as long as it helps.
-    fn offers_of(
-        &self,
-        place: u16,
-        level: &FidelityLevel,
-        limit: PurificationLimit,
-    ) -> impl Iterator<Item = Offer> {
+    /// What a level gives: with no round of purification, with one, and so on as long as it helps, or with all that must be.
+    fn offers_of(&self, place: u16, level: &FidelityLevel, purification: LinkPurification) -> Vec<Offer> {
         // In the law of waiting, a geometric number of cycles is an exponential time of this mean and half a cycle.
         let success = level.success.min(1.0 - 1e-12);
         let seconds = self.cycle.seconds() / -libm::log1p(-success);
         let latency = 0.5 * self.cycle.seconds();
         let first = BellDiagonal::werner(level.fidelity).ok();
         let first = first.map(|pair| Offer { level: place, rounds: 0, pair, seconds, latency });
-        core::iter::successors(first, move |offer| self.purified(offer, limit))
+        match purification {
+            LinkPurification::UpTo(PurificationLimit { rounds, how }) => {
+                let better = |offer: &Offer| {
+                    let next = self.purified(offer, how).filter(|_| offer.rounds < rounds)?;
+                    (next.fidelity() > offer.fidelity()).then_some(next)
+                };
+                core::iter::successors(first, better).collect()
+            }
+            LinkPurification::Exactly(rounds) => {
+                let mut kinds = rounds.kinds();
+                let last =
+                    first.and_then(|first| kinds.try_fold(first, |offer, how| self.purified(&offer, how)));
+                last.into_iter().collect()
+            }
+        }
     }
 
-    /// One more round of purification, if it may be and helps.
-    fn purified(&self, offer: &Offer, limit: PurificationLimit) -> Option<Offer> {
+    /// One more round of purification, unless it never succeeds.
+    fn purified(&self, offer: &Offer, how: Purification) -> Option<Offer> {
         let Offer { level, rounds, pair, seconds, latency } = *offer;
-        let wait = Duration::from_seconds(seconds + latency).ok().filter(|_| rounds < limit.rounds)?;
+        let wait = Duration::from_seconds(seconds + latency).ok()?;
         // Both halves of the first pair wait for the second.
         let factors = self.memory.decay(Duration::ZERO, wait).factors();
         let waited = pair.shrunk(factors.map(|f| f * f));
-        let purified = waited.purify(&pair, limit.how, &self.purification);
-        if purified.success <= 0.0 || purified.kept.fidelity() <= pair.fidelity() {
+        let purified = waited.purify(&pair, how, &self.purification);
+        if purified.success <= 0.0 {
             return None;
         }
         let seconds = seconds * 2.0 / purified.success;
-        let latency = latency + self.delay.seconds();
+        let latency = latency + self.delay.seconds() + 2.0 * self.comparison.seconds();
         Some(Offer { level, rounds: rounds + 1, pair: purified.kept, seconds, latency })
     }
 }
@@ -84,9 +101,18 @@ pub struct PurificationLimit {
     pub how: Purification,
 }
 
-impl PurificationLimit {
+/// How links purify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPurification {
+    /// By as many rounds as are worth it.
+    UpTo(PurificationLimit),
+    /// By these rounds, on each link.
+    Exactly(Recurrence),
+}
+
+impl LinkPurification {
     /// No purification.
-    pub const NONE: Self = Self { rounds: 0, how: Purification::Dejmps };
+    pub const NONE: Self = Self::UpTo(PurificationLimit { rounds: 0, how: Purification::Dejmps });
 }
 
 /// One way to get pairs of a link.
@@ -114,10 +140,10 @@ impl Offer {
 }
 
 /// All that is worth having, in the order of fidelity.
-pub(super) fn offers(kind: &LinkKind, limit: PurificationLimit) -> Vec<Offer> {
+pub(super) fn offers(kind: &LinkKind, purification: LinkPurification) -> Vec<Offer> {
     let mut all = Vec::new();
     for (level, at) in kind.table.levels().iter().enumerate().take(usize::from(u16::MAX)) {
-        all.extend(kind.offers_of(level as u16, at, limit));
+        all.extend(kind.offers_of(level as u16, at, purification));
     }
     let worth = |offer: &Offer| {
         !all.iter().any(|other| {

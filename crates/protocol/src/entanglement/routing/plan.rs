@@ -1,6 +1,6 @@
 //! What is asked of a route, what it will give, and why there is none.
 
-use super::offer::PurificationLimit;
+use super::offer::LinkPurification;
 use bellwether_quantum::MemoryNoise;
 use bellwether_units::{Duration, LinkId, NodeId};
 use core::fmt;
@@ -76,8 +76,8 @@ pub struct RoutePolicy {
     pub cutoff: CutoffRule,
     /// Which fidelity is promised.
     pub assurance: Assurance,
-    /// How much links may purify.
-    pub purification: PurificationLimit,
+    /// How links may purify, or must.
+    pub purification: LinkPurification,
 }
 
 impl RoutePolicy {
@@ -89,7 +89,7 @@ impl RoutePolicy {
         candidates: 3,
         cutoff: CutoffRule::Loss(0.015),
         assurance: Assurance::Mean,
-        purification: PurificationLimit::NONE,
+        purification: LinkPurification::NONE,
     };
 }
 
@@ -185,10 +185,10 @@ pub enum Refusal {
         /// The tail.
         to: NodeId,
     },
-    /// Links lead there, but not with memories.
-    #[error("{node} has no memory free for {link}, and no route goes round it")]
+    /// Links lead there, but not with memories enough.
+    #[error("{node} has too few memories free for {link}, and no route goes round it")]
     NoMemory {
-        /// The first node of the shortest route that lacks one.
+        /// The first node of the shortest route that lacks some.
         node: NodeId,
         /// For which link.
         link: LinkId,

@@ -14,6 +14,7 @@ pub(super) fn view(nodes: u32, ends: &[(u32, u32)]) -> NetworkView {
         cycle: Duration::from_whole_seconds(1),
         delay: Duration::from_microseconds(50),
         purification: PurificationQuality::PERFECT,
+        comparison: Duration::ZERO,
         memory: MemoryNoise::NONE,
     };
     let node = ViewNode { swap: SwapQuality::PERFECT, swap_success: 1.0, memory: MemoryNoise::NONE };

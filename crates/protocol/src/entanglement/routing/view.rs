@@ -1,6 +1,6 @@
 //! A network as a route is sought in it: nodes, links, and what each can do, in flat arrays.
 
-use super::offer::{LinkKind, Offer, PurificationLimit, offers};
+use super::offer::{LinkKind, LinkPurification, Offer, offers};
 use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::{BellDiagonal, SwapQuality};
 use bellwether_units::{LinkId, NodeId};
@@ -184,8 +184,8 @@ impl NetworkView {
     pub(super) fn kind_of(&self, link: u32) -> &LinkKind {
         &self.kinds[self.links[link as usize].kind as usize]
     }
-    /// What each kind offers, within the limit.
-    pub(super) fn offers(&self, limit: PurificationLimit) -> Vec<Vec<Offer>> {
-        self.kinds.iter().map(|kind| offers(kind, limit)).collect()
+    /// What each kind offers, purified like this.
+    pub(super) fn offers(&self, purification: LinkPurification) -> Vec<Vec<Offer>> {
+        self.kinds.iter().map(|kind| offers(kind, purification)).collect()
     }
 }

@@ -80,11 +80,6 @@ pub fn build(network: &Network) -> Result<Built, BuildError> {
     let mut assumed = Assumed::default();
     let mut setup =
         Setup { nodes: nodes(network, &mut assumed)?, links: links(network)?, ..Setup::default() };
-    if network.circuits.iter().any(|circuit| !circuit.purification.is_empty()) {
-        assumed.note(
-            "pairs are not purified, though a circuit asks for it: the emulated hardware compares none yet",
-        );
-    }
     let demands = plan::plan(network, &mut setup)?;
     setup.faults = faults(network);
     Ok(Built { setup, demands, assumptions: assumed.0.into_iter().collect() })
@@ -102,13 +97,23 @@ fn nodes(network: &Network, assumed: &mut Assumed) -> Result<Vec<NodeSetup>, Bui
             duties.swaps = *links > 1;
         }
     }
-    let mut known: BTreeMap<(usize, [bool; 3]), NodeSetup> = BTreeMap::new();
+    for circuit in network.circuits.iter().filter(|circuit| !circuit.purification.is_empty()) {
+        match &circuit.path {
+            Some(path) => {
+                let ends = path.iter().flat_map(|link| network.entangling_link(*link).ends);
+                ends.for_each(|end| duties[end.index()].0.compares = true);
+            }
+            // It may go anywhere.
+            None => duties.iter_mut().for_each(|(duties, links)| duties.compares |= *links > 0),
+        }
+    }
+    let mut known: BTreeMap<(usize, [bool; 4]), NodeSetup> = BTreeMap::new();
     let setup = |(place, node): (usize, &bellwether_network::Node)| {
         let (duties, _) = duties[place];
         let platform: Option<&Platform> = node.platform.as_deref();
         // Equal platforms of different allocations are made twice, which costs memory and nothing else.
         let key = platform.map_or(0, |platform| core::ptr::from_ref(platform).addr());
-        let key = (key, [duties.keeps, duties.stores, duties.swaps]);
+        let key = (key, [duties.keeps, duties.stores, duties.swaps, duties.compares]);
         let entity = EntityId(place as u32);
         if let Some(known) = known.get(&key) {
             return Ok(NodeSetup { entity, ..known.clone() });

@@ -18,6 +18,8 @@ pub(super) struct Duties {
     pub(super) stores: bool,
     /// It swaps.
     pub(super) swaps: bool,
+    /// It compares pairs, to purify them.
+    pub(super) compares: bool,
 }
 
 /// The hardware of a node of this platform; of none, a node at which nothing errs or decays.
@@ -54,7 +56,7 @@ pub(super) fn model(
         let initialise = storage.initialisation_time.unwrap_or_default();
         model.move_time = initialise + platform.gate.and_then(|gate| gate.time).unwrap_or_default();
     }
-    if duties.swaps {
+    if duties.swaps || duties.compares {
         let gate = two_qubits(platform).map_err(|e| error(e.into()))?;
         let readouts = [model.readout; 2];
         model.bell_measurement = BellMeasurement::new(gate, readouts).map_err(|e| error(e.into()))?;

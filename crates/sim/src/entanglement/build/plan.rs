@@ -1,13 +1,16 @@
 //! Which way circuits go, how their links are run, and which demands can be met.
 
 use super::BuildError;
+use crate::entanglement::chain::comparing;
 use crate::entanglement::setup::{CircuitSetup, DemandSetup, PairUse, Setup};
-use bellwether_network::{Cutoff, Network, WaitingPair};
+use bellwether_network::{Cutoff, Network, PurificationRound, WaitingPair};
 use bellwether_protocol::entanglement::network::PairChoice;
+use bellwether_protocol::entanglement::purification::Recurrence;
 use bellwether_protocol::entanglement::routing::{
-    CutoffRule, LinkKind, NetworkView, PairDemand, Plan, Refusal, RoutePolicy, Router, ViewLink, ViewNode,
+    CutoffRule, LinkKind, LinkPurification, NetworkView, PairDemand, Plan, Refusal, RoutePolicy, Router,
+    ViewLink, ViewNode,
 };
-use bellwether_quantum::bell::PurificationQuality;
+use bellwether_quantum::bell::Purification;
 use bellwether_units::{Duration, EntityId, LinkId};
 
 /// What became of a demand before anything ran.
@@ -90,7 +93,10 @@ fn view(setup: &Setup) -> Result<NetworkView, BuildError> {
     let mut kinds = Vec::with_capacity(setup.links.len());
     let links = setup.links.iter().enumerate().map(|(place, link)| {
         let memory = setup.nodes[link.ends[0].index()].claimed.memory;
-        kinds.push(LinkKind::new(&link.settings, PurificationQuality::PERFECT, memory));
+        let models = link.ends.map(|end| &*setup.nodes[end.index()].model);
+        let comparison = models.map(|model| model.swap_time).into_iter().fold(Duration::ZERO, Duration::max);
+        let kind = LinkKind::new(&link.settings, comparing(models), memory);
+        kinds.push(kind.comparing_in(comparison));
         let kind = place as u32;
         ViewLink { id: LinkId(kind), ends: link.ends, kind, memories: link.memories, promised: 0.0 }
     });
@@ -109,11 +115,22 @@ fn along(
         Cutoff::Never => CutoffRule::Never,
         Cutoff::After(cutoff) => CutoffRule::After(cutoff),
     };
-    let policy = RoutePolicy { cutoff, ..RoutePolicy::SECONDS_PER_PAIR };
+    let purification = LinkPurification::Exactly(recurrence(circuit));
+    let policy = RoutePolicy { cutoff, purification, ..RoutePolicy::SECONDS_PER_PAIR };
     let Some(path) = &circuit.path else { return Ok(Router::new(view, policy).best_route(wanted)) };
     let links = path.iter().map(|link| view.links()[link.index()]).collect();
     let narrow = NetworkView::new(view.nodes().to_vec(), view.kinds().to_vec(), links)?;
     Ok(Router::new(&narrow, policy).best_route(wanted))
+}
+
+/// The rounds of purification of a circuit. The file allows no more than there can be.
+fn recurrence(circuit: &bellwether_network::Circuit) -> Recurrence {
+    let rounds = circuit.purification.iter().map(|round| match round {
+        PurificationRound::Bbpssw => Purification::Bbpssw,
+        PurificationRound::Dejmps => Purification::Dejmps,
+        PurificationRound::Phase => Purification::Phase,
+    });
+    Recurrence::of(&rounds.collect::<Vec<_>>()).unwrap_or_default()
 }
 
 fn circuit_of(plan: &Plan, stated: Option<&bellwether_network::Circuit>) -> CircuitSetup {
@@ -128,6 +145,7 @@ fn circuit_of(plan: &Plan, stated: Option<&bellwether_network::Circuit>) -> Circ
             Some(WaitingPair::Youngest) => PairChoice::Youngest,
             Some(WaitingPair::Oldest) | None => PairChoice::Oldest,
         },
+        purification: stated.map(recurrence).unwrap_or_default(),
     }
 }
 

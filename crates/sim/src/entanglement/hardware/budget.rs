@@ -21,12 +21,21 @@ pub enum Source {
     Move,
     /// The gate that turns the pair into the wanted Bell state.
     Correction,
+    /// Purification: what it wins counts as a negative loss.
+    Purification,
 }
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Link, Self::Memory, Self::Attempts, Self::Swap, Self::Move, Self::Correction];
+    pub const ALL: [Self; 7] = [
+        Self::Link,
+        Self::Memory,
+        Self::Attempts,
+        Self::Swap,
+        Self::Move,
+        Self::Correction,
+        Self::Purification,
+    ];
 
     /// A word for it.
     pub const fn word(self) -> &'static str {
@@ -37,6 +46,7 @@ impl Source {
             Self::Swap => "swap",
             Self::Move => "move",
             Self::Correction => "correction",
+            Self::Purification => "purification",
         }
     }
 }
@@ -46,7 +56,7 @@ const LEAST: f64 = 1e-9;
 
 /// Losses by source, as falls of ln w.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Budget([f64; 6]);
+pub struct Budget([f64; Source::ALL.len()]);
 
 impl Budget {
     /// ln w of a state's fidelity to its best Bell state; of a state that is not better than random, that of a billionth.

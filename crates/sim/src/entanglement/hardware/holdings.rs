@@ -4,8 +4,10 @@
 //! an application has used up ages no more, and waits for the other: what is then left is what a measurement of both
 //! halves, each at its own time, would have shown.
 
+mod comparing;
 mod qubits;
 
+pub(crate) use comparing::ComparingEnd;
 pub(crate) use qubits::Spot;
 
 use super::budget::{Budget, Source};
@@ -53,6 +55,8 @@ enum Whereabouts {
     Stored(Cell),
     /// In a memory; an application was told of it.
     Claimed(Cell, Claim),
+    /// Measured, to purify a pair of which the other end has not done so.
+    Compared,
     /// Used by an application.
     Used(Claim),
     /// Lost.
@@ -113,6 +117,8 @@ pub(crate) struct Holdings {
     unused: Vec<u32>,
     /// Whether losses of fidelity are told apart.
     budgeted: bool,
+    /// Comparisons that one end has done.
+    comparing: comparing::HalvesDone,
     /// The qubits on which gates were done, if programs run.
     qubits: Option<Box<qubits::Qubits>>,
 }
@@ -155,7 +161,17 @@ impl Holdings {
     /// Memories that hold nothing: the noise of each, as a place in `noises`.
     pub(crate) fn new(noise: Vec<u16>, noises: Vec<MemoryNoise>, budgeted: bool) -> Self {
         let contents = noise.iter().map(|_| Content::Nothing).collect();
-        Self { contents, noise, noises, pairs: Vec::new(), unused: Vec::new(), budgeted, qubits: None }
+        let comparing = comparing::HalvesDone::new();
+        Self {
+            contents,
+            noise,
+            noises,
+            pairs: Vec::new(),
+            unused: Vec::new(),
+            budgeted,
+            comparing,
+            qubits: None,
+        }
     }
 
     fn noise_of(&self, cell: Cell) -> MemoryNoise {
@@ -215,6 +231,7 @@ impl Holdings {
             }
             Content::Nothing | Content::Qubit(_) => return None,
         };
+        self.break_off(number);
         let pair = &mut self.pairs[number as usize];
         let whereabouts = &mut pair.halves[half.index()].whereabouts;
         *whereabouts = match *whereabouts {
@@ -239,6 +256,7 @@ impl Holdings {
     /// An application uses its half at `now`: it ages no more.
     pub(crate) fn claim(&mut self, cell: Cell, claim: Claim, now: Time) {
         let Content::Half(number, half) = self.contents[cell as usize] else { return };
+        self.break_off(number);
         let budgeted = self.budgeted;
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);
@@ -269,6 +287,8 @@ impl Holdings {
             self.unused.push(left);
             return BellIndex::from_bits((4.0 * draw) as u8);
         }
+        self.break_off(left);
+        self.break_off(right);
         let budgeted = self.budgeted;
         if left_half == Half::First {
             self.pairs[left as usize].exchange();
@@ -311,6 +331,7 @@ impl Holdings {
         let Content::Half(number, half) = self.contents[cell as usize] else {
             return self.correct_single(cell, pauli, mixing, now);
         };
+        self.break_off(number);
         let budgeted = self.budgeted;
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);
@@ -340,6 +361,7 @@ impl Holdings {
                 draw >= zero.probability
             }
             Content::Half(number, half) => {
+                self.break_off(number);
                 let budgeted = self.budgeted;
                 let pair = &mut self.pairs[number as usize];
                 pair.age(now, budgeted);
@@ -362,6 +384,9 @@ impl Holdings {
         let Content::Half(number, half) = self.contents[cell as usize] else {
             return self.disturb_single(cell, channel, now);
         };
+        if !self.comparing.is_empty() && self.note_errors(number, half, channel) {
+            return;
+        }
         let budgeted = self.budgeted;
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);

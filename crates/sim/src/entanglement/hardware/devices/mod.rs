@@ -9,7 +9,7 @@ mod memories;
 mod processing;
 mod turns;
 
-use super::holdings::{Cell, Holdings, UsedPair};
+use super::holdings::{Cell, ComparingEnd, Holdings, UsedPair};
 use super::link::{CommunicationQubit, LinkHardware};
 use super::model::{NodeModel, QubitRole};
 use crate::entanglement::setup::{LinkSetup, NodeSetup, SetupError};
@@ -17,6 +17,7 @@ use bellwether_protocol::application::{Operated, Operation, QubitPlace};
 use bellwether_protocol::entanglement::MemoryId;
 use bellwether_protocol::entanglement::hardware::{HardwareCommand, HardwareEvent};
 use bellwether_protocol::entanglement::link::{BasisChoice, MeasuredBasis, Midpoint, MidpointReply};
+use bellwether_quantum::bell::Purification;
 use bellwether_units::{LinkId, NodeId, Purpose, Stream, Time};
 use processing::Processing;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub(crate) enum DeviceHappening {
     Unanswered { node: NodeId, memory: MemoryId, life: u32 },
     /// A Bell measurement ends.
     Swap { node: NodeId, token: u64, memories: [MemoryId; 2], life: u32 },
+    /// A comparison of two halves ends.
+    Compared { node: NodeId, token: u64, memories: [MemoryId; 2], how: Purification, life: u32 },
     /// A half was measured.
     Measured { node: NodeId, memory: MemoryId, basis: MeasuredBasis, outcome: bool, life: u32 },
     /// The processor has come to the end of an operation of a program.
@@ -268,9 +271,13 @@ impl Devices {
                 let mixing = self.stations[node.index()].model.gate_mixing;
                 self.holdings.correct(self.cell(node, memory), pauli, mixing, now);
             }
-            // No node has a device for it.
-            HardwareCommand::Compare { token, .. } => {
-                around.tell(now, node, &HardwareEvent::Compared { token, outcome: None });
+            HardwareCommand::Compare { token, kept, sacrificed, how } => {
+                let Station { life, model, .. } = &self.stations[node.index()];
+                // A gate on two qubits, one on one, and a readout, as of a Bell measurement.
+                let at = now.saturating_add(model.swap_time);
+                let memories = [kept, sacrificed];
+                let compared = DeviceHappening::Compared { node, token, memories, how, life: *life };
+                around.later(Device::Node(node), at, compared);
             }
         }
     }
@@ -312,6 +319,13 @@ impl Devices {
                 cells.into_iter().for_each(|cell| self.reset(now, cell, around));
                 around.tell(now, node, &HardwareEvent::Swapped { token, outcome });
             }
+            DeviceHappening::Compared { node, token, memories, how, life } if self.lives(node, life) => {
+                let cells = memories.map(|memory| self.cell(node, memory));
+                let Station { model, stream, .. } = &mut self.stations[node.index()];
+                let end = ComparingEnd { mixing: model.bell_measurement.mixing(), readout: model.readout };
+                let outcome = Some(self.holdings.compare(cells, how, end, now, stream));
+                around.tell(now, node, &HardwareEvent::Compared { token, outcome });
+            }
             DeviceHappening::Measured { node, memory, basis, outcome, life } if self.lives(node, life) => {
                 around.tell(now, node, &HardwareEvent::Measured { memory, basis, outcome });
             }
@@ -321,6 +335,7 @@ impl Devices {
             }
             DeviceHappening::Unanswered { .. }
             | DeviceHappening::Swap { .. }
+            | DeviceHappening::Compared { .. }
             | DeviceHappening::Measured { .. }
             | DeviceHappening::Processed { .. } => {}
         }

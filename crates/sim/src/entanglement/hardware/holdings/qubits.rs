@@ -170,6 +170,7 @@ impl Holdings {
     }
     /// Moves a pair into the store: the half in `cell`, and the other if it is still somewhere.
     fn promote(&mut self, cell: Cell, number: u32, half: Half, now: Time) -> Result<QubitId, OperationError> {
+        self.break_off(number);
         let budgeted = self.budgeted;
         let pair = &mut self.pairs[number as usize];
         pair.age(now, budgeted);
@@ -178,7 +179,7 @@ impl Holdings {
         let [own, other] = [half, half.other()].map(|half| halves[half.index()]);
         let far = match other.whereabouts {
             Whereabouts::Stored(far) | Whereabouts::Claimed(far, _) => far,
-            Whereabouts::Used(_) | Whereabouts::Gone => {
+            Whereabouts::Used(_) | Whereabouts::Compared | Whereabouts::Gone => {
                 let lone = state.density().reduced(&[half.index()]);
                 let ids = self.qubits().add(lone, &[own.noise], &[own.since], now);
                 let id = ids.ok_or(OperationError::Lost)?[0];
