@@ -175,14 +175,12 @@ pub fn application_client(
     Ok(config)
 }
 
-/// For the listener of a node to which programs of its applications attach: as [`key_manager_server`], TLS 1.3 alone.
-///
-/// # Errors
-/// See [`TlsError`].
-pub fn program_server(identity: &Identity, applications: RootCertStore) -> Result<ServerConfig, TlsError> {
-    let mut config = key_manager_server(identity, applications, OlderTls::Refuse)?;
+/// For the listener of a node to which programs of its applications attach: as that of its key manager, which this is
+/// given, but for what is spoken inside.
+pub fn program_server(key_manager: &ServerConfig) -> ServerConfig {
+    let mut config = key_manager.clone();
     config.alpn_protocols = vec![PROGRAM_PROTOCOL.to_vec()];
-    Ok(config)
+    config
 }
 
 /// For a program that attaches to the node `expected` and no other, as one of its applications.

@@ -57,17 +57,6 @@ pub(super) fn applications(
     })
 }
 
-/// Programs of applications, likewise; they need not be let in with TLS 1.2.
-#[expect(dead_code, reason = "nodes listen for programs once they keep memories")]
-pub(super) fn programs(layout: &Layout, node: &str, names: Arc<Names>) -> Result<Security, NodeError> {
-    let server = layout.load(Role::KeyManager, node)?;
-    let server = tls::program_server(&server, layout.roots(Role::Application)?)?;
-    Ok(Security::Tls {
-        config: Arc::new(server),
-        identify: Arc::new(move |certificate| names.name(certificate)),
-    })
-}
-
 /// On this machine, everybody who reaches the socket; elsewhere the operator, by certificate.
 pub(super) fn operators(
     address: SocketAddr,

@@ -17,6 +17,7 @@
 use super::SILENCE;
 use super::wire::{ASK_LIMIT, Ask, MESSAGE_LIMIT, MOST_MEASURED, Tell};
 use crate::hardware::wire::{FRAME_LIMIT, FrameError, read_frame, write_frame};
+use crate::identity::tls;
 use crate::interface::listener::{Bounds, Caller, Counters, Listener, OnRefusal, Security, Service, stopped};
 use crate::node::link::Clock;
 use bellwether_protocol::application::{
@@ -112,7 +113,8 @@ impl Entrance {
         *self.0.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
     }
 
-    /// Serves connections to `socket` until `stop` turns true. Gives what was counted as well.
+    /// Serves connections to `socket` until `stop` turns true. Callers are known as those of the key manager, whose
+    /// `security` this is. Gives what was counted as well.
     pub fn listen(
         &self,
         socket: TcpListener,
@@ -121,6 +123,12 @@ impl Entrance {
         on_refusal: Arc<OnRefusal>,
         stop: watch::Receiver<bool>,
     ) -> (JoinHandle<()>, Arc<Counters>) {
+        let security = match security {
+            Security::Tls { config, identify } => {
+                Security::Tls { config: Arc::new(tls::program_server(&config)), identify }
+            }
+            plain @ Security::Plain(_) => plain,
+        };
         let listener = Listener::new(security, self.clone(), bounds).on_refusal(on_refusal);
         let counters = listener.counters();
         (tokio::spawn(Arc::new(listener).serve(socket, stop)), counters)

@@ -2,7 +2,7 @@
 
 use bellwether_live::directory;
 use bellwether_live::hardware::wire::{read_frame, write_frame};
-use bellwether_live::identity::{NameRule, Role, tls};
+use bellwether_live::identity::{NameRule, OlderTls, Role, tls};
 use bellwether_live::interface::listener::{Bounds, Security, listen};
 use bellwether_live::node::link::Clock;
 use bellwether_live::programs::client::{AttachError, Attachment, Names, attach};
@@ -55,7 +55,8 @@ impl House {
         state.provision(&network, ["lab-a", "other-a", "lab-b", "stranger"]).unwrap();
         let layout = state.identities();
         let identity = layout.load(Role::KeyManager, "A").unwrap();
-        let config = tls::program_server(&identity, layout.roots(Role::Application).unwrap()).unwrap();
+        let roots = layout.roots(Role::Application).unwrap();
+        let config = tls::key_manager_server(&identity, roots, OlderTls::Refuse).unwrap();
         let security = Security::Tls {
             config: Arc::new(config),
             identify: Arc::new(|certificate| {
