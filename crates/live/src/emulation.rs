@@ -7,14 +7,15 @@
 use crate::directory::{self, LiveNetworkError};
 use crate::handshakes::Handshakes;
 use crate::hardware::client;
-use crate::hardware::server::{Options, PhysicalLayer};
+use crate::hardware::server::{LayerError, Options, PhysicalLayer};
 use crate::hardware::{LinkHardware, Side};
 use crate::identity::tls::{self, TlsError};
 use crate::identity::{Identity, Role};
+use crate::memories;
+use crate::memories::client::Memories;
 use crate::random::SystemRandom;
 use crate::state::{OPERATOR, PHYSICAL_LAYER, State, StateError};
 use bellwether_network::Network;
-use bellwether_sim::run::RunError;
 use bellwether_units::Duration;
 use rand_core::Rng;
 use rustls::RootCertStore;
@@ -37,9 +38,9 @@ const HANDSHAKES: usize = 256;
 /// Why the physical layer cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulationError {
-    /// The devices of a link do not make a link.
+    /// The devices of the network cannot be started.
     #[error(transparent)]
-    Devices(#[from] RunError),
+    Devices(#[from] LayerError),
     /// The state directory.
     #[error(transparent)]
     State(#[from] StateError),
@@ -168,6 +169,14 @@ impl Dialler {
             let this = this.clone();
             async move { this.dial().await }
         })
+    }
+
+    /// The devices of this node that entangle, as long as the connection lasts.
+    ///
+    /// # Errors
+    /// If the layer is away, or has none for this node.
+    pub async fn memories(&self) -> Result<Memories, client::ClientError> {
+        memories::client::attach(self.dial().await?).await
     }
 
     /// The means to make things happen to a link's light, for the operator.

@@ -14,6 +14,7 @@ pub mod hardware;
 mod hex;
 pub mod identity;
 pub mod interface;
+pub mod memories;
 pub mod node;
 pub mod process;
 pub mod programs;

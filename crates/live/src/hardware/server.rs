@@ -11,9 +11,12 @@
 
 use super::wire::{ASK_LIMIT, Ask, FrameError, Role, Tell, read_frame, write_frame};
 use super::{Side, columns};
+use crate::memories;
+use crate::memories::server::MemoryLayer;
 use bellwether_network::{LinkEvent, Network};
 use bellwether_protocol::hardware::PulseNumber;
 use bellwether_sim::emulator::LinkEmulator;
+use bellwether_sim::entanglement::{BuildError, SetupError};
 use bellwether_sim::run::RunError;
 use bellwether_units::{Duration, LinkId, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +89,22 @@ pub enum ServeError {
 pub struct PhysicalLayer {
     links: Arc<BTreeMap<String, Link>>,
     controllers: Arc<BTreeSet<String>>,
+    /// The devices that entangle, if the network has any.
+    memories: Option<MemoryLayer>,
+}
+
+/// Why the devices of a network cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The devices of a link do not make a link.
+    #[error(transparent)]
+    Link(#[from] RunError),
+    /// Those that entangle lack figures, or have some that cannot be.
+    #[error(transparent)]
+    Entangling(#[from] BuildError),
+    /// There are more of those than can be numbered.
+    #[error(transparent)]
+    TooMany(#[from] SetupError),
 }
 
 struct Link {
@@ -121,8 +140,8 @@ impl PhysicalLayer {
     /// Starts the devices of all links of `network` for which no recording stands in, on the current tokio runtime.
     ///
     /// # Errors
-    /// If the devices of a link do not make a link.
-    pub fn start(network: &Network, options: &Options) -> Result<Self, RunError> {
+    /// If the devices of a link do not make a link, or those that entangle lack figures.
+    pub fn start(network: &Network, options: &Options) -> Result<Self, LayerError> {
         let mut links = BTreeMap::new();
         for (place, link) in network.links.iter().enumerate() {
             // Its nodes play the recording themselves.
@@ -148,7 +167,12 @@ impl PhysicalLayer {
             let most_clicks = link.protocol.block_size.bits() / 16;
             tokio::spawn(Light::new(link.name.clone(), emulator, options, most_clicks).run(inbox));
         }
-        Ok(Self { links: Arc::new(links), controllers: Arc::new(options.controllers.clone()) })
+        let memories = match network.entangling_links.is_empty() {
+            true => None,
+            false => Some(MemoryLayer::start(network, &memories::setup(network)?, options.seed)?),
+        };
+        let controllers = Arc::new(options.controllers.clone());
+        Ok(Self { links: Arc::new(links), controllers, memories })
     }
 
     /// Serves one stream to `peer`, whose name was verified, until either side ends it.
@@ -164,6 +188,16 @@ impl PhysicalLayer {
         let Ask::Hello { role, link: name } = Ask::decode(&hello).map_err(FrameError::from)? else {
             return Err(ServeError::Unexpected("something before a greeting"));
         };
+        if role == Role::Memories {
+            return match &self.memories {
+                Some(memories) => memories.serve(stream, peer).await,
+                None => {
+                    let what = "memories: the network has no link that entangles".to_owned();
+                    refuse(&mut stream, &what).await?;
+                    Err(ServeError::NotAllowed { peer: peer.to_owned(), what })
+                }
+            };
+        }
         let link = self.links.get(&name);
         // Whoever has no right to a link does not learn whether it is there.
         let Some(link) = link.filter(|link| self.may(peer, role, link)) else {
@@ -174,6 +208,7 @@ impl PhysicalLayer {
         match role {
             Role::Devices(side) => serve_devices(stream, link, side).await,
             Role::Control => serve_control(stream, link, peer).await,
+            Role::Memories => Err(ServeError::Unexpected("a greeting of two kinds")),
         }
     }
 
@@ -182,6 +217,7 @@ impl PhysicalLayer {
             Role::Devices(Side::Receiver) => link.receiver == peer,
             Role::Devices(Side::Transmitter) => link.transmitter == peer,
             Role::Control => self.controllers.contains(peer),
+            Role::Memories => false,
         }
     }
 }

@@ -33,6 +33,9 @@ pub enum Role {
     Devices(Side),
     /// To make things happen to the link.
     Control,
+    /// To have the devices of a node that entangle; frames are those of [`memories::wire`](crate::memories::wire) from then
+    /// on. No link is named.
+    Memories,
 }
 
 /// What is said to a physical layer.
@@ -127,6 +130,7 @@ impl Ask {
                     Role::Devices(Side::Receiver) => 0,
                     Role::Devices(Side::Transmitter) => 1,
                     Role::Control => 2,
+                    Role::Memories => 3,
                 });
                 out.block(link.as_bytes());
             }
@@ -178,6 +182,7 @@ impl Ask {
                     0 => Role::Devices(Side::Receiver),
                     1 => Role::Devices(Side::Transmitter),
                     2 => Role::Control,
+                    3 => Role::Memories,
                     _ => return Err(Malformed::Value("a role")),
                 };
                 let len = input.count_up_to(NAME_LIMIT, "the length of a name")? as usize;
@@ -455,6 +460,7 @@ mod tests {
         ];
         let mut asks = vec![
             Ask::Hello { role: Role::Control, link: "Alice-Bob".to_owned() },
+            Ask::Hello { role: Role::Memories, link: String::new() },
             Ask::Hello { role: Role::Devices(Side::Transmitter), link: String::new() },
             Ask::Credit(4),
             Ask::Recall { request: 9, pulses: vec![0, 1, 5, 1 << 60] },

@@ -16,7 +16,7 @@ use bellwether_protocol::qkd::security::Certificate;
 use bellwether_protocol::qkd::session::{
     BlockReport, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, SettingsError, SkipReason,
 };
-use bellwether_units::{BlockId, Time};
+use bellwether_units::{BlockId, Duration, Time};
 use rand_core::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -42,27 +42,34 @@ pub trait Keeper: Send + Sync {
     fn keep(&self, record: Durable) -> Pin<Box<dyn Future<Output = Result<(), KeepError>> + Send + '_>>;
 }
 
-/// The machines' time: since the process began to count, and never the time of day.
+/// The machines' time: since the process began to count, or as somebody's devices count it, and never the time of day.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
+    /// What it showed at the start.
+    showed: Time,
 }
 
 impl Clock {
     /// Begins to count.
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self::reading(Time::ZERO)
+    }
+    /// A clock that shows this time now.
+    pub fn reading(now: Time) -> Self {
+        Self { start: Instant::now(), showed: now }
     }
 
     /// The time now.
     pub fn now(&self) -> Time {
         let nanoseconds = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Time::from_picoseconds(nanoseconds.saturating_mul(1000))
+        self.showed.saturating_add(Duration::from_picoseconds(nanoseconds.saturating_mul(1000)))
     }
 
     /// When it will be `time`, or at once after.
     pub fn instant(&self, time: Time) -> Instant {
-        self.start + Span::from_nanos(time.picoseconds().div_ceil(1000))
+        let ahead = time.picoseconds().saturating_sub(self.showed.picoseconds());
+        self.start + Span::from_nanos(ahead.div_ceil(1000))
     }
 }
 

@@ -14,7 +14,7 @@ const TEXT_LIMIT: usize = 4096;
 /// The most bytes that a measured pair takes: six counts, a Bell state, a fidelity, a time, a basis, an outcome.
 pub(super) const MEASURED_PAIR: usize = 6 * 10 + 1 + 8 + 8 + 9 + 1;
 
-pub(super) fn take_flag(input: &mut Reader<'_>) -> Result<bool, Malformed> {
+pub(crate) fn take_flag(input: &mut Reader<'_>) -> Result<bool, Malformed> {
     match input.u8()? {
         0 => Ok(false),
         1 => Ok(true),
@@ -31,13 +31,13 @@ pub(super) fn take_node(input: &mut Reader<'_>) -> Result<NodeId, Malformed> {
 }
 
 /// A text; of a longer one than an error's may be, the beginning.
-pub(super) fn put_text(out: &mut Writer, text: &str) {
+pub(crate) fn put_text(out: &mut Writer, text: &str) {
     let whole = |end: &usize| text.is_char_boundary(*end);
     let end = (0..=text.len().min(TEXT_LIMIT)).rev().find(whole).unwrap_or(0);
     out.block(&text.as_bytes()[..end]);
 }
 
-pub(super) fn take_text(input: &mut Reader<'_>) -> Result<String, Malformed> {
+pub(crate) fn take_text(input: &mut Reader<'_>) -> Result<String, Malformed> {
     let bytes = input.block()?;
     if bytes.len() > TEXT_LIMIT {
         return Err(Malformed::Value("the length of a text"));
@@ -135,20 +135,28 @@ fn take_gate(input: &mut Reader<'_>) -> Result<Gate, Malformed> {
     })
 }
 
-fn take_name(input: &mut Reader<'_>) -> Result<QubitName, Malformed> {
+pub(crate) fn put_name(out: &mut Writer, name: QubitName) {
+    out.count(name.0);
+}
+pub(crate) fn take_name(input: &mut Reader<'_>) -> Result<QubitName, Malformed> {
     Ok(QubitName(input.count()?))
 }
 
-pub(super) fn put_operation(out: &mut Writer, operation: &Operation) {
-    let both = |out: &mut Writer, [first, second]: [QubitName; 2]| {
-        out.count(first.0);
-        out.count(second.0);
+/// An operation on qubits that `put` writes.
+pub(crate) fn put_operation<Q: Copy>(
+    out: &mut Writer,
+    operation: &Operation<Q>,
+    put: impl Fn(&mut Writer, Q),
+) {
+    let both = |out: &mut Writer, [first, second]: [Q; 2]| {
+        put(out, first);
+        put(out, second);
     };
     match *operation {
         Operation::One(gate, qubit) => {
             out.u8(0);
             put_gate(out, gate);
-            out.count(qubit.0);
+            put(out, qubit);
         }
         Operation::Two(gate, qubits) => {
             out.u8(1);
@@ -161,7 +169,7 @@ pub(super) fn put_operation(out: &mut Writer, operation: &Operation) {
         }
         Operation::Measure(qubit, basis) => {
             out.u8(2);
-            out.count(qubit.0);
+            put(out, qubit);
             put_basis(out, basis);
         }
         Operation::Bell(qubits) => {
@@ -171,9 +179,13 @@ pub(super) fn put_operation(out: &mut Writer, operation: &Operation) {
     }
 }
 
-pub(super) fn take_operation(input: &mut Reader<'_>) -> Result<Operation, Malformed> {
+/// What [`put_operation`] wrote, of qubits that `take` reads.
+pub(crate) fn take_operation<Q>(
+    input: &mut Reader<'_>,
+    take: impl Fn(&mut Reader<'_>) -> Result<Q, Malformed>,
+) -> Result<Operation<Q>, Malformed> {
     Ok(match input.u8()? {
-        0 => Operation::One(take_gate(input)?, take_name(input)?),
+        0 => Operation::One(take_gate(input)?, take(input)?),
         1 => {
             let gate = match input.u8()? {
                 0 => TwoQubitGate::Cnot,
@@ -181,10 +193,10 @@ pub(super) fn take_operation(input: &mut Reader<'_>) -> Result<Operation, Malfor
                 2 => TwoQubitGate::Swap,
                 _ => return Err(Malformed::Value("a gate on two qubits")),
             };
-            Operation::Two(gate, [take_name(input)?, take_name(input)?])
+            Operation::Two(gate, [take(input)?, take(input)?])
         }
-        2 => Operation::Measure(take_name(input)?, take_basis(input)?),
-        3 => Operation::Bell([take_name(input)?, take_name(input)?]),
+        2 => Operation::Measure(take(input)?, take_basis(input)?),
+        3 => Operation::Bell([take(input)?, take(input)?]),
         _ => return Err(Malformed::Value("an operation")),
     })
 }
@@ -229,7 +241,7 @@ pub(super) fn take_measured(input: &mut Reader<'_>) -> Result<MeasuredPair, Malf
 }
 
 /// An error of one of the kinds that programs are told.
-pub(super) trait Failure: Sized {
+pub(crate) trait Failure: Sized {
     fn put(&self, out: &mut Writer);
     fn take(input: &mut Reader<'_>) -> Result<Self, Malformed>;
 }

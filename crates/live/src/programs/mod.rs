@@ -12,7 +12,7 @@
 
 mod carrier;
 pub mod client;
-mod fields;
+pub(crate) mod fields;
 mod run;
 pub mod server;
 #[cfg(test)]

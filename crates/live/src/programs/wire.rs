@@ -6,9 +6,9 @@
 //! frame. Frames are wiped when they are dropped: what a measurement read may become key.
 
 use super::fields::{
-    MEASURED_PAIR, put_basis, put_facts, put_measured, put_node, put_operation, put_result, put_terms,
-    put_text, take_basis, take_facts, take_flag, take_measured, take_node, take_operation, take_result,
-    take_terms, take_text,
+    MEASURED_PAIR, put_basis, put_facts, put_measured, put_name, put_node, put_operation, put_result,
+    put_terms, put_text, take_basis, take_facts, take_flag, take_measured, take_name, take_node,
+    take_operation, take_result, take_terms, take_text,
 };
 use bellwether_protocol::application::{
     Basis, EprError, MeasuredPair, MessageError, Operation, OperationError, PairFacts, PairTerms, QubitName,
@@ -254,7 +254,7 @@ impl Ask {
                 out.u8(5);
                 out.count(*number);
                 out.count(operations.len() as u64);
-                operations.iter().for_each(|operation| put_operation(&mut out, operation));
+                operations.iter().for_each(|operation| put_operation(&mut out, operation, put_name));
             }
             Self::Free(name) => {
                 out.u8(6);
@@ -302,7 +302,9 @@ impl Ask {
             4 => Self::Zero { number: input.count()? },
             5 => Self::Operate {
                 number: input.count()?,
-                operations: take_list(input, MOST_AT_ONCE, "the number of operations", take_operation)?,
+                operations: take_list(input, MOST_AT_ONCE, "the number of operations", |input| {
+                    take_operation(input, take_name)
+                })?,
             },
             6 => Self::Free(QubitName(input.count()?)),
             7 => Self::Send { number: input.count()?, to: take_node(input)?, bytes: take_message(input)? },
