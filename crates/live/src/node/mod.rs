@@ -2,6 +2,7 @@
 //!
 //! - [`daemon`]: a whole node.
 //! - `callers`: who may call it.
+//! - [`entanglement`]: its stack, its devices that entangle, and the program that is attached to it.
 //! - [`links`]: its ends of links, from devices and sockets to blocks in its pools.
 //! - [`link`]: one end of one link.
 //! - [`keys`]: its key node and its key manager.
@@ -12,6 +13,7 @@
 
 mod callers;
 pub mod daemon;
+pub mod entanglement;
 pub mod keys;
 pub mod link;
 pub mod links;

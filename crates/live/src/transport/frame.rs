@@ -4,7 +4,7 @@
 //! version 1 | channel 1 | link 4, big endian | length 4, big endian | payload
 //! ```
 //!
-//! Version is 1. Channels: 0 keep alive, 1 QKD of a link, 2 relay, 3 delivery; the link is 0 except on channel 1.
+//! Version is 1. Channels: 0 keep alive, 1 QKD of a link, 2 relay, 3 delivery, 4 entanglement, 5 programs; the link is 0 except on channel 1.
 //! A frame that keeps a connection alive carries nothing. Whatever else arrives is an error, and the connection
 //! is closed: both ends are this program, so there is nothing to be lenient about.
 //!
@@ -29,6 +29,10 @@ pub enum Channel {
     Relay,
     /// Key managers, about keys for applications.
     Delivery,
+    /// The stacks of neighbours, about entanglement.
+    Entanglement,
+    /// Nodes, for the programs that are attached to them.
+    Programs,
 }
 
 /// What arrived.
@@ -74,6 +78,8 @@ pub fn head(channel: Channel, length: usize) -> Result<[u8; HEAD], FrameError> {
         Channel::Qkd(LinkId(link)) => (1, link),
         Channel::Relay => (2, 0),
         Channel::Delivery => (3, 0),
+        Channel::Entanglement => (4, 0),
+        Channel::Programs => (5, 0),
     };
     let short = u32::try_from(length).ok().filter(|_| length <= PAYLOAD_LIMIT);
     let length = short.ok_or(FrameError::TooLong(length))?;
@@ -116,6 +122,8 @@ fn read_head(head: &[u8; HEAD]) -> Result<(Option<Channel>, usize), FrameError> 
         1 => Some(Channel::Qkd(LinkId(link))),
         2 => Some(Channel::Relay),
         3 => Some(Channel::Delivery),
+        4 => Some(Channel::Entanglement),
+        5 => Some(Channel::Programs),
         other => return Err(FrameError::Channel(other)),
     };
     if tag != 1 && link != 0 {
@@ -141,6 +149,8 @@ mod tests {
             any::<u32>().prop_map(|link| Channel::Qkd(LinkId(link))),
             Just(Channel::Relay),
             Just(Channel::Delivery),
+            Just(Channel::Entanglement),
+            Just(Channel::Programs),
         ]
     }
 

@@ -11,8 +11,21 @@ use crate::entanglement::{CircuitId, MemoryId, PairId};
 use bellwether_units::{Duration, NodeId, Time};
 use std::collections::BTreeMap;
 
-/// Requests of programs bear numbers from here on; others stay below.
+/// Requests of programs bear numbers from here on; others stay below. The session and the number of the call follow.
 const PROGRAMS: u64 = 1 << 63;
+const SESSION_BITS: u32 = 31;
+const CALL_BITS: u32 = 32;
+
+/// The request for a call.
+const fn request_of(session: u32, number: u64) -> RequestId {
+    let session = session as u64 & ((1 << SESSION_BITS) - 1);
+    RequestId(PROGRAMS | session << CALL_BITS | number & ((1 << CALL_BITS) - 1))
+}
+/// In which session a request was made, and for which call.
+const fn call_of(request: RequestId) -> (u32, u64) {
+    let session = (request.0 & !PROGRAMS) >> CALL_BITS;
+    (session as u32, request.0 & ((1 << CALL_BITS) - 1))
+}
 
 /// By how much a claimed fidelity may fall short for being rounded.
 const ROUNDING: f64 = 1e-9;
@@ -96,6 +109,8 @@ struct Open {
 #[derive(Clone, Debug)]
 struct Counter {
     booth: Booth,
+    /// In which session the head makes its requests.
+    session: u32,
     /// How many calls there were.
     called: u64,
     open: BTreeMap<u64, Open>,
@@ -126,6 +141,7 @@ impl PairDesk {
     pub fn new(booths: impl IntoIterator<Item = Booth>) -> Self {
         let counter = |booth| Counter {
             booth,
+            session: 0,
             called: 0,
             open: BTreeMap::new(),
             early: BTreeMap::new(),
@@ -133,6 +149,14 @@ impl PairDesk {
             over: false,
         };
         Self { counters: booths.into_iter().map(counter).collect() }
+    }
+    /// Heads of circuits to `peer`, or their tails, number calls in this session from now on; in session 0 until this is said.
+    /// A session of 31 bits tells the requests of a program from those of one that ran at its node before: both ends have to
+    /// have the head's.
+    pub fn set_session(&mut self, peer: NodeId, end: End, session: u32) {
+        let session = session & ((1 << SESSION_BITS) - 1);
+        let meant = |counter: &&mut Counter| counter.booth.peer == peer && counter.booth.end == end;
+        self.counters.iter_mut().filter(meant).for_each(|counter| counter.session = session);
     }
     /// Whether a request was made for a call of a program.
     pub const fn is_for_programs(request: RequestId) -> bool {
@@ -179,7 +203,7 @@ impl PairDesk {
         counter.open.insert(number, Open { terms, handed: 0, until });
         if end == End::Head {
             let request = PairRequest {
-                id: RequestId(PROGRAMS | number),
+                id: request_of(counter.session, number),
                 pairs: Some(terms.pairs),
                 until,
                 correct: terms.correct,
@@ -195,8 +219,9 @@ impl PairDesk {
 
     /// The network layer has delivered a half for a request of a program.
     pub fn delivered(&mut self, pair: &Delivered, out: &mut Vec<DeskEffect>) {
-        let number = pair.request.0 & !PROGRAMS;
-        let Some(counter) = self.counter(pair.circuit) else { return out.push(release(pair)) };
+        let (session, number) = call_of(pair.request);
+        let counter = self.counter(pair.circuit).filter(|counter| counter.session == session);
+        let Some(counter) = counter else { return out.push(release(pair)) };
         let call = CallId { circuit: pair.circuit, number };
         let Some(open) = counter.open.get_mut(&number) else {
             if number >= counter.called && !counter.over {
@@ -240,7 +265,7 @@ impl PairDesk {
             let calls = calls.iter().find(|(known, _)| *known == circuit).map_or(0, |(_, calls)| *calls);
             counter.peer_calls = Some(calls);
             for number in counter.open.split_off(&calls).into_keys() {
-                withdraw(counter.booth, number, out);
+                withdraw(counter.booth, counter.session, number, out);
                 let call = CallId { circuit, number };
                 out.push(DeskEffect::Failed { call, why: EprError::PeerGone(peer) });
             }
@@ -251,7 +276,7 @@ impl PairDesk {
         for counter in &mut self.counters {
             counter.over = true;
             for number in core::mem::take(&mut counter.open).into_keys() {
-                withdraw(counter.booth, number, out);
+                withdraw(counter.booth, counter.session, number, out);
             }
             out.extend(core::mem::take(&mut counter.early).values().flatten().map(release));
         }
@@ -313,9 +338,9 @@ impl PairDesk {
 const fn release(pair: &Delivered) -> DeskEffect {
     DeskEffect::Release { circuit: pair.circuit, pair: own_pair(pair), memory: pair.memory }
 }
-fn withdraw(booth: Booth, number: u64, out: &mut Vec<DeskEffect>) {
+fn withdraw(booth: Booth, session: u32, number: u64, out: &mut Vec<DeskEffect>) {
     if booth.end == End::Head {
-        out.push(DeskEffect::Withdraw(booth.circuit, RequestId(PROGRAMS | number)));
+        out.push(DeskEffect::Withdraw(booth.circuit, request_of(session, number)));
     }
 }
 
@@ -352,6 +377,25 @@ mod tests {
             DeskEffect::Pair { call, last: true, .. } => Some(call.number),
             _ => None,
         }
+    }
+
+    #[test]
+    fn pairs_of_another_session_are_given_back() {
+        let mut tail = desk(End::Tail);
+        let mut out = Vec::new();
+        tail.set_session(PEER, End::Tail, 0x8000_0007);
+        tail.call(Time::ZERO, PEER, terms(0.5), None, &mut out).unwrap();
+        tail.delivered(&pair(End::Tail, 0, 0.8), &mut out);
+        assert!(matches!(out[..], [DeskEffect::Release { .. }]), "{out:?}");
+        let request = request_of(7, 0);
+        assert!(PairDesk::is_for_programs(request));
+        tail.delivered(&Delivered { request, ..pair(End::Tail, 0, 0.8) }, &mut out);
+        assert_eq!(number(&out[1]), Some(0));
+        let mut head = desk(End::Head);
+        head.set_session(PEER, End::Head, 7);
+        out.clear();
+        head.call(Time::ZERO, PEER, terms(0.5), None, &mut out).unwrap();
+        assert!(matches!(out[..], [DeskEffect::Request(CIRCUIT, PairRequest { id, .. })] if id == request));
     }
 
     #[test]

@@ -11,6 +11,8 @@ const VERSION: u8 = 1;
 pub enum Letter {
     /// A message of the program ([`SeatEffect::Send`](crate::application::SeatEffect::Send)).
     Message(Vec<u8>),
+    /// A program is there. Whoever hears it and has one may ask for pairs with it: the sender knows its life.
+    Here,
     /// The program has ended ([`SeatEffect::Over`](crate::application::SeatEffect::Over)).
     Over {
         /// How often it called for pairs, circuit by circuit.
@@ -65,6 +67,7 @@ impl Letter {
                     w.count(*calls);
                 }
             }
+            Self::Here => w.u8(2),
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -76,6 +79,7 @@ impl Letter {
                 let call = |_| Ok((CircuitId(r.count()?), r.count()?));
                 Ok(Self::Over { calls: (0..circuits).map(call).collect::<Result<_, Malformed>>()? })
             }
+            2 => Ok(Self::Here),
             kind => Err(Malformed::Kind(kind)),
         }
     }

@@ -115,6 +115,14 @@ impl Mail {
         self.way(to).letters.push_back(letter);
         self.go_on(now, to, out);
     }
+    /// The life of another node, if one is known.
+    pub fn life_of(&self, peer: NodeId) -> Option<u64> {
+        self.ways.get(&peer)?.theirs
+    }
+    /// How many letters nobody has said to have received.
+    pub fn all_waiting(&self) -> usize {
+        self.ways.values().map(|way| way.letters.len()).sum()
+    }
     /// How many letters another node has not said to have received.
     pub fn waiting(&self, to: NodeId) -> usize {
         self.ways.get(&to).map_or(0, |way| way.letters.len())

@@ -20,7 +20,7 @@ use super::{
     Booth, CallId, EprError, MessageError, OperationError, PairDesk, Port, ProcessorCommand, Promise,
     QubitName, Wish,
 };
-use crate::entanglement::network::Delivered;
+use crate::entanglement::network::{Delivered, End};
 use crate::entanglement::{CircuitId, MemoryId, PairId};
 use bellwether_units::{NodeId, Time};
 use calls::{Answer, Call, Reading};
@@ -109,6 +109,12 @@ impl Seat {
     /// Where the program leaves its wishes.
     pub const fn port(&self) -> &Port {
         &self.port
+    }
+    /// A program is attached to `peer`. Calls with it are made in sessions: `own` where this is the head of the circuit, and
+    /// `theirs` where it is the tail. Before this is said both are 0.
+    pub fn meet(&mut self, peer: NodeId, own: u32, theirs: u32) {
+        self.desk.set_session(peer, End::Head, own);
+        self.desk.set_session(peer, End::Tail, theirs);
     }
     /// The program's calls for pairs.
     pub const fn desk(&self) -> &PairDesk {

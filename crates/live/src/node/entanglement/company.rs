@@ -1,0 +1,146 @@
+//! The company of a node's program: the programs of other nodes, and which of them it has met.
+//!
+//! Programs are started by hand, one after the other. So a call for pairs waits until the other program has said that it is
+//! there, and knows of this one: both then tell the requests of this run of theirs from those of runs before.
+
+use bellwether_protocol::application::{Letter, Mail, MailEffect, MailMessage, MailTiming};
+use bellwether_protocol::entanglement::CircuitId;
+use bellwether_protocol::entanglement::network::{PairRequest, RequestId};
+use bellwether_units::{Duration, NodeId, Time};
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How long letters of a program that has ended are carried on.
+const LAST_LETTERS: Duration = Duration::from_whole_seconds(30);
+
+/// What comes of a frame, or of a timeout.
+pub(super) enum Post {
+    /// To another node; it may get lost.
+    Send(NodeId, MailMessage),
+    /// A message for the program.
+    Message(NodeId, Vec<u8>),
+    /// The program of another node is there, and calls with it are in these sessions, of this end and of the other.
+    Met(NodeId, [u32; 2]),
+    /// The program of another node has ended, after so many calls.
+    Over(NodeId, Vec<(CircuitId, u64)>),
+}
+
+/// A request that waits until the program at the other end is there.
+struct Waiting {
+    peer: NodeId,
+    circuit: CircuitId,
+    request: PairRequest,
+}
+
+/// The mail of one program.
+pub(super) struct Company {
+    life: u64,
+    mail: Mail,
+    contacts: BTreeSet<NodeId>,
+    met: BTreeSet<NodeId>,
+    waiting: Vec<Waiting>,
+    /// Until when letters are carried on, once the program has ended.
+    until: Option<Time>,
+}
+
+impl Company {
+    /// Of a program after that of the life `last`, which says to these others that it is there.
+    pub(super) fn new(now: Time, last: u64, peers: &BTreeSet<NodeId>, out: &mut Vec<Post>) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let life = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX).max(last + 1);
+        let mut company = Self {
+            life,
+            mail: Mail::new(life, MailTiming::default()),
+            contacts: BTreeSet::new(),
+            met: BTreeSet::new(),
+            waiting: Vec::new(),
+            until: None,
+        };
+        for peer in peers {
+            company.send(now, *peer, Letter::Here, out);
+        }
+        company
+    }
+    /// Which life it is.
+    pub(super) const fn life(&self) -> u64 {
+        self.life
+    }
+    /// Which session calls of a life are made in.
+    const fn session(life: u64) -> u32 {
+        life as u32
+    }
+
+    pub(super) fn send(&mut self, now: Time, to: NodeId, letter: Letter, out: &mut Vec<Post>) {
+        self.contacts.insert(to);
+        self.on_mail(now, out, |mail, effects| mail.send(now, to, letter, effects));
+    }
+    pub(super) fn hear(&mut self, now: Time, from: NodeId, message: &MailMessage, out: &mut Vec<Post>) {
+        self.contacts.insert(from);
+        self.on_mail(now, out, |mail, effects| mail.hear(now, from, message, effects));
+    }
+    pub(super) fn timeout(&mut self, now: Time, out: &mut Vec<Post>) {
+        if self.mail.deadline().is_some_and(|at| at <= now) {
+            self.on_mail(now, out, |mail, effects| mail.timeout(now, effects));
+        }
+    }
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.mail.deadline().into_iter().chain(self.until).min()
+    }
+    fn on_mail(&mut self, now: Time, out: &mut Vec<Post>, act: impl FnOnce(&mut Mail, &mut Vec<MailEffect>)) {
+        let mut effects = Vec::new();
+        act(&mut self.mail, &mut effects);
+        for effect in effects {
+            match effect {
+                MailEffect::Send { to, message } => out.push(Post::Send(to, message)),
+                MailEffect::Deliver { from, letter } => match letter {
+                    Letter::Message(bytes) => out.push(Post::Message(from, bytes)),
+                    Letter::Over { calls } => out.push(Post::Over(from, calls)),
+                    Letter::Here => {
+                        self.met.insert(from);
+                        let theirs = self.mail.life_of(from).unwrap_or_default();
+                        out.push(Post::Met(from, [self.life, theirs].map(Self::session)));
+                    }
+                },
+                MailEffect::Restarted { peer } => {
+                    // It met another program than that which is there now, which is told that this one does not serve it.
+                    self.met.remove(&peer);
+                    out.push(Post::Over(peer, Vec::new()));
+                    self.send(now, peer, Letter::Over { calls: Vec::new() }, out);
+                }
+            }
+        }
+    }
+
+    /// Whether a request can be made at once; otherwise it waits until the other program is there.
+    pub(super) fn may_ask(&mut self, peer: NodeId, circuit: CircuitId, request: PairRequest) -> bool {
+        let met = self.met.contains(&peer);
+        if !met {
+            self.waiting.push(Waiting { peer, circuit, request });
+        }
+        met
+    }
+    /// A request that waited need not be made.
+    pub(super) fn withdraw(&mut self, circuit: CircuitId, request: RequestId) {
+        self.waiting.retain(|waiting| (waiting.circuit, waiting.request.id) != (circuit, request));
+    }
+    /// The requests that waited for another program.
+    pub(super) fn take_waiting(&mut self, peer: NodeId) -> Vec<(CircuitId, PairRequest)> {
+        let (ready, waiting) = core::mem::take(&mut self.waiting).into_iter().partition(|w| w.peer == peer);
+        self.waiting = waiting;
+        let ready: Vec<Waiting> = ready;
+        ready.into_iter().map(|waiting| (waiting.circuit, waiting.request)).collect()
+    }
+
+    /// The program has ended, after so many calls: whoever it had to do with is told.
+    pub(super) fn over(&mut self, now: Time, calls: &[(CircuitId, u64)], out: &mut Vec<Post>) {
+        self.until = Some(now.saturating_add(LAST_LETTERS));
+        self.waiting.clear();
+        for peer in self.contacts.clone() {
+            self.send(now, peer, Letter::Over { calls: calls.to_vec() }, out);
+        }
+    }
+    /// Whether there is nothing more to carry.
+    pub(super) fn is_done(&self, now: Time) -> bool {
+        self.until.is_some_and(|until| until <= now || self.mail.all_waiting() == 0)
+    }
+}
