@@ -1,4 +1,5 @@
-//! The time of day, for people: in events, in the audit log and in status. No machine ever sees it.
+//! The time of day, for people: in events, in the audit log and in status; and to number
+//! what begins anew. No machine ever sees it.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,6 +16,13 @@ pub(crate) fn now() -> String {
         Some(point) => format!("{:0<width$}Z", text.trim_end_matches('Z'), width = point + 4),
         None => format!("{}.000Z", text.trim_end_matches('Z')),
     }
+}
+
+/// How many milliseconds have gone by since 1970, to number what begins anew: no two beginnings of one thing, one after the
+/// other, have the same.
+pub(crate) fn milliseconds() -> u64 {
+    let nanoseconds = OffsetDateTime::now_utc().unix_timestamp_nanos();
+    u64::try_from(nanoseconds / 1_000_000).unwrap_or(0)
 }
 
 /// A time that somebody wrote, in the form in which [`now`] writes it, so that the two compare as texts; a day

@@ -12,12 +12,13 @@ use super::wire::{Ask, FRAME_LIMIT, Tell};
 use crate::hardware::server::ServeError;
 use crate::hardware::wire::{FrameError, read_frame, write_frame};
 use crate::node::link::Clock;
+use crate::wall_clock;
 use bellwether_network::Network;
 use bellwether_sim::entanglement::{CommandError, MemoryEmulator, Setup, Told};
 use bellwether_units::{NodeId, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration as Span, SystemTime, UNIX_EPOCH};
+use std::time::Duration as Span;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -56,7 +57,7 @@ impl MemoryLayer {
         setup: &Setup,
         seed: u64,
     ) -> Result<Self, bellwether_sim::entanglement::SetupError> {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let since_epoch = wall_clock::milliseconds() / 1000;
         // No two runs of a layer begin in one second, and few nodes come as often as once in one.
         let epoch = u32::try_from(since_epoch).unwrap_or(u32::MAX);
         let emulator = MemoryEmulator::new(setup, seed, epoch)?;

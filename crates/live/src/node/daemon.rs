@@ -1,6 +1,7 @@
 //! One node of a network, running: its links, its key manager, and the interface for applications.
 
 use super::callers;
+use super::entanglement;
 use super::keys::{Keys, KeysError, KeysSettings};
 use super::link::Clock;
 use super::links::{self, LinkError, LinkNews, Shared};
@@ -16,7 +17,9 @@ use crate::interface::etsi014::{Compatibility, Etsi014};
 use crate::interface::http::Http;
 use crate::interface::listener::{self, Bounds, Listener, Security};
 use crate::interface::operations::{Measured, Measures, News, Observer, Operations, Parts};
+use crate::memories;
 use crate::process::descriptors;
+use crate::programs::server::Entrance;
 use crate::random::SystemRandom;
 use crate::state::{State, StateError};
 use crate::store::StoreError;
@@ -25,6 +28,7 @@ use crate::webhook::{WebhookError, Webhooks};
 use bellwether_network::Network;
 use bellwether_protocol::keys;
 use bellwether_protocol::keys::delivery::Directory;
+use bellwether_sim::entanglement::{BuildError, SetupError};
 use bellwether_sim::nodes;
 use bellwether_units::{LinkId, NodeId};
 use rand_core::Rng;
@@ -70,6 +74,12 @@ pub enum NodeError {
     /// A link.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// What entangles lacks figures, or has some that cannot be.
+    #[error(transparent)]
+    Entangling(#[from] BuildError),
+    /// There is more that entangles than can be numbered.
+    #[error(transparent)]
+    TooMany(#[from] SetupError),
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -154,6 +164,8 @@ pub struct Node {
     observer: Arc<Observer>,
     webhooks: Arc<Webhooks>,
     callers: Arc<callers::Names>,
+    /// Where programs attach, if the node has memories.
+    entrance: Option<Entrance>,
     /// The network as its file was last read.
     network: Mutex<Arc<Network>>,
     stop: watch::Sender<bool>,
@@ -221,6 +233,7 @@ impl Node {
         let key_streams = streams_socket.local_addr().unwrap_or(addresses.key_streams);
         let operations_socket = listen(addresses.operations)?;
         let operations = operations_socket.local_addr().unwrap_or(addresses.operations);
+        let programs_socket = addresses.programs.map(listen).transpose()?;
 
         let (store, memory) = match opened {
             Some(opened) => opened,
@@ -250,7 +263,7 @@ impl Node {
                 topology: Arc::new(nodes::topology(network)),
                 relay: nodes::key_settings(network, *node, keys::Settings::default()),
                 delivery: directory::delivery_settings(network),
-                directory,
+                directory: Arc::clone(&directory),
                 store: Arc::clone(&store),
                 memory,
                 clock,
@@ -259,7 +272,7 @@ impl Node {
                     // Whoever is away gets it again: the machines send until they are heard.
                     let _ = sender.send(to, channel, bytes);
                 }),
-                names,
+                names: Arc::clone(&names),
             },
             transport.register(Channel::Relay),
             transport.register(Channel::Delivery),
@@ -284,6 +297,22 @@ impl Node {
             clock,
             news: news.clone(),
         };
+        let entrance = match programs_socket {
+            Some(socket) => {
+                let (entrance, programs) = Entrance::closed(*node, names.to_vec(), directory);
+                let settings = entanglement::Settings {
+                    node: *node,
+                    setup: memories::setup(network)?,
+                    devices,
+                    transport: Arc::clone(&transport),
+                    entrance: entrance.clone(),
+                    programs,
+                };
+                parts.spawn(async move { entanglement::run(settings).await.map_err(NodeError::from) });
+                Some((entrance, socket))
+            }
+            None => None,
+        };
         for (link, hardware) in hardware {
             let shared = shared.clone();
             parts.spawn(async move { links::run(shared, link, hardware).await.map_err(NodeError::from) });
@@ -304,9 +333,21 @@ impl Node {
         let streams = KeyStreams(Arc::new(Etsi004::new(Arc::new(keys.clone()), compatibility)));
         let descriptors = descriptors::limit();
         let bounds = Bounds::default().within(descriptors, 40);
+        let mut listeners = Vec::new();
+        let mut counted_listeners = Vec::new();
+        let entrance = entrance.map(|(entrance, socket)| {
+            let refused = refused("programs");
+            let (listener, counters) =
+                entrance.listen(socket, security.clone(), bounds, refused, stopped.clone());
+            listeners.push(listener);
+            counted_listeners.push(("programs", counters));
+            entrance
+        });
         let streams = Listener::new(security.clone(), streams, bounds).on_refusal(refused("key-streams"));
         let applications =
             Listener::new(security, Http(Arc::new(interface)), bounds).on_refusal(refused("key-manager"));
+        counted_listeners
+            .extend([("key-manager", applications.counters()), ("key-streams", streams.counters())]);
         let local_only = matches!(operations_security, Security::Plain(_));
         let interface = Operations::new(Parts {
             network: Arc::clone(network),
@@ -318,7 +359,7 @@ impl Node {
             webhooks: Arc::clone(&webhooks),
             measures,
             etsi014: counted,
-            listeners: vec![("key-manager", applications.counters()), ("key-streams", streams.counters())],
+            listeners: counted_listeners,
             key_manager,
             stop: stopped.clone(),
             local_only,
@@ -326,11 +367,11 @@ impl Node {
         let bounds = Bounds { connections: 1024, ..Bounds::default() }.within(descriptors, 10);
         let operators = Listener::new(operations_security, Http(Arc::new(interface)), bounds)
             .on_refusal(refused("operations"));
-        let listeners = vec![
+        listeners.extend([
             tokio::spawn(Arc::new(applications).serve(applications_socket, stopped.clone())),
             tokio::spawn(Arc::new(streams).serve(streams_socket, stopped.clone())),
             tokio::spawn(Arc::new(operators).serve(operations_socket, stopped)),
-        ];
+        ]);
         observer.tell(News::Started { software: env!("CARGO_PKG_VERSION") });
         tracing::info!(node = name, %key_manager, %operations, "running");
         Ok(Self {
@@ -344,6 +385,7 @@ impl Node {
             observer,
             webhooks,
             callers,
+            entrance,
             network: Mutex::new(Arc::clone(network)),
             stop,
             last,
@@ -392,6 +434,9 @@ impl Node {
         let policy::Difference { directory, changes } = policy::difference(&current, &network)?;
         self.webhooks.set(&network.live.webhooks)?;
         if let Some(directory) = directory {
+            if let Some(entrance) = &self.entrance {
+                entrance.set_directory(Arc::clone(&directory));
+            }
             self.keys.set_directory(directory).await;
         }
         self.callers.set(&network);

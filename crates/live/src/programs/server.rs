@@ -29,7 +29,7 @@ use bellwether_units::NodeId;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -66,7 +66,8 @@ pub struct Entrance(Arc<Inside>);
 struct Inside {
     node: NodeId,
     names: Vec<String>,
-    clock: Clock,
+    /// None as long as the node's devices were never there.
+    clock: OnceLock<Clock>,
     directory: RwLock<Arc<Directory>>,
     place: Arc<Semaphore>,
     attached: mpsc::Sender<Attached>,
@@ -103,9 +104,25 @@ impl Entrance {
         clock: Clock,
         directory: Arc<Directory>,
     ) -> (Self, mpsc::Receiver<Attached>) {
+        let (entrance, programs) = Self::closed(node, names, directory);
+        entrance.open(clock);
+        (entrance, programs)
+    }
+    /// The same, of a node that does not know its time yet: until it is [`open`](Self::open), whoever wants to attach is told
+    /// that its devices are away.
+    pub fn closed(
+        node: NodeId,
+        names: Vec<String>,
+        directory: Arc<Directory>,
+    ) -> (Self, mpsc::Receiver<Attached>) {
         let (attached, programs) = mpsc::channel(1);
         let (place, directory) = (Arc::new(Semaphore::new(1)), RwLock::new(directory));
+        let clock = OnceLock::new();
         (Self(Arc::new(Inside { node, names, clock, directory, place, attached })), programs)
+    }
+    /// Programs may attach from now on, and are told the time of `clock`. Only the first clock counts.
+    pub fn open(&self, clock: Clock) {
+        let _ = self.0.clock.set(clock);
     }
 
     /// From now on these applications may attach; who is attached stays.
@@ -149,7 +166,7 @@ impl Entrance {
         reader: &mut R,
         caller: &Caller,
         patience: Duration,
-    ) -> Result<(OwnedSemaphorePermit, mpsc::Sender<Wish>), Ended> {
+    ) -> Result<Admitted, Ended> {
         let hello = timeout(patience, read_frame(reader, HELLO_LIMIT)).await.map_err(|_| Ended::Silent)??;
         let Ask::Hello = Ask::decode(&hello).map_err(FrameError::from)? else {
             return Err(refused("a program begins with a greeting"));
@@ -161,13 +178,16 @@ impl Entrance {
                  [sae.{application}] with node = \"{node}\""
             )));
         }
+        let Some(clock) = self.0.clock.get().copied() else {
+            return Err(refused(format!("the devices of node `{node}` are away: try again")));
+        };
         let Ok(place) = Arc::clone(&self.0.place).try_acquire_owned() else {
             return Err(refused(format!("a program is attached to node `{node}` already: one is at a time")));
         };
         let (sender, wishes) = mpsc::channel(WISHES);
         let attached = Attached { application: application.clone(), wishes };
         self.0.attached.send(attached).await.map_err(|_| refused("the node stops"))?;
-        Ok((place, sender))
+        Ok(Admitted { place, wishes: sender, clock })
     }
 
     /// Reads wishes until the program says that it is over, or its connection ends.
@@ -201,6 +221,13 @@ impl Entrance {
             }
         }
     }
+}
+
+/// A program that was let in.
+struct Admitted {
+    place: OwnedSemaphorePermit,
+    wishes: mpsc::Sender<Wish>,
+    clock: Clock,
 }
 
 /// What is said of a message that no frame carries.
@@ -345,7 +372,7 @@ impl Entrance {
         &self,
         reader: &mut R,
         writer: &mut W,
-        (place, wishes): (OwnedSemaphorePermit, mpsc::Sender<Wish>),
+        Admitted { place, wishes, clock }: Admitted,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), Ended>
     where
@@ -355,7 +382,7 @@ impl Entrance {
         let (outgoing, mut tells) = mpsc::channel(OUTGOING);
         let mut answers = Answers::new(outgoing);
         let (last, mut last_said) = oneshot::channel();
-        let Inside { node, ref names, clock, .. } = *self.0;
+        let Inside { node, ref names, .. } = *self.0;
         let writing = async {
             write(writer, &Tell::Welcome { node, now: clock.now(), names: names.clone() }).await?;
             loop {

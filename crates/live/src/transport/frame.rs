@@ -217,7 +217,7 @@ mod tests {
     fn each_malformed_head_is_told_and_stays_wrong() {
         let wrong = [
             ([2, 2, 0, 0, 0, 0, 0, 0, 0, 0], FrameError::Version(2)),
-            ([1, 4, 0, 0, 0, 0, 0, 0, 0, 0], FrameError::Channel(4)),
+            ([1, 6, 0, 0, 0, 0, 0, 0, 0, 0], FrameError::Channel(6)),
             ([1, 2, 0, 0, 0, 9, 0, 0, 0, 0], FrameError::Link { channel: 2, link: 9 }),
             ([1, 2, 0, 0, 0, 0, 1, 0x10, 0, 1], FrameError::TooLong(PAYLOAD_LIMIT + 1)),
             ([1, 0, 0, 0, 0, 0, 0, 0, 0, 1], FrameError::Burden(1)),

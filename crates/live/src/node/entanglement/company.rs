@@ -3,12 +3,12 @@
 //! Programs are started by hand, one after the other. So a call for pairs waits until the other program has said that it is
 //! there, and knows of this one: both then tell the requests of this run of theirs from those of runs before.
 
+use crate::wall_clock;
 use bellwether_protocol::application::{Letter, Mail, MailEffect, MailMessage, MailTiming};
 use bellwether_protocol::entanglement::CircuitId;
 use bellwether_protocol::entanglement::network::{PairRequest, RequestId};
 use bellwether_units::{Duration, NodeId, Time};
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long letters of a program that has ended are carried on.
 const LAST_LETTERS: Duration = Duration::from_whole_seconds(30);
@@ -46,8 +46,7 @@ pub(super) struct Company {
 impl Company {
     /// Of a program after that of the life `last`, which says to these others that it is there.
     pub(super) fn new(now: Time, last: u64, peers: &BTreeSet<NodeId>, out: &mut Vec<Post>) -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let life = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX).max(last + 1);
+        let life = wall_clock::milliseconds().max(last + 1);
         let mut company = Self {
             life,
             mail: Mail::new(life, MailTiming::default()),

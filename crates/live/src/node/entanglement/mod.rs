@@ -12,7 +12,7 @@ mod task;
 use crate::emulation::Dialler;
 use crate::memories::client::Memories;
 use crate::node::link::Clock;
-use crate::programs::server::Attached;
+use crate::programs::server::{Attached, Entrance};
 use crate::transport::{Channel, Transport};
 use bellwether_sim::entanglement::{Setup, SetupError};
 use bellwether_units::NodeId;
@@ -25,7 +25,7 @@ use tokio::time::sleep;
 const BACKOFF: [Span; 2] = [Span::from_millis(50), Span::from_secs(5)];
 
 /// What a node's entanglement needs to run.
-pub struct Settings<F> {
+pub struct Settings {
     /// Which node.
     pub node: NodeId,
     /// What the network has; all its nodes and its physical layer have to have the same.
@@ -34,19 +34,18 @@ pub struct Settings<F> {
     pub devices: Dialler,
     /// Its way to other nodes.
     pub transport: Arc<Transport>,
-    /// Lets programs in, once the node knows its time.
-    pub programs: F,
+    /// Where programs attach: opened once the node knows its time.
+    pub entrance: Entrance,
+    /// The programs that do.
+    pub programs: mpsc::Receiver<Attached>,
 }
 
 /// Runs a node's entanglement until this is dropped.
 ///
 /// # Errors
 /// If the setup has more of something than can be numbered.
-pub async fn run<F>(settings: Settings<F>) -> Result<(), SetupError>
-where
-    F: FnOnce(Clock) -> mpsc::Receiver<Attached>,
-{
-    let Settings { node, setup, devices, transport, programs } = settings;
+pub async fn run(settings: Settings) -> Result<(), SetupError> {
+    let Settings { node, setup, devices, transport, entrance, mut programs } = settings;
     let mut messages = transport.register(Channel::Entanglement);
     let mut letters = transport.register(Channel::Programs);
     let (found, mut connections) = mpsc::channel(1);
@@ -55,7 +54,7 @@ where
     dialling.spawn(connect(devices.clone(), found.clone()));
     let Some(first) = connections.recv().await else { return Ok(()) };
     let clock = Clock::reading(first.now);
-    let mut attached = programs(clock);
+    entrance.open(clock);
     let mut task = task::Task::new(node, setup, clock, transport);
     task.begin(first)?;
     loop {
@@ -72,7 +71,7 @@ where
             },
             Some(arrived) = messages.recv() => task.hear_neighbour(&arrived),
             Some(arrived) = letters.recv() => task.hear_letter(&arrived),
-            Some(program) = attached.recv(), if task.program.is_none() => task.seat(program),
+            Some(program) = programs.recv(), if task.program.is_none() => task.seat(program),
             wish = program::wish(&mut task.program) => task.wish(wish),
             () = task::reached(clock, due) => task.timeout(),
         }
