@@ -336,9 +336,8 @@ impl Node {
         let mut listeners = Vec::new();
         let mut counted_listeners = Vec::new();
         let entrance = entrance.map(|(entrance, socket)| {
-            let refused = refused("programs");
             let (listener, counters) =
-                entrance.listen(socket, security.clone(), bounds, refused, stopped.clone());
+                entrance.listen(socket, security.clone(), bounds, refused("programs"), stopped.clone());
             listeners.push(listener);
             counted_listeners.push(("programs", counters));
             entrance

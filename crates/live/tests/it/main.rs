@@ -8,6 +8,7 @@ mod client;
 mod database;
 mod directory;
 mod disjoint;
+mod entangled;
 mod identity;
 mod keys;
 mod light;

@@ -64,9 +64,9 @@ impl Company {
     pub(super) const fn life(&self) -> u64 {
         self.life
     }
-    /// Which session calls of a life are made in.
-    const fn session(life: u64) -> u32 {
-        life as u32
+    /// In which session this program's calls are made.
+    pub(super) const fn session(&self) -> u32 {
+        self.life as u32
     }
 
     pub(super) fn send(&mut self, now: Time, to: NodeId, letter: Letter, out: &mut Vec<Post>) {
@@ -97,7 +97,7 @@ impl Company {
                     Letter::Here => {
                         self.met.insert(from);
                         let theirs = self.mail.life_of(from).unwrap_or_default();
-                        out.push(Post::Met(from, [self.life, theirs].map(Self::session)));
+                        out.push(Post::Met(from, [self.session(), theirs as u32]));
                     }
                 },
                 MailEffect::Restarted { peer } => {

@@ -44,10 +44,13 @@ impl Task {
         let mut random = SystemRandom::new();
         let (_, port) = Port::open(self.node, Box::new(move || random.next_u64()));
         let peers: BTreeSet<_> = booths.iter().map(|booth| booth.peer).collect();
-        let seat = Seat::new(port, booths, local_qubits);
+        let mut seat = Seat::new(port, booths, local_qubits);
         let last = self.company.as_ref().map_or(0, Company::life);
         let mut posts = Vec::new();
-        self.company = Some(Company::new(self.now(), last, &peers, &mut posts));
+        let company = Company::new(self.now(), last, &peers, &mut posts);
+        // Requests that wait for the other program bear this session already; its own session comes with it.
+        peers.iter().for_each(|peer| seat.meet(*peer, company.session(), 0));
+        self.company = Some(company);
         self.program = Some(Program { seat, wishes: attached.wishes, effects: VecDeque::new() });
         self.deliver(posts);
     }

@@ -1,0 +1,102 @@
+//! Programs on a running network whose nodes share entangled pairs: the same text as in virtual time.
+
+use crate::up::free_ports;
+use bellwether_live::interface::etsi014::Compatibility;
+use bellwether_live::programs::run;
+use bellwether_live::state::State;
+use bellwether_live::up::Up;
+use bellwether_network::Network;
+use bellwether_protocol::application::ProgramError;
+use bellwether_sim::entanglement::programs::Programs;
+use bellwether_sim::entanglement::{World, WorldOptions, build};
+use bellwether_units::{NodeId, Time};
+use std::sync::Arc;
+
+#[path = "../../../../examples/teleport/program.rs"]
+#[allow(unreachable_pub, reason = "the text is for readers, not for this file")]
+mod teleport;
+
+/// Alice, Bob and a repeater between them; two links that make some hundred pairs a second of a stated fidelity.
+fn network(first_port: u16) -> Network {
+    let text = format!(
+        r#"
+format = 1
+[network]
+name = "a repeater"
+[run]
+duration = "10 s"
+[live]
+first_port = {first_port}
+[defaults.platform]
+profile = "calcium-cavity"
+communication = {{ t1 = "100 s", t2 = "20 s" }}
+[node.Alice]
+[node.Repeater]
+role = "repeater"
+[node.Bob]
+[entangling.A-R]
+ends = ["Alice", "Repeater"]
+scheme = {{ kind = "stated", success = 0.01, fidelity = 0.97 }}
+fibre = {{ length = "1 km", total_loss = "0 dB" }}
+cycle = "50 us"
+memories = 2
+[entangling.R-B]
+ends = ["Repeater", "Bob"]
+scheme = {{ kind = "stated", success = 0.01, fidelity = 0.97 }}
+fibre = {{ length = "1 km", total_loss = "0 dB" }}
+cycle = "50 us"
+memories = 2
+[pair_demand.pairs]
+from = "Alice"
+to = "Bob"
+fidelity = 0.6
+"#
+    );
+    Network::parse(&text, "repeater.toml", &[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The same program in virtual time: how many states arrived.
+fn simulated(network: &Network, states: u32) -> u32 {
+    let mut setup = build(network).unwrap().setup;
+    setup.demands.clear();
+    let mut programs = Programs::new(World::new(setup, WorldOptions::default()).unwrap());
+    let [a, b] = [NodeId(0), NodeId(2)];
+    let alice = programs.spawn(a, |node| teleport::alice(node, b, states));
+    let bob = programs.spawn(b, |node| teleport::bob(node, a, states));
+    programs.run(Time::MAX).unwrap();
+    alice.take().unwrap().unwrap();
+    bob.take().unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_does_live_what_it_does_in_virtual_time() {
+    const STATES: u32 = 60;
+    let network = Arc::new(network(free_ports()));
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::at(folder.path());
+    let up = Up::start(Arc::clone(&network), state.clone(), Compatibility::default()).await.unwrap();
+    let other = |name: &'static str, names: &bellwether_live::programs::client::Names| {
+        names.find(name).ok_or_else(|| ProgramError::Other(format!("there is no {name}")))
+    };
+    // Bob comes first and waits for Alice.
+    let (alice, bob) = tokio::join!(
+        async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            run(&network, &state, "Alice", async |node, names| {
+                teleport::alice(node, other("Bob", &names)?, STATES).await
+            })
+            .await
+        },
+        run(&network, &state, "Bob", async |node, names| {
+            teleport::bob(node, other("Alice", &names)?, STATES).await
+        }),
+    );
+    alice.unwrap().unwrap();
+    let right = bob.unwrap().unwrap();
+    up.stop().await;
+    // Within four standard errors of what the network gives in virtual time, and far from what chance would.
+    let expected = f64::from(simulated(&network, 4000)) / 4000.0;
+    let (found, states) = (f64::from(right) / f64::from(STATES), f64::from(STATES));
+    let error = (expected * (1.0 - expected) * (1.0 / states + 1.0 / 4000.0)).sqrt();
+    assert!((found - expected).abs() < 4.0 * error + 0.5 / states, "{found} found, {expected} expected");
+}
