@@ -20,6 +20,7 @@ mod residue;
 mod sample;
 mod sample_pairs;
 mod secoqc;
+mod teleport;
 mod text;
 mod token;
 mod webhook;
