@@ -6,14 +6,15 @@ use super::keys::{Keys, KeysError, KeysSettings};
 use super::link::Clock;
 use super::links::{self, LinkError, LinkNews, Shared};
 use super::policy::{self, ReloadError};
-use super::records::{self, Records, StorePlace};
+use super::records::{self, StorePlace};
+pub use super::settings::NodeSettings;
 use super::standby::StandbySettings;
 use crate::audit::{self, AuditError, AuditLog, Found};
-use crate::directory::{self, LiveNetworkError, NodeAddresses};
+use crate::directory::{self, LiveNetworkError};
 use crate::emulation::Dialler;
-use crate::identity::{IdentityFileError, OlderTls, Role, TlsError};
+use crate::identity::{IdentityFileError, Role, TlsError};
 use crate::interface::etsi004::{Etsi004, KeyStreams, StreamCompatibility};
-use crate::interface::etsi014::{Compatibility, Etsi014};
+use crate::interface::etsi014::Etsi014;
 use crate::interface::http::Http;
 use crate::interface::listener::{self, Bounds, Listener, Security};
 use crate::interface::operations::{Measured, Measures, News, Observer, Operations, Parts};
@@ -21,13 +22,12 @@ use crate::memories;
 use crate::process::descriptors;
 use crate::programs::server::Entrance;
 use crate::random::SystemRandom;
-use crate::state::{State, StateError};
+use crate::state::StateError;
 use crate::store::StoreError;
 use crate::transport::{self, Channel, Transport, TransportError};
 use crate::webhook::{WebhookError, Webhooks};
 use bellwether_network::Network;
 use bellwether_protocol::keys;
-use bellwether_protocol::keys::delivery::Directory;
 use bellwether_sim::entanglement::{BuildError, SetupError};
 use bellwether_sim::nodes;
 use bellwether_units::{LinkId, NodeId};
@@ -99,57 +99,6 @@ pub enum NodeError {
     /// A part of it ended without saying why.
     #[error("a part of node `{0}` stopped")]
     Stopped(String),
-}
-
-/// What a node needs to run.
-pub struct NodeSettings {
-    /// The network.
-    pub network: Arc<Network>,
-    /// Which of its nodes.
-    pub node: NodeId,
-    /// Who may ask for which keys: [`directory::applications`] of the network.
-    pub directory: Arc<Directory>,
-    /// Where its state is.
-    pub state: State,
-    /// How its records are kept.
-    pub records: Records,
-    /// Where it listens.
-    pub addresses: NodeAddresses,
-    /// Where the emulated light is served.
-    pub physical_layer: SocketAddr,
-    /// From where files are found that the network file names.
-    pub folder: PathBuf,
-    /// For clients in the field.
-    pub compatibility: Compatibility,
-    /// Whether applications may speak TLS 1.2.
-    pub older_tls: OlderTls,
-}
-
-impl NodeSettings {
-    /// What the network file says, and the usual for all else.
-    ///
-    /// # Errors
-    /// If the file leaves no port for a listener.
-    pub fn usual(
-        network: Arc<Network>,
-        node: NodeId,
-        directory: Arc<Directory>,
-        state: State,
-    ) -> Result<Self, LiveNetworkError> {
-        let older_tls = if network.live.tls_1_2 { OlderTls::Allow } else { OlderTls::Refuse };
-        Ok(Self {
-            addresses: directory::node_addresses(&network, node)?,
-            compatibility: Compatibility::of(&network),
-            physical_layer: directory::physical_layer_address(&network)?,
-            folder: directory::folder(&network),
-            network,
-            node,
-            directory,
-            state,
-            records: Records::default(),
-            older_tls,
-        })
-    }
 }
 
 /// A running node. Dropping it stops it as a crash would; [`stop`](Self::stop) lets it finish what it answers.

@@ -19,5 +19,6 @@ pub mod link;
 pub mod links;
 pub mod policy;
 pub mod records;
+mod settings;
 mod standby;
 pub mod transcript;
