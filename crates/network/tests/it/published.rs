@@ -87,7 +87,7 @@ fn no_experiment_of_pairs_has_more_than_one_fitted_parameter() {
         ("humphreys-2018", Some("station.unmodelled_coherence")),
         ("oxford-ions", Some("station.visibility")),
         ("delft-3-node-2021", Some("scheme.brightness")),
-        // Its links are not what was measured; the note of the demand tells that their success is fitted.
+        // Its links are not what was measured; the note of the demand tells that the share of time without attempts is fitted.
         ("innsbruck-repeater-2023", None),
         ("repeater-chain", None),
     ] {
