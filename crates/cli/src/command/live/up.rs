@@ -168,13 +168,23 @@ fn started(
         let addresses = node_addresses(network, node).map_err(Failure::input)?;
         Ok::<_, Failure>(format!("https://{}", addresses.reached_key_manager()))
     };
-    let mut table =
-        Table::new([("node", Align::Left), ("key manager", Align::Left), ("applications", Align::Left)]);
+    let entangles = !network.entangling_links.is_empty();
+    let mut columns =
+        vec![("node", Align::Left), ("key manager", Align::Left), ("applications", Align::Left)];
+    if entangles {
+        columns.push(("programs", Align::Left));
+    }
+    let mut table = Table::new(columns);
     for (place, node) in network.nodes.iter().enumerate().take(LISTED) {
         let id = NodeId(place as u32);
         let served = directory.applications().filter(|(_, at)| *at == id).map(|(name, _)| name.as_str());
         let served = served.collect::<Vec<_>>().join(", ");
-        table.row([words::cut(&node.name, 24), url(id)?, words::cut(&served, APPLICATIONS_WIDTH)]);
+        let mut row = vec![words::cut(&node.name, 24), url(id)?, words::cut(&served, APPLICATIONS_WIDTH)];
+        if entangles {
+            let programs = node_addresses(network, id).map_err(Failure::input)?.reached_programs();
+            row.push(programs.map_or_else(|| "-".to_owned(), |address| address.to_string()));
+        }
+        table.row(row);
     }
     let mut text =
         format!("{} runs. Ctrl-C stops it.\n\n{}", network.name, table.render(output::is_styled()));
@@ -187,7 +197,17 @@ fn started(
              [[pair]] before anybody relies on this network.\n",
         );
     }
+    if entangles {
+        text.push_str(
+            "\nPairs are for programs, each of which attaches to its own node with the certificate of one of the\n\
+             node's applications (docs/src/programs.md).\n",
+        );
+    }
     text.push_str(&only_simulated(network));
+    // Without a link that distils there is no key.
+    if network.links.is_empty() {
+        return Ok(text);
+    }
     // A pair at two nodes, for a key that crosses the network.
     let at = |name: &str| directory.node_of(name);
     let pair = directory.pairs().find(|(master, slave, _)| at(master.as_str()) != at(slave.as_str()));
@@ -216,13 +236,18 @@ fn only_simulated(network: &Network) -> String {
         1 => Some(format!("1 {what}")),
         _ => Some(format!("{count} {what}s")),
     };
-    let parts = [counted(network.demands.len(), "[demand]"), counted(network.events.len(), "[[event]]")];
+    let parts = [
+        counted(network.demands.len(), "[demand]"),
+        counted(network.pair_demands.len(), "[pair_demand]"),
+        counted(network.events.len(), "[[event]]"),
+    ];
     let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
     if parts.is_empty() {
         return parts;
     }
     format!(
-        "\nOf {parts} in the file nothing happens live: applications ask for keys, `bellwether inject` makes events.\n"
+        "\nOf {parts} in the file nothing happens live: applications ask for keys and programs for pairs, and\n\
+         `bellwether inject` makes events.\n"
     )
 }
 
