@@ -9,6 +9,7 @@ use bellwether_protocol::entanglement::link::{
 use bellwether_protocol::entanglement::network::{
     Circuit, Delivered, End, Hop, NetworkEvent, PairChoice, PairRequest, RequestId,
 };
+use bellwether_protocol::entanglement::purification::Recurrence;
 use bellwether_protocol::entanglement::routing::LinkKind;
 use bellwether_protocol::entanglement::signalling::{
     CircuitEnd, CircuitRefusal, CircuitTerms, HopTerms, Signalling, SignallingEvent, SignallingLink,
@@ -84,7 +85,7 @@ fn fresh(settings: &Arc<LinkSettings>, count: usize, n: usize, life: u32) -> Ent
     }
     let mut node = EntanglementNode::new(World::quality(), links);
     let signalling = Signalling::new(NodeId(n as u32), signalled, SignallingSettings::default());
-    node.signal(signalling, PurificationQuality::PERFECT);
+    node.signal(signalling);
     node
 }
 
@@ -155,7 +156,7 @@ impl Chain {
         let terms = CircuitTerms {
             nodes: (0..count).map(|n| NodeId(n as u32)).collect(),
             hops: (0..count - 1).map(hop).collect(),
-            how: Purification::Dejmps,
+            how: Recurrence::alike(rounds, Purification::Dejmps).expect("few rounds"),
             rate,
             memories: 1,
             weight: 1,

@@ -3,6 +3,7 @@
 use crate::signalling_world::{DELAY, Happening, World, us};
 use bellwether_protocol::entanglement::CircuitId;
 use bellwether_protocol::entanglement::link::LinkSettings;
+use bellwether_protocol::entanglement::purification::Recurrence;
 use bellwether_protocol::entanglement::routing::{
     LinkKind, NetworkView, PairDemand, RoutePolicy, ViewLink, ViewNode, best_route,
 };
@@ -12,7 +13,7 @@ use bellwether_protocol::entanglement::signalling::{
 };
 use bellwether_protocol::qkd::wire::Malformed;
 use bellwether_quantum::MemoryNoise;
-use bellwether_quantum::bell::{Purification, PurificationQuality, SwapQuality};
+use bellwether_quantum::bell::{PurificationQuality, SwapQuality};
 use bellwether_units::{Duration, LinkId, NodeId, Time};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ fn a_circuit_is_there_after_one_round_trip_and_gone_after_it_drained() {
     assert_eq!(world.told(id), [opened(id)]);
     // 10 pairs a second of a link that makes one in 1 ms / 4 and half a cycle.
     let kind = crate::signalling_world::kind();
-    let share = 10.0 * kind.seconds_per_pair(0.9, 0, Purification::Dejmps, 4).unwrap();
+    let share = 10.0 * kind.seconds_per_pair(0.9, Recurrence::default(), 4).unwrap();
     assert!((share - 10.0 * 1e-3 / 4.0).abs() < 1e-4);
     assert_eq!(world.loads(), vec![[(share, 1); 2]; 4]);
     // It stays, for it is refreshed.
@@ -72,7 +73,7 @@ fn a_refusal_tells_the_best_of_the_whole_route() {
     };
     // The first node refuses, but what it tells is what the last link can give.
     assert_eq!((*node, *link), (NodeId(0), LinkId(0)));
-    let seconds = crate::signalling_world::kind().seconds_per_pair(0.9, 0, Purification::Dejmps, 4).unwrap();
+    let seconds = crate::signalling_world::kind().seconds_per_pair(0.9, Recurrence::default(), 4).unwrap();
     assert!((best.rate - (1.0 / seconds - 3000.0)).abs() < 1e-6, "{}", best.rate);
     let best = best.rate;
     let again = world.open(3, CircuitTerms { rate: best, ..terms.clone() });
@@ -178,7 +179,7 @@ fn a_plan_becomes_a_circuit() {
     let plan = best_route(&view, &demand, &RoutePolicy::SECONDS_PER_PAIR).unwrap();
     assert!(plan.hops.iter().all(|hop| hop.link_fidelity == 0.95));
     let mut world = World::chain(4, 4);
-    let terms = CircuitTerms::of(&plan, Purification::Dejmps, 1.0 / plan.seconds_per_pair);
+    let terms = CircuitTerms::of(&plan, Recurrence::default(), 1.0 / plan.seconds_per_pair);
     assert_eq!((terms.round_trip, terms.refresh), (us(300), Duration::from_whole_seconds(1)));
     let id = world.open(1, terms);
     world.run_us(1000);

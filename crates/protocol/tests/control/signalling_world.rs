@@ -3,6 +3,7 @@
 use bellwether_protocol::entanglement::CircuitId;
 use bellwether_protocol::entanglement::link::{FidelityLevel, FidelityTable};
 use bellwether_protocol::entanglement::network::PairChoice;
+use bellwether_protocol::entanglement::purification::Recurrence;
 use bellwether_protocol::entanglement::routing::LinkKind;
 use bellwether_protocol::entanglement::signalling::{
     CircuitTerms, HopTerms, Signalling, SignallingEffect, SignallingEvent, SignallingLink, SignallingMessage,
@@ -133,7 +134,7 @@ impl World {
         CircuitTerms {
             nodes: nodes.iter().map(|node| NodeId(*node as u32)).collect(),
             hops: nodes.windows(2).map(hop).collect(),
-            how: Purification::Dejmps,
+            how: Recurrence::alike(2, Purification::Dejmps).expect("few rounds"),
             rate: 10.0,
             memories: 1,
             weight: 1,

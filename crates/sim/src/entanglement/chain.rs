@@ -82,6 +82,8 @@ impl Chain {
                 weight: 1,
                 choice: PairChoice::Oldest,
                 purification: Recurrence::default(),
+                signalled: false,
+                rate: 0.0,
             }],
             demands: vec![DemandSetup {
                 entity: EntityId(0),

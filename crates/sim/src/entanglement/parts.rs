@@ -5,6 +5,7 @@
 
 use super::setup::{FaultKind, Setup, SetupError};
 use super::world::{World, WorldOptions};
+use bellwether_protocol::entanglement::signalling::CircuitRefusal;
 use bellwether_units::{LinkId, NodeId, Time};
 use std::sync::Mutex;
 
@@ -23,6 +24,23 @@ pub struct Part {
     pub links: Vec<LinkId>,
     /// By place in the part: the demand of the whole.
     pub demands: Vec<usize>,
+}
+
+impl Part {
+    /// Why a circuit was refused, by the names of the whole.
+    pub(super) fn named(&self, mut why: CircuitRefusal) -> CircuitRefusal {
+        match &mut why {
+            CircuitRefusal::Fidelity { node, link, .. }
+            | CircuitRefusal::Rate { node, link, .. }
+            | CircuitRefusal::Memories { node, link, .. }
+            | CircuitRefusal::NoLink { node, link } => {
+                (*node, *link) = (self.nodes[node.index()], self.links[link.index()]);
+            }
+            CircuitRefusal::Full { node } => *node = self.nodes[node.index()],
+            CircuitRefusal::Silent => {}
+        }
+        why
+    }
 }
 
 impl Parts {

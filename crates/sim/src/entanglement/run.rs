@@ -123,9 +123,13 @@ impl EntanglementRun {
 
     fn demands(&self, network: &Network) -> Vec<DemandPairs> {
         let mut tallies: Vec<Option<&DemandTally>> = vec![None; self.built.setup.demands.len()];
+        let mut refused = vec![None; tallies.len()];
         for part in self.parts.iter() {
             for (demand, tally) in part.demands.iter().zip(part.world.demands()) {
                 tallies[*demand] = Some(tally);
+            }
+            for (place, demand) in part.demands.iter().enumerate() {
+                refused[*demand] = part.world.refused(place).map(|why| part.named(why));
             }
         }
         let told = network.pair_demands.iter().zip(&self.built.demands);
@@ -150,6 +154,8 @@ impl EntanglementRun {
                     if let Some(tally) = tallies.get(*demand).copied().flatten() {
                         tell(&mut told, tally);
                     }
+                    told.refused =
+                        refused[*demand].as_ref().map(|why| super::words::no_circuit(network, why));
                 }
             }
             told

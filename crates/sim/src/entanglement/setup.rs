@@ -69,6 +69,10 @@ pub struct CircuitSetup {
     pub choice: PairChoice,
     /// How the pairs of each link are purified before they are swapped or handed out.
     pub purification: Recurrence,
+    /// Whether its head opens it by signalling; otherwise it is installed at all its nodes when these start.
+    pub signalled: bool,
+    /// If it is signalled: how many pairs a second each of its links is to promise.
+    pub rate: f64,
 }
 
 /// Somebody wants pairs between the ends of a circuit.

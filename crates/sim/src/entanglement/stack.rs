@@ -4,10 +4,15 @@ use super::chain::comparing;
 use super::hardware;
 use super::setup::{CircuitSetup, LinkSetup, Setup, SetupError};
 use bellwether_protocol::application::Booth;
-use bellwether_protocol::entanglement::link::{LinkPlace, LinkSettings};
+use bellwether_protocol::entanglement::link::LinkPlace;
 use bellwether_protocol::entanglement::network::{Circuit, End, Hop};
-use bellwether_protocol::entanglement::purification::{Program, PurifierSettings, Recurrence};
+use bellwether_protocol::entanglement::purification::{Program, PurifierSettings};
+use bellwether_protocol::entanglement::routing::LinkKind;
+use bellwether_protocol::entanglement::signalling::{
+    CircuitTerms, HopTerms, Signalling, SignallingLink, SignallingSettings,
+};
 use bellwether_protocol::entanglement::{CircuitId, EntanglementNode, MemoryId, NodeLink};
+use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::BellDiagonal;
 use bellwether_units::{Duration, LinkId, NodeId};
 use std::sync::Arc;
@@ -15,6 +20,9 @@ use std::sync::Arc;
 /// How long a message over a circuit and back is taken to need at least. Over the metres of a laboratory it takes nanoseconds,
 /// but links wait for each other much longer, and nobody asks so often.
 const LEAST_ROUND_TRIP: Duration = Duration::from_microseconds(100);
+/// How often the head of a circuit says that it is still wanted: in round trips, and at most.
+const REFRESH: u64 = 100;
+const LEAST_REFRESH: Duration = Duration::from_whole_seconds(1);
 /// How long an end of a link waits for what the other says of a comparison, at least.
 const LEAST_PATIENCE: Duration = Duration::from_microseconds(10);
 
@@ -79,37 +87,33 @@ fn purify(setup: &Setup, (number, place): (u32, usize), machine: &mut Entangleme
     let before = place.checked_sub(1).map(|hop| (hop, false));
     for (hop, leads) in before.into_iter().chain([(place, true)]) {
         let Some(link) = circuit.links.get(hop).copied() else { continue };
-        let LinkSetup { ends, settings, .. } = &setup.links[link.index()];
-        let models = ends.map(|end| &*setup.nodes[end.index()].model);
-        let comparison = models.map(|model| model.swap_time).into_iter().fold(Duration::ZERO, Duration::max);
-        let messages = settings.delay.saturating_mul(3).max(LEAST_PATIENCE);
+        let kind = kind(setup, link);
+        let messages = kind.delay.saturating_mul(3).max(LEAST_PATIENCE);
         let settings = PurifierSettings {
             program: Arc::clone(&program),
             leads,
-            quality: comparing(models),
+            quality: kind.purification,
             memory: setup.nodes[circuit.nodes[place].index()].claimed.memory,
-            patience: messages + comparison.saturating_mul(2),
+            patience: messages + kind.comparison.saturating_mul(2),
             tries: 5,
-            hold: circuit.cutoff.unwrap_or_else(|| hold(settings, circuit.purification)),
+            hold: circuit.cutoff.unwrap_or_else(|| circuit.purification.hold(kind.slowest_pair())),
         };
         machine.purify(CircuitId(number.into()), link, settings);
     }
 }
 
-/// How long a pair waits for its next round where nothing is cut off: far longer than the link takes for another pair that has
-/// been through as many. What the other end has lost waits so long in vain.
-fn hold(settings: &LinkSettings, rounds: Recurrence) -> Duration {
-    let least = settings.table.levels().iter().map(|level| level.success).fold(1.0, f64::min);
-    let pair = Duration::from_seconds(settings.cycle.seconds() / least).unwrap_or(Duration::MAX);
-    pair.saturating_mul(32 << rounds.rounds())
+/// What a link can do, as far as its ends know.
+pub(super) fn kind(setup: &Setup, link: LinkId) -> LinkKind {
+    let LinkSetup { ends, settings, .. } = &setup.links[link.index()];
+    let [first, second] = ends.map(|end| &setup.nodes[end.index()]);
+    let models = [&*first.model, &*second.model];
+    let comparison = models.map(|model| model.swap_time).into_iter().fold(Duration::ZERO, Duration::max);
+    LinkKind::new(settings, comparing(models), first.claimed.memory).comparing_in(comparison)
 }
 
 fn circuit_at(setup: &Setup, number: u32, place: usize) -> Circuit {
     let circuit = &setup.circuits[number as usize];
     let hop = |link: usize, peer: usize| Hop { link: circuit.links[link], peer: circuit.nodes[peer] };
-    let delays = circuit.links.iter().map(|link| setup.links[link.index()].settings.delay);
-    let swaps = circuit.nodes.iter().map(|node| setup.nodes[node.index()].model.swap_time);
-    let one_way = delays.chain(swaps).fold(Duration::ZERO, |sum, span| sum + span);
     let far = circuit.nodes[if place == 0 { circuit.nodes.len() - 1 } else { 0 }];
     Circuit {
         id: CircuitId(number.into()),
@@ -120,8 +124,51 @@ fn circuit_at(setup: &Setup, number: u32, place: usize) -> Circuit {
         weight: circuit.weight,
         cutoff: circuit.cutoff,
         choice: circuit.choice,
-        round_trip: one_way.saturating_mul(2).max(LEAST_ROUND_TRIP),
+        round_trip: round_trip(setup, number as usize),
     }
+}
+
+/// How long a message over a circuit takes there and back, with what nodes take.
+pub(super) fn round_trip(setup: &Setup, circuit: usize) -> Duration {
+    let circuit = &setup.circuits[circuit];
+    let delays = circuit.links.iter().map(|link| setup.links[link.index()].settings.delay);
+    let swaps = circuit.nodes.iter().map(|node| setup.nodes[node.index()].model.swap_time);
+    let one_way = delays.chain(swaps).fold(Duration::ZERO, |sum, span| sum + span);
+    one_way.saturating_mul(2).max(LEAST_ROUND_TRIP)
+}
+
+/// What the head of a circuit asks of its nodes. Memories are shared with other circuits.
+pub(super) fn terms(setup: &Setup, circuit: usize) -> CircuitTerms {
+    let round_trip = round_trip(setup, circuit);
+    let circuit = &setup.circuits[circuit];
+    let rounds = circuit.purification.rounds();
+    let hop = |(link, fidelity): (&LinkId, &f64)| HopTerms { link: *link, fidelity: *fidelity, rounds };
+    let ends = [circuit.nodes.first(), circuit.nodes.last()];
+    let memory =
+        |end: Option<&NodeId>| end.map_or(MemoryNoise::NONE, |end| setup.nodes[end.index()].claimed.memory);
+    CircuitTerms {
+        nodes: circuit.nodes.clone(),
+        hops: circuit.links.iter().zip(&circuit.link_fidelities).map(hop).collect(),
+        how: circuit.purification,
+        rate: circuit.rate,
+        memories: 0,
+        weight: circuit.weight,
+        cutoff: circuit.cutoff,
+        choice: circuit.choice,
+        round_trip,
+        end_memories: ends.map(memory),
+        refresh: round_trip.saturating_mul(REFRESH).max(LEAST_REFRESH),
+    }
+}
+
+/// The signalling of a node with these ends of links.
+pub(super) fn signalling(setup: &Setup, node: NodeId, links: &[(u32, usize)]) -> Signalling {
+    let link = |&(link, end): &(u32, usize)| {
+        let LinkSetup { ends, memories, .. } = &setup.links[link as usize];
+        let link = LinkId(link);
+        SignallingLink { link, peer: ends[1 - end], kind: kind(setup, link), memories: memories[end] }
+    };
+    Signalling::new(node, links.iter().map(link).collect(), SignallingSettings::default())
 }
 
 /// The ends of circuits at a node, with the best fidelity that can be had: what its links promise, swapped.

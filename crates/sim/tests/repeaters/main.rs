@@ -6,3 +6,4 @@ mod programs;
 mod published;
 mod purification;
 mod reference;
+mod signalled;

@@ -13,7 +13,7 @@ use crate::entanglement::signalling::{
 use crate::entanglement::{CircuitId, PairId};
 use crate::timers::Timers;
 use bellwether_quantum::MemoryNoise;
-use bellwether_quantum::bell::{BellDiagonal, PurificationQuality};
+use bellwether_quantum::bell::BellDiagonal;
 use bellwether_units::{LinkId, NodeId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,8 +24,6 @@ type Place = (CircuitId, LinkId);
 /// What a node needs for circuits that are signalled or purified; others go without.
 pub(super) struct Control {
     signalling: Option<Signalling>,
-    /// How well the ends of this node's links compare pairs, as far as is known.
-    quality: PurificationQuality,
     memory: MemoryNoise,
     purifiers: BTreeMap<Place, Purifier<PairId>>,
     /// Purifiers of circuits that are gone, whose pairs the hardware still has in hand.
@@ -42,7 +40,6 @@ impl Control {
     pub(super) fn new(memory: MemoryNoise) -> Self {
         Self {
             signalling: None,
-            quality: PurificationQuality::PERFECT,
             memory,
             purifiers: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -65,13 +62,11 @@ impl Control {
 }
 
 impl EntanglementNode {
-    /// The node signals circuits from now on, and purifies where they ask for it, with ends of links that compare pairs so
-    /// well, as far as it knows.
-    pub fn signal(&mut self, signalling: Signalling, quality: PurificationQuality) {
+    /// The node signals circuits from now on, and purifies where they ask for it.
+    pub fn signal(&mut self, signalling: Signalling) {
         let memory = self.quality.memory;
         let control = self.control.get_or_insert_with(|| Box::new(Control::new(memory)));
         control.signalling = Some(signalling);
-        control.quality = quality;
     }
 
     /// Opens a circuit that begins here. [`NodeEffect::Circuit`] tells what becomes of it.
@@ -160,17 +155,19 @@ impl EntanglementNode {
         purification: &CircuitPurification,
     ) {
         let Some(control) = &self.control else { return };
-        let program = Program::symmetric(purification.rounds[side].into(), purification.how);
-        let Some(program) = program.ok().filter(|program| !program.rounds().is_empty()) else { return };
+        let program = Program::from(purification.rounds[side]);
+        if program.rounds().is_empty() {
+            return;
+        }
         let settings = PurifierSettings {
             program: Arc::new(program),
             // The end nearer the head, for which the link leads to the tail.
             leads: side == 1,
-            quality: control.quality,
+            quality: purification.quality[side],
             memory: control.memory,
             patience: purification.patience[side],
             tries: 5,
-            hold: purification.hold,
+            hold: purification.hold[side],
         };
         self.purify(circuit, link, settings);
     }

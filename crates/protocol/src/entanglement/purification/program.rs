@@ -68,9 +68,25 @@ impl Recurrence {
         });
         Ok(Self { kinds, rounds: rounds.len() as u8 })
     }
+    /// So many rounds of one kind.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn alike(rounds: u8, how: Purification) -> Result<Self, ProgramError> {
+        Self::of(&vec![how; rounds.into()])
+    }
     /// How many.
     pub const fn rounds(self) -> u8 {
         self.rounds
+    }
+    /// The first so many of them, or all.
+    pub fn first(self, rounds: u8) -> Self {
+        Self { rounds: rounds.min(self.rounds), ..self }
+    }
+    /// How long a pair waits for its next round where nothing is cut off, of a link that takes so long for a new pair: far
+    /// longer than another that has been through as many rounds takes. What the other end has lost waits so long in vain.
+    pub fn hold(self, pair: Duration) -> Duration {
+        pair.saturating_mul(32 << self.rounds)
     }
     /// What is compared in each.
     pub fn kinds(self) -> impl Iterator<Item = Purification> {

@@ -41,13 +41,17 @@ impl LinkKind {
     pub(in crate::entanglement) fn seconds_after(
         &self,
         fidelity: f64,
-        rounds: u8,
-        how: Purification,
+        rounds: Recurrence,
     ) -> Option<(f64, f64)> {
         let level = self.table.choose(fidelity)?;
-        let limit = LinkPurification::UpTo(PurificationLimit { rounds, how });
-        let offer = self.offers_of(0, level, limit).into_iter().nth(rounds.into())?;
+        let offer = self.offers_of(0, level, LinkPurification::Exactly(rounds)).pop()?;
         Some((offer.seconds, offer.latency))
+    }
+
+    /// How long a new pair takes in the mean at the dimmest level, with one attempt at a time.
+    pub fn slowest_pair(&self) -> Duration {
+        let least = self.table.levels().iter().map(|level| level.success).fold(1.0, f64::min);
+        Duration::from_seconds(self.cycle.seconds() / least).unwrap_or(Duration::MAX)
     }
 
     /// What a level gives: with no round of purification, with one, and so on as long as it helps, or with all that must be.

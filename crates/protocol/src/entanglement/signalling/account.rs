@@ -3,8 +3,8 @@
 use super::terms::{BestTerms, CircuitRefusal, CircuitTerms, HopTerms};
 use crate::entanglement::CircuitId;
 use crate::entanglement::network::Hop;
+use crate::entanglement::purification::Recurrence;
 use crate::entanglement::routing::LinkKind;
-use bellwether_quantum::bell::Purification;
 use bellwether_units::{LinkId, NodeId};
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ impl Account {
         let needed = terms.memories.saturating_add(if terms.memories > 0 { hop.rounds.into() } else { 0 });
         let spare = if terms.memories > 0 { free.saturating_sub(hop.rounds.into()) } else { 0 };
         let fidelity = hop.fidelity.min(kind.table.best());
-        let seconds = kind.seconds_per_pair(fidelity, hop.rounds, terms.how, *memories);
+        let seconds = kind.seconds_per_pair(fidelity, terms.how.first(hop.rounds), *memories);
         let left = f64::max(0.0, 1.0 - promised.share);
         let (rate, share) = match seconds {
             Some(seconds) => (left / seconds, terms.rate * seconds),
@@ -156,15 +156,9 @@ impl Accounts {
 impl LinkKind {
     /// Mean seconds a pair of at least `fidelity` when new, after so many rounds of purification, with so many memories at
     /// each end; none if that cannot be.
-    pub fn seconds_per_pair(
-        &self,
-        fidelity: f64,
-        rounds: u8,
-        how: Purification,
-        memories: u16,
-    ) -> Option<f64> {
-        let attempts = memories.checked_sub(rounds.into()).filter(|attempts| *attempts > 0)?;
-        let (seconds, latency) = self.seconds_after(fidelity, rounds, how)?;
+    pub fn seconds_per_pair(&self, fidelity: f64, rounds: Recurrence, memories: u16) -> Option<f64> {
+        let attempts = memories.checked_sub(rounds.rounds().into()).filter(|attempts| *attempts > 0)?;
+        let (seconds, latency) = self.seconds_after(fidelity, rounds)?;
         Some(seconds / f64::from(attempts) + latency)
     }
 }

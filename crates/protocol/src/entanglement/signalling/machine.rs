@@ -7,7 +7,9 @@ use super::terms::{BestTerms, CircuitPurification, CircuitRefusal, CircuitTerms}
 use super::{CircuitEnd, SignallingEffect, SignallingError, SignallingEvent, SignallingSettings, patience};
 use crate::entanglement::CircuitId;
 use crate::entanglement::network::Hop;
+use crate::entanglement::routing::LinkKind;
 use crate::timers::Timers;
+use bellwether_quantum::bell::PurificationQuality;
 use bellwether_units::{Duration, LinkId, NodeId, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -264,12 +266,22 @@ impl Signalling {
         (place, around): (usize, [Option<Hop>; 2]),
     ) -> Option<CircuitPurification> {
         let rounds = |at: Option<usize>| at.and_then(|at| terms.hops.get(at)).map_or(0, |hop| hop.rounds);
-        let rounds = [rounds(place.checked_sub(1)), rounds(Some(place))];
-        let delay = |hop: Hop| self.accounts.kind(hop.link).map(|kind| kind.delay);
-        let patience = around.map(|hop| patience(hop.and_then(delay).unwrap_or_default()));
-        // Where nothing is cut off, a pair that nobody wants must go some time.
-        let hold = terms.cutoff.unwrap_or(terms.refresh);
-        (rounds != [0; 2]).then_some(CircuitPurification { rounds, how: terms.how, patience, hold })
+        let rounds =
+            [rounds(place.checked_sub(1)), rounds(Some(place))].map(|rounds| terms.how.first(rounds));
+        if rounds.iter().all(|rounds| rounds.rounds() == 0) {
+            return None;
+        }
+        let kinds = around.map(|hop| hop.and_then(|hop| self.accounts.kind(hop.link)));
+        let quality = kinds.map(|kind| kind.map_or(PurificationQuality::PERFECT, |kind| kind.purification));
+        // The other end's word takes a comparison there besides, and a little more.
+        let patience = kinds.map(|kind| {
+            kind.map_or(Duration::ZERO, |kind| patience(kind.delay) + kind.comparison.saturating_mul(2))
+        });
+        let hold = [HEAD, TAIL].map(|side| {
+            let pair = kinds[side].map_or(Duration::ZERO, LinkKind::slowest_pair);
+            terms.cutoff.unwrap_or_else(|| rounds[side].hold(pair))
+        });
+        Some(CircuitPurification { rounds, quality, patience, hold })
     }
 
     /// It will not be: what was set aside is free again, and whoever is before is told.

@@ -3,10 +3,11 @@
 use super::message::WireError;
 use crate::entanglement::CircuitId;
 use crate::entanglement::network::{Circuit, Hop, PairChoice};
+use crate::entanglement::purification::Recurrence;
 use crate::entanglement::routing::Plan;
 use crate::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_quantum::MemoryNoise;
-use bellwether_quantum::bell::Purification;
+use bellwether_quantum::bell::{Purification, PurificationQuality};
 use bellwether_units::{Duration, LinkId, NodeId};
 
 /// The longest route that is signalled, in links.
@@ -30,8 +31,8 @@ pub struct CircuitTerms {
     pub nodes: Vec<NodeId>,
     /// The links between them.
     pub hops: Vec<HopTerms>,
-    /// How links purify, where they do.
-    pub how: Purification,
+    /// The rounds of links that purify, as far as a link has them.
+    pub how: Recurrence,
     /// How many pairs a second each link is to promise; 0 promises nothing.
     pub rate: f64,
     /// How many memories each end of each link is to set aside; 0 shares them with others.
@@ -53,7 +54,7 @@ pub struct CircuitTerms {
 impl CircuitTerms {
     /// The circuit of a plan, with a memory of its own on each link besides those of purification, and a refresh each second or
     /// each hundred round trips.
-    pub fn of(plan: &Plan, how: Purification, rate: f64) -> Self {
+    pub fn of(plan: &Plan, how: Recurrence, rate: f64) -> Self {
         let hop = |hop: &crate::entanglement::routing::PlannedHop| HopTerms {
             link: hop.link,
             fidelity: hop.link_fidelity,
@@ -79,7 +80,7 @@ impl CircuitTerms {
         let mut nodes = self.nodes.clone();
         nodes.sort_unstable();
         nodes.dedup();
-        let good = |hop: &HopTerms| (0.0..=1.0).contains(&hop.fidelity);
+        let good = |hop: &HopTerms| (0.0..=1.0).contains(&hop.fidelity) && hop.rounds <= self.how.rounds();
         (1..=MOST_HOPS).contains(&self.hops.len())
             && self.nodes.len() == self.hops.len() + 1
             && nodes.len() == self.nodes.len()
@@ -123,11 +124,14 @@ impl CircuitTerms {
             w.u64(hop.fidelity.to_bits());
             w.u8(hop.rounds);
         }
-        w.u8(match self.how {
-            Purification::Bbpssw => 0,
-            Purification::Dejmps => 1,
-            Purification::Phase => 2,
-        });
+        w.u8(self.how.rounds());
+        for how in self.how.kinds() {
+            w.u8(match how {
+                Purification::Bbpssw => 0,
+                Purification::Dejmps => 1,
+                Purification::Phase => 2,
+            });
+        }
         w.u64(self.rate.to_bits());
         w.count(self.memories.into());
         w.count(self.weight.into());
@@ -150,12 +154,14 @@ impl CircuitTerms {
             Ok(HopTerms { link, fidelity: f64::from_bits(r.u64()?), rounds: r.u8()? })
         };
         let hops = (0..hops).map(|_| hop(r)).collect::<WireError<_>>()?;
-        let how = match r.u8()? {
-            0 => Purification::Bbpssw,
-            1 => Purification::Dejmps,
-            2 => Purification::Phase,
-            _ => return Err(Malformed::Value("the kind of purification")),
+        let kind = |r: &mut Reader<'_>| match r.u8()? {
+            0 => Ok(Purification::Bbpssw),
+            1 => Ok(Purification::Dejmps),
+            2 => Ok(Purification::Phase),
+            _ => Err(Malformed::Value("the kind of purification")),
         };
+        let kinds = (0..r.u8()?).map(|_| kind(r)).collect::<WireError<Vec<_>>>()?;
+        let how = Recurrence::of(&kinds).map_err(|_| Malformed::Value("the rounds of purification"))?;
         let rate = f64::from_bits(r.u64()?);
         let memories = r.count_up_to(u16::MAX.into(), "the memories of a circuit")? as u16;
         let weight = r.count_up_to(u16::MAX.into(), "the weight of a circuit")? as u16;
@@ -196,14 +202,14 @@ impl CircuitTerms {
 /// How the links of a circuit at a node purify. Of each pair, the first is that of the link towards the head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CircuitPurification {
-    /// How many rounds, each of two pairs of equal history.
-    pub rounds: [u8; 2],
-    /// What is compared.
-    pub how: Purification,
+    /// The rounds.
+    pub rounds: [Recurrence; 2],
+    /// How well the ends of the link compare, as far as is known.
+    pub quality: [PurificationQuality; 2],
     /// How long a verdict is waited for.
     pub patience: [Duration; 2],
     /// How long a pair waits for its next round.
-    pub hold: Duration,
+    pub hold: [Duration; 2],
 }
 
 /// The best that all nodes of a route could give, each of the three with the others as they were asked for.

@@ -1,15 +1,16 @@
 //! Which way circuits go, how their links are run, and which demands can be met.
 
 use super::BuildError;
-use crate::entanglement::chain::comparing;
 use crate::entanglement::setup::{CircuitSetup, DemandSetup, PairUse, Setup};
+use crate::entanglement::stack;
 use bellwether_network::{Cutoff, Network, PurificationRound, WaitingPair};
 use bellwether_protocol::entanglement::network::PairChoice;
 use bellwether_protocol::entanglement::purification::Recurrence;
 use bellwether_protocol::entanglement::routing::{
-    CutoffRule, LinkKind, LinkPurification, NetworkView, PairDemand, Plan, Refusal, RoutePolicy, Router,
-    ViewLink, ViewNode,
+    CutoffRule, LinkPurification, NetworkView, PairDemand, Plan, Refusal, RoutePolicy, Router, ViewLink,
+    ViewNode,
 };
+use bellwether_protocol::entanglement::signalling::MOST_HOPS;
 use bellwether_quantum::bell::Purification;
 use bellwether_units::{Duration, EntityId, LinkId};
 
@@ -70,6 +71,7 @@ pub(super) fn plan(network: &Network, setup: &mut Setup) -> Result<Vec<PlannedDe
         if let Some(place) = demand.circuit {
             placed[place as usize] = Some(at);
         }
+        setup.circuits[at].rate += demand.rate.map_or(0.0, |rate| rate.per_second());
         let entity = EntityId(planned.len() as u32);
         setup.demands.push(demand_of(demand, entity, at));
         let admission = Admission::Admitted { demand: setup.demands.len() - 1, plan };
@@ -92,12 +94,8 @@ fn view(setup: &Setup) -> Result<NetworkView, BuildError> {
     };
     let mut kinds = Vec::with_capacity(setup.links.len());
     let links = setup.links.iter().enumerate().map(|(place, link)| {
-        let memory = setup.nodes[link.ends[0].index()].claimed.memory;
-        let models = link.ends.map(|end| &*setup.nodes[end.index()].model);
-        let comparison = models.map(|model| model.swap_time).into_iter().fold(Duration::ZERO, Duration::max);
-        let kind = LinkKind::new(&link.settings, comparing(models), memory);
-        kinds.push(kind.comparing_in(comparison));
         let kind = place as u32;
+        kinds.push(stack::kind(setup, LinkId(kind)));
         ViewLink { id: LinkId(kind), ends: link.ends, kind, memories: link.memories, promised: 0.0 }
     });
     let links = links.collect();
@@ -146,6 +144,8 @@ fn circuit_of(plan: &Plan, stated: Option<&bellwether_network::Circuit>) -> Circ
             Some(WaitingPair::Oldest) | None => PairChoice::Oldest,
         },
         purification: stated.map(recurrence).unwrap_or_default(),
+        signalled: plan.hops.len() <= MOST_HOPS,
+        rate: 0.0,
     }
 }
 

@@ -44,10 +44,10 @@ impl Programs {
         match effect {
             SeatEffect::Request(circuit, request) => self.world.request_for_program(node, circuit, request),
             SeatEffect::Withdraw(circuit, request) => {
-                self.world.withdraw_for_program(node, circuit, request);
+                self.world.withdraw_for_program(circuit, request);
             }
-            SeatEffect::Release { circuit, pair, memory } => {
-                self.world.release_for_program(node, circuit, pair, memory);
+            SeatEffect::Release { pair, memory, .. } => {
+                self.world.release_for_program(node, pair, memory);
             }
             SeatEffect::Processor(command) => self.world.process(node, &command),
             SeatEffect::Send { to, bytes, answer } => answer.fulfil(match self.arrival(node, to) {
@@ -113,7 +113,7 @@ impl Programs {
         if self.places.contains_key(&node) {
             self.tell(node, |seat, now, out| seat.delivered(now, pair, out));
         } else {
-            self.world.release_for_program(node, pair.circuit, World::own_pair(pair), pair.memory);
+            self.world.release_for_program(node, World::own_pair(pair), pair.memory);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What nodes want done: by their devices, by their neighbours, and for applications.
 
+use super::circuits::place_of;
 use super::parcels::Parcel;
 use super::{World, origin, whose};
 use crate::entanglement::hardware::Claim;
@@ -18,9 +19,10 @@ impl World {
                 self.devices.carry_out(now, NodeId(node), &command, &mut self.nodes);
             }
             NodeEffect::Event(event) => self.told(now, node, event),
+            NodeEffect::Circuit(event) => self.signalled(now, node, event),
             // Pairs for applications at the ends of a link are theirs to ask for, and nobody here does; what became of a
             // circuit's pairs the network layer has been told. A starved circuit is asked for again later.
-            NodeEffect::Link(..) | NodeEffect::CircuitStarved { .. } | NodeEffect::Circuit(_) => {}
+            NodeEffect::Link(..) | NodeEffect::CircuitStarved { .. } => {}
         }
     }
 
@@ -40,6 +42,11 @@ impl World {
 
     /// What applications and operators are told.
     fn told(&mut self, now: Time, node: u32, event: NetworkEvent) {
+        if let NetworkEvent::RequestOver { circuit, request, delivered, end } = event
+            && self.asks_again(now, circuit, (request, delivered), end)
+        {
+            return;
+        }
         if self.nodes.programs.is_some() && self.tell_of(node, &event) {
             return;
         }
@@ -54,7 +61,7 @@ impl World {
             NetworkEvent::Revoked { circuit, origin, memory, .. } => {
                 let cell = self.cell(NodeId(node), memory);
                 if let Some(demand) =
-                    self.nodes.demands.iter_mut().find(|asked| asked.setup.circuit as u64 == circuit.0)
+                    self.nodes.demands.iter_mut().find(|asked| asked.setup.circuit == place_of(circuit))
                 {
                     demand.tally.revoked += 1;
                 }
@@ -115,6 +122,7 @@ impl World {
             FaultKind::MessageLoss(link, probability) => self.devices.set_message_loss(link, probability),
             FaultKind::Crash(node) => {
                 self.nodes.nodes[node.index()].stop();
+                self.forget_requests(node);
                 self.tell_programs(super::ProgramEvent::Crashed(node));
                 self.devices.crash(now, node, &mut self.nodes);
             }

@@ -1,5 +1,6 @@
 //! What whoever runs programs asks of a world, and is told by it.
 
+use super::circuits::place_of;
 use super::parcels::Parcel;
 use super::{World, origin};
 use crate::entanglement::hardware::{Cell, Processor};
@@ -34,9 +35,15 @@ pub(in crate::entanglement) enum ProgramEvent {
 #[derive(Default)]
 pub(super) struct Told {
     events: Vec<ProgramEvent>,
-    cells: BTreeMap<Cell, PairId>,
+    /// And of which circuit.
+    cells: BTreeMap<Cell, (PairId, CircuitId)>,
     /// How long messages take from one node to another; forgotten when a link is cut or mended.
     delays: BTreeMap<(NodeId, NodeId), Option<Duration>>,
+}
+
+/// A circuit as programs know it: by its place, however often it was opened.
+const fn known(circuit: CircuitId) -> CircuitId {
+    CircuitId(place_of(circuit) as u64)
 }
 
 impl Told {
@@ -71,14 +78,16 @@ impl World {
         let Some(told) = &mut self.nodes.programs else { return false };
         match *event {
             NetworkEvent::Delivered(delivered) if PairDesk::is_for_programs(delivered.request) => {
-                told.cells.insert(first + Cell::from(delivered.memory.0), origin(&delivered));
-                told.events.push(ProgramEvent::Delivered(NodeId(node), delivered));
+                let held = (origin(&delivered), delivered.circuit);
+                told.cells.insert(first + Cell::from(delivered.memory.0), held);
+                let circuit = known(delivered.circuit);
+                told.events.push(ProgramEvent::Delivered(NodeId(node), Delivered { circuit, ..delivered }));
                 true
             }
             NetworkEvent::Revoked { circuit, origin, memory, .. }
-                if told.cells.get(&(first + Cell::from(memory.0))) == Some(&origin) =>
+                if told.cells.get(&(first + Cell::from(memory.0))) == Some(&(origin, circuit)) =>
             {
-                let node = NodeId(node);
+                let (node, circuit) = (NodeId(node), known(circuit));
                 told.events.push(ProgramEvent::Revoked { node, circuit, pair: origin, memory });
                 true
             }
@@ -184,24 +193,19 @@ impl World {
     ) {
         let now = self.now();
         // A number is given once, and the desk asks at heads alone.
-        self.nodes.on(node.0, now, |machine, out| _ = machine.request(now, circuit, request, out));
+        debug_assert_eq!(self.setup.circuits[place_of(circuit)].nodes[0], node);
+        self.ask(now, place_of(circuit), request);
         self.settle(now);
     }
-    pub(in crate::entanglement) fn withdraw_for_program(
-        &mut self,
-        node: NodeId,
-        circuit: CircuitId,
-        request: RequestId,
-    ) {
+    pub(in crate::entanglement) fn withdraw_for_program(&mut self, circuit: CircuitId, request: RequestId) {
         let now = self.now();
-        self.nodes.on(node.0, now, |machine, out| machine.withdraw(now, circuit, request, out));
+        self.take_back(now, place_of(circuit), request);
         self.settle(now);
     }
     /// A program needs the memory of a half no more.
     pub(in crate::entanglement) fn release_for_program(
         &mut self,
         node: NodeId,
-        circuit: CircuitId,
         pair: PairId,
         memory: MemoryId,
     ) {
@@ -209,7 +213,7 @@ impl World {
         let cell = self.cell(node, memory);
         // After a crash the memory may hold another pair by now.
         let Some(told) = &mut self.nodes.programs else { return };
-        if told.cells.get(&cell) == Some(&pair) {
+        if let Some((_, circuit)) = told.cells.get(&cell).copied().filter(|(held, _)| *held == pair) {
             told.cells.remove(&cell);
             self.release(now, node.0, circuit, pair, memory);
             self.settle(now);

@@ -1,6 +1,7 @@
 //! The nodes of an entanglement network, the links between them and what their memories hold, in virtual time.
 
 mod carry_out;
+mod circuits;
 mod for_programs;
 mod nodes;
 mod parcels;
@@ -44,6 +45,8 @@ pub struct World {
     nodes: Nodes,
     /// What there is; demands and faults have their own places.
     setup: Setup,
+    /// By circuit.
+    lines: Vec<circuits::Line>,
     faults: Vec<FaultKind>,
     /// Whether messages travel as bytes.
     as_bytes: bool,
@@ -149,6 +152,7 @@ impl World {
                 }
             }
             Parcel::Device(happening) => self.devices.happen(now, happening, &mut self.nodes),
+            Parcel::Open(circuit) => self.open_again(now, circuit),
             Parcel::ForPrograms(token) => self.tell_programs(ProgramEvent::Due(token)),
             Parcel::Released { node, circuit, pair, memory, life } => {
                 // A pair that was revoked meanwhile has been given back.
@@ -210,7 +214,7 @@ impl World {
         asked.tally.requests += 1;
         asked.open.insert(request, now);
         let head = self.setup.circuits[setup.circuit].nodes[0];
-        let circuit = CircuitId(setup.circuit as u64);
+        let place = setup.circuit;
         let wanted = PairRequest {
             id: RequestId(u64::from(demand) << 40 | request),
             pairs: setup.pairs,
@@ -222,8 +226,7 @@ impl World {
             let source = self.nodes.sources.nodes[head.index()];
             self.nodes.at(source, now.saturating_add(every), Happening::Request(demand));
         }
-        // A node that is down, or knows of no such circuit, serves nobody: the request just waits.
-        self.nodes.on(head.0, now, |machine, out| _ = machine.request(now, circuit, wanted, out));
+        self.ask(now, place, wanted);
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Parcel {
     Device(DeviceHappening),
     /// An application gives a memory back.
     Released { node: NodeId, circuit: CircuitId, pair: PairId, memory: MemoryId, life: u32 },
+    /// A circuit is opened again.
+    Open(CircuitId),
     /// Whoever runs programs wanted to be told that the time has come.
     ForPrograms(u64),
 }

@@ -1,5 +1,6 @@
 //! From a setup to a world that can run.
 
+use super::circuits::Line;
 use super::nodes::{Asked, Node, Nodes, Sources, Wanted};
 use super::parcels::Parcels;
 use super::{Happening, Sampling, World};
@@ -79,10 +80,12 @@ impl World {
             work: Work::default(),
             programs: None,
         };
+        let lines = circuits.iter().map(|_| Line::default()).collect();
         let mut world = Self {
             devices,
             nodes: stacks,
             setup: Setup { nodes, links, circuits, ..Setup::default() },
+            lines,
             faults: faults.iter().map(|fault| fault.kind).collect(),
             as_bytes: options.as_bytes,
             doing: Wanted::default(),
@@ -140,6 +143,7 @@ impl World {
         for node in 0..self.setup.nodes.len() {
             self.begin(Time::ZERO, node, &links[node], &circuits[node]);
         }
+        self.open_all(Time::ZERO);
         self.settle(Time::ZERO);
     }
 
@@ -147,14 +151,23 @@ impl World {
         self.nodes.nodes[node].life += 1;
         let life = self.nodes.nodes[node].life;
         let first = |link, end| self.devices.first_memory(link, end);
-        let machine = stack::machine(&self.setup, NodeId(node as u32), life, links, circuits, first);
+        // By hand, but for circuits that are signalled.
+        let by_hand = |(circuit, _): &&(u32, u32)| !self.setup.circuits[*circuit as usize].signalled;
+        let by_hand: Vec<_> = circuits.iter().filter(by_hand).copied().collect();
+        let id = NodeId(node as u32);
+        let mut machine = stack::machine(&self.setup, id, life, links, &by_hand, first);
+        if by_hand.len() < circuits.len() {
+            machine.signal(stack::signalling(&self.setup, id, links));
+        }
         self.nodes.nodes[node].machine = Some(machine);
         self.nodes.on(node as u32, now, |machine, out| machine.start(now, out));
     }
 
-    /// A node that had stopped starts again; what it was told of circuits is told it again.
+    /// A node that had stopped starts again; what it was told of circuits by hand is told it again, and the circuits that it
+    /// opened are opened again.
     pub(super) fn restart(&mut self, now: Time, node: NodeId) {
         let (links, circuits) = stack::concerning(&self.setup, node);
         self.begin(now, node.index(), &links, &circuits);
+        self.open_from(now, node);
     }
 }
