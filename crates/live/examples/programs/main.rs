@@ -23,7 +23,7 @@ mod teleport;
 use bellwether_live::process::{log, runtime};
 use bellwether_live::programs::run;
 use bellwether_live::state::State;
-use bellwether_network::Network;
+use bellwether_network::{Network, Override};
 use bellwether_protocol::application::{Node, ProgramError};
 use bellwether_protocol::qkd::security::ClassCounts;
 use bellwether_sim::entanglement::build;
@@ -31,6 +31,7 @@ use bellwether_units::NodeId;
 use clap::{Parser, ValueEnum};
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 #[derive(Parser)]
 struct Args {
@@ -42,6 +43,9 @@ struct Args {
     /// The network's state directory, if it is not the usual one
     #[arg(long)]
     state: Option<PathBuf>,
+    /// Override a value of the network file, as at its start
+    #[arg(long, value_name = "PATH=VALUE", value_parser = Override::parse)]
+    set: Vec<Override>,
     /// How many states are sent, or pairs measured
     #[arg(long)]
     number: Option<u32>,
@@ -64,10 +68,19 @@ enum End {
     Tail,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     log::start(log::Format::Text, log::Level::Warn);
-    let args = Args::parse();
-    let network = Network::read(args.network, &[])?;
+    match attached(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn attached(args: Args) -> Result<(), Box<dyn Error>> {
+    let network = Network::read(args.network, &args.set)?;
     let state = args.state.map_or_else(|| State::of_network(&network), State::at);
     let setup = build(&network)?.setup;
     let circuit = setup.circuits.first().ok_or("the network has no circuit that can be served")?;

@@ -562,3 +562,26 @@ async fn a_network_file_and_a_state_directory_are_enough_to_run_a_program() {
     let away = told(&network(nobody), &state, "A").await;
     assert!(away.contains(&format!("cannot attach to node `A` at {nobody}")), "{away}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, which wants the machine to itself: see docs/src/programs.md"]
+async fn how_long_a_wish_takes_to_the_driver_and_back() {
+    const WISHES: u32 = 5000;
+    let mut house = House::open().await;
+    let attachment = house.attach("lab-a").await.unwrap();
+    let program = async |node: Node, _| {
+        let began = tokio::time::Instant::now();
+        for _ in 0..WISHES {
+            assert!(node.qubit().await.is_err());
+        }
+        began.elapsed() / WISHES
+    };
+    let program = tokio::spawn(attachment.run(program));
+    let mut attached = house.next().await;
+    while let Some(wish) = attached.wishes.recv().await {
+        if let Wish::Zero { answer } = wish {
+            answer.fulfil(Err(OperationError::Lost));
+        }
+    }
+    println!("{:.1} µs", program.await.unwrap().0.as_secs_f64() * 1e6);
+}
