@@ -36,9 +36,13 @@ struct Waiting {
 pub(super) struct Company {
     life: u64,
     mail: Mail,
+    /// The nodes to which this program says that it is there.
+    greeted: BTreeSet<NodeId>,
     contacts: BTreeSet<NodeId>,
     met: BTreeSet<NodeId>,
     waiting: Vec<Waiting>,
+    /// Messages for programs that are greeted and were not met yet: those of former runs are not to have them.
+    held: Vec<(NodeId, Letter)>,
     /// Until when letters are carried on, once the program has ended.
     until: Option<Time>,
 }
@@ -50,9 +54,11 @@ impl Company {
         let mut company = Self {
             life,
             mail: Mail::new(life, MailTiming::default()),
+            greeted: peers.clone(),
             contacts: BTreeSet::new(),
             met: BTreeSet::new(),
             waiting: Vec::new(),
+            held: Vec::new(),
             until: None,
         };
         for peer in peers {
@@ -71,9 +77,20 @@ impl Company {
 
     pub(super) fn send(&mut self, now: Time, to: NodeId, letter: Letter, out: &mut Vec<Post>) {
         self.contacts.insert(to);
+        let is_message = matches!(letter, Letter::Message(_));
+        if is_message && self.greeted.contains(&to) && !self.met.contains(&to) {
+            return self.held.push((to, letter));
+        }
         self.on_mail(now, out, |mail, effects| mail.send(now, to, letter, effects));
     }
     pub(super) fn hear(&mut self, now: Time, from: NodeId, message: &MailMessage, out: &mut Vec<Post>) {
+        // Who comes after a program that has ended is for the program that comes after this one.
+        let (MailMessage::Greeting { life, .. }
+        | MailMessage::Letter { life, .. }
+        | MailMessage::Received { life, .. }) = message;
+        if self.until.is_some() && self.mail.life_of(from).is_some_and(|known| known != *life) {
+            return;
+        }
         self.contacts.insert(from);
         self.on_mail(now, out, |mail, effects| mail.hear(now, from, message, effects));
     }
@@ -98,8 +115,16 @@ impl Company {
                         self.met.insert(from);
                         let theirs = self.mail.life_of(from).unwrap_or_default();
                         out.push(Post::Met(from, [self.session(), theirs as u32]));
+                        let held = core::mem::take(&mut self.held);
+                        held.into_iter().for_each(|(to, letter)| self.send(now, to, letter, out));
                     }
                 },
+                MailEffect::Restarted { peer }
+                    if self.greeted.contains(&peer) && !self.met.contains(&peer) =>
+                {
+                    // What was heard before was of a program that had ended: nobody has been greeted yet.
+                    self.send(now, peer, Letter::Here, out);
+                }
                 MailEffect::Restarted { peer } => {
                     // It met another program than that which is there now, which is told that this one does not serve it.
                     self.met.remove(&peer);
@@ -134,6 +159,10 @@ impl Company {
     pub(super) fn over(&mut self, now: Time, calls: &[(CircuitId, u64)], out: &mut Vec<Post>) {
         self.until = Some(now.saturating_add(LAST_LETTERS));
         self.waiting.clear();
+        // Whoever comes next may have them, as far as they are carried on.
+        for (to, letter) in core::mem::take(&mut self.held) {
+            self.on_mail(now, out, |mail, effects| mail.send(now, to, letter, effects));
+        }
         for peer in self.contacts.clone() {
             self.send(now, peer, Letter::Over { calls: calls.to_vec() }, out);
         }
@@ -141,5 +170,121 @@ impl Company {
     /// Whether there is nothing more to carry.
     pub(super) fn is_done(&self, now: Time) -> bool {
         self.until.is_some_and(|until| until <= now || self.mail.all_waiting() == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: NodeId = NodeId(0);
+    const BOB: NodeId = NodeId(1);
+
+    /// Two nodes, and what their programs are told.
+    struct Two {
+        now: Time,
+        companies: [Option<Company>; 2],
+        told: [Vec<String>; 2],
+    }
+
+    impl Two {
+        fn new() -> Self {
+            Self { now: Time::ZERO, companies: [None, None], told: Default::default() }
+        }
+        /// A program attaches to a node.
+        fn attach(&mut self, node: NodeId) -> Vec<Post> {
+            let last = self.companies[node.index()].as_ref().map_or(0, Company::life);
+            let mut out = Vec::new();
+            let peer = if node == ALICE { BOB } else { ALICE };
+            self.companies[node.index()] = Some(Company::new(self.now, last, &[peer].into(), &mut out));
+            self.told[node.index()].clear();
+            out
+        }
+        fn act(&mut self, node: NodeId, act: impl FnOnce(&mut Company, Time, &mut Vec<Post>)) -> Vec<Post> {
+            let mut out = Vec::new();
+            act(self.companies[node.index()].as_mut().unwrap(), self.now, &mut out);
+            out
+        }
+        /// Carries posts of a node, and what comes of them, to the end.
+        fn carry(&mut self, node: NodeId, posts: Vec<Post>) {
+            for post in posts {
+                let told = match post {
+                    Post::Send(to, message) => {
+                        let now = self.now;
+                        if let Some(company) = &mut self.companies[to.index()] {
+                            let mut out = Vec::new();
+                            company.hear(now, node, &message, &mut out);
+                            self.carry(to, out);
+                        }
+                        continue;
+                    }
+                    Post::Message(_, bytes) => String::from_utf8(bytes).unwrap(),
+                    Post::Met(..) => "met".to_owned(),
+                    Post::Over(..) => "over".to_owned(),
+                };
+                self.told[node.index()].push(told);
+            }
+        }
+        /// So many seconds pass.
+        fn pass(&mut self, seconds: u64) {
+            for _ in 0..seconds {
+                self.now = self.now.saturating_add(Duration::from_whole_seconds(1));
+                for node in [ALICE, BOB] {
+                    if self.companies[node.index()].is_some() {
+                        let posts = self.act(node, Company::timeout);
+                        self.carry(node, posts);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn programs_that_are_run_again_meet_each_other_and_none_that_has_ended() {
+        for bob_hears in [true, false] {
+            let mut two = Two::new();
+            for node in [ALICE, BOB] {
+                let posts = two.attach(node);
+                two.carry(node, posts);
+            }
+            two.pass(2);
+            assert_eq!(two.told, [["met"], ["met"]]);
+            // Both end; what Bob's says last may not arrive, so that it is said again.
+            let posts = two.act(ALICE, |company, now, out| company.over(now, &[], out));
+            two.carry(ALICE, posts);
+            let posts = two.act(BOB, |company, now, out| company.over(now, &[], out));
+            if bob_hears {
+                two.carry(BOB, posts);
+            }
+            // Alice's is run again at once, and says something before anybody is there.
+            let posts = two.attach(ALICE);
+            two.carry(ALICE, posts);
+            let hello = Letter::Message(b"hello".to_vec());
+            let posts = two.act(ALICE, |company, now, out| company.send(now, BOB, hello, out));
+            two.carry(ALICE, posts);
+            two.pass(3);
+            assert_eq!(two.told[0], [""; 0], "nobody is there yet");
+            let posts = two.attach(BOB);
+            two.carry(BOB, posts);
+            two.pass(5);
+            assert_eq!(two.told, [vec!["met"], vec!["met", "hello"]]);
+        }
+    }
+
+    #[test]
+    fn what_a_program_said_before_it_ended_is_there_for_who_comes_later() {
+        let mut two = Two::new();
+        let posts = two.attach(ALICE);
+        two.carry(ALICE, posts);
+        let hello = Letter::Message(b"hello".to_vec());
+        let posts = two.act(ALICE, |company, now, out| company.send(now, BOB, hello, out));
+        two.carry(ALICE, posts);
+        let posts = two.act(ALICE, |company, now, out| company.over(now, &[], out));
+        two.carry(ALICE, posts);
+        two.pass(2);
+        let posts = two.attach(BOB);
+        two.carry(BOB, posts);
+        two.pass(5);
+        assert_eq!(two.told[1], ["met", "hello", "over"]);
     }
 }
