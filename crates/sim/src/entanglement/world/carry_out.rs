@@ -5,16 +5,30 @@ use super::parcels::Parcel;
 use super::{World, origin, whose};
 use crate::entanglement::hardware::Claim;
 use crate::entanglement::setup::{FaultKind, PairUse};
+use bellwether_protocol::entanglement::NodeEffect;
 use bellwether_protocol::entanglement::network::{Delivered, NetworkEvent, RequestEnd};
-use bellwether_protocol::entanglement::{NodeEffect, NodeMessage};
 use bellwether_quantum::density::Axis;
-use bellwether_units::{LinkId, NodeId, Time};
+use bellwether_units::{NodeId, Time};
 
 impl World {
+    /// Carries out what a node wants; `which` of all that is wanted. It is read where it lies, since it is large.
     #[inline]
-    pub(super) fn carry_out(&mut self, now: Time, node: u32, effect: NodeEffect) {
-        match effect {
-            NodeEffect::Send { to, link, message } => self.send(now, NodeId(node), to, link, message),
+    pub(super) fn carry_out(&mut self, now: Time, node: u32, which: usize) {
+        match self.nodes.wanted.effects[which] {
+            NodeEffect::Send { to, link, ref message } => {
+                self.nodes.work.messages += 1;
+                if self.devices.lets_pass(link) {
+                    let from = NodeId(node);
+                    let parcel = if self.as_bytes {
+                        Parcel::Bytes { from, to, link, bytes: message.encode() }
+                    } else {
+                        // All but the rare ones are copied.
+                        Parcel::Message { from, to, link, message: message.clone() }
+                    };
+                    let at = now.saturating_add(self.setup.links[link.index()].settings.delay);
+                    self.nodes.post_from(from, at, parcel);
+                }
+            }
             NodeEffect::Hardware(command) => {
                 self.devices.carry_out(now, NodeId(node), &command, &mut self.nodes);
             }
@@ -24,20 +38,6 @@ impl World {
             // circuit's pairs the network layer has been told. A starved circuit is asked for again later.
             NodeEffect::Link(..) | NodeEffect::CircuitStarved { .. } => {}
         }
-    }
-
-    fn send(&mut self, now: Time, from: NodeId, to: NodeId, link: LinkId, message: NodeMessage) {
-        self.nodes.work.messages += 1;
-        if !self.devices.lets_pass(link) {
-            return;
-        }
-        let at = now.saturating_add(self.setup.links[link.index()].settings.delay);
-        let parcel = if self.as_bytes {
-            Parcel::Bytes { from, to, link, bytes: message.encode() }
-        } else {
-            Parcel::Message { from, to, link, message }
-        };
-        self.nodes.post_from(from, at, parcel);
     }
 
     /// What applications and operators are told.

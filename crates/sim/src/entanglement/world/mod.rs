@@ -16,7 +16,7 @@ use super::setup::{FaultKind, Setup};
 use bellwether_protocol::entanglement::network::{Delivered, PairRequest, RequestId};
 use bellwether_protocol::entanglement::{CircuitId, MemoryId, NodeMessage, PairId};
 use bellwether_units::{LinkId, NodeId, Time};
-use nodes::{Nodes, Wanted};
+use nodes::Nodes;
 use parcels::Parcel;
 use std::collections::BTreeMap;
 
@@ -50,8 +50,6 @@ pub struct World {
     faults: Vec<FaultKind>,
     /// Whether messages travel as bytes.
     as_bytes: bool,
-    /// Room for what is wanted, while it is being done.
-    doing: Wanted,
     sampling: Option<Sampling>,
     /// Which pairs applications keep for a while: by memory.
     kept: BTreeMap<Cell, PairId>,
@@ -173,20 +171,18 @@ impl World {
         self.nodes.on(node, now, |machine, out| machine.released(now, circuit, pair, memory, out));
     }
 
-    /// Does what nodes want until nobody wants anything.
+    /// Does what nodes want until nobody wants anything. What they want meanwhile comes after.
     fn settle(&mut self, now: Time) {
-        while !self.nodes.wanted.turns.is_empty() {
-            core::mem::swap(&mut self.nodes.wanted, &mut self.doing);
-            let Wanted { mut effects, mut turns } = core::mem::take(&mut self.doing);
-            let mut each = effects.drain(..);
-            for (node, count) in turns.drain(..) {
-                for effect in each.by_ref().take(count) {
-                    self.carry_out(now, node, effect);
-                }
+        let (mut turn, mut effect) = (0, 0);
+        while let Some(&(node, count)) = self.nodes.wanted.turns.get(turn) {
+            turn += 1;
+            for _ in 0..count {
+                self.carry_out(now, node, effect);
+                effect += 1;
             }
-            drop(each);
-            self.doing = Wanted { effects, turns };
         }
+        self.nodes.wanted.turns.clear();
+        self.nodes.wanted.effects.clear();
     }
 
     fn sample(&mut self, now: Time) {

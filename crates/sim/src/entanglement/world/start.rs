@@ -88,7 +88,6 @@ impl World {
             lines,
             faults: faults.iter().map(|fault| fault.kind).collect(),
             as_bytes: options.as_bytes,
-            doing: Wanted::default(),
             sampling,
             kept: BTreeMap::new(),
             seed: options.seed,
