@@ -14,7 +14,7 @@ use bellwether_protocol::entanglement::network::{
     RequestId,
 };
 use bellwether_protocol::entanglement::{
-    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage, PairId,
+    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage, Outbox, PairId,
 };
 use bellwether_quantum::MemoryNoise;
 use bellwether_quantum::bell::{BellIndex, SwapQuality};
@@ -84,7 +84,7 @@ struct Chains {
     delivered: u64,
     /// By kind of happening.
     events: [u64; KINDS.len()],
-    out: Vec<NodeEffect>,
+    out: Outbox,
 }
 
 impl Chains {
@@ -124,7 +124,7 @@ impl Chains {
             counter: 0,
             delivered: 0,
             events: [0; KINDS.len()],
-            out: Vec::new(),
+            out: Outbox::default(),
         };
         let circuit = |n: usize| CircuitId((n / length) as u64);
         for n in 0..count {
@@ -162,25 +162,25 @@ impl Chains {
         self.counter = self.counter.wrapping_add(1);
     }
 
-    fn on(&mut self, n: usize, act: impl FnOnce(&mut EntanglementNode, Time, &mut Vec<NodeEffect>)) {
-        let mut out = core::mem::take(&mut self.out);
-        act(&mut self.nodes[n], self.now, &mut out);
+    fn on(&mut self, n: usize, act: impl FnOnce(&mut EntanglementNode, Time, &mut Outbox)) {
+        act(&mut self.nodes[n], self.now, &mut self.out);
         if let Some(at) = self.nodes[n].deadline()
             && self.asked[n].is_none_or(|old| at < old)
         {
             self.asked[n] = Some(at);
             self.at(at.max(self.now), Happening::Timeout(n));
         }
-        for effect in out.drain(..) {
-            self.carry_out(n, effect);
+        for which in 0..self.out.effects.len() {
+            self.carry_out(n, which);
         }
-        self.out = out;
+        self.out.effects.clear();
     }
 
-    fn carry_out(&mut self, n: usize, effect: NodeEffect) {
-        match effect {
-            NodeEffect::Send { to, link, message } => {
-                let happening = Happening::Message { from: n, to: to.index(), link, message };
+    fn carry_out(&mut self, n: usize, which: usize) {
+        match self.out.effects[which] {
+            NodeEffect::Send { to, link, ref message } => {
+                let happening =
+                    Happening::Message { from: n, to: to.index(), link, message: message.clone() };
                 self.at(self.now + DELAY, happening);
             }
             NodeEffect::Hardware(HardwareCommand::Arm { memory, tag, .. }) => self.arm(n, memory, Some(tag)),

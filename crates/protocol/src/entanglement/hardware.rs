@@ -8,7 +8,7 @@
 mod wire;
 
 use super::link::{AttemptTag, BasisChoice, MeasuredBasis, MidpointReply};
-use super::{EntanglementNode, MemoryId, NodeEffect};
+use super::{EntanglementNode, MemoryId, Outbox};
 use bellwether_quantum::bell::{BellIndex, Purification};
 use bellwether_units::Time;
 
@@ -107,7 +107,7 @@ pub enum HardwareEvent {
 
 impl EntanglementNode {
     /// The devices have told something.
-    pub fn hear_hardware(&mut self, now: Time, event: &HardwareEvent, out: &mut Vec<NodeEffect>) {
+    pub fn hear_hardware(&mut self, now: Time, event: &HardwareEvent, out: &mut Outbox) {
         match *event {
             HardwareEvent::Midpoint(ref reply) => self.heard_midpoint(now, reply, out),
             HardwareEvent::Unanswered(memory) => self.unanswered(now, memory, out),

@@ -11,4 +11,4 @@ pub mod schedule;
 pub mod signalling;
 
 pub use identity::{CircuitId, EndToEndId, MemoryId, PairId};
-pub use node::{EntanglementNode, NodeEffect, NodeLink, NodeMessage};
+pub use node::{EntanglementNode, NodeEffect, NodeLink, NodeMessage, Outbox};

@@ -107,6 +107,17 @@ pub enum NodeEffect {
     },
 }
 
+/// Where nodes put what they want. One serves any number of nodes, in turn.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// What is wanted, in this order. Whoever does it takes it out.
+    pub effects: Vec<NodeEffect>,
+    /// What links and the network layer want of their node, within one call: not kept by each node, since the room for it
+    /// would be a quarter of what a node holds.
+    from_link: Vec<LinkEffect>,
+    from_network: Vec<NetworkEffect>,
+}
+
 /// An end of a link at a node.
 pub struct NodeLink {
     /// Which end, and its memories.
@@ -147,11 +158,6 @@ pub struct EntanglementNode {
     control: Option<Box<Control>>,
     /// Which links are to be asked again for which circuits, in the order of time.
     again: VecDeque<(Time, LinkId, CircuitId)>,
-    /// What the network layer wants, within one call, and how much of it is done.
-    from_network: Vec<NetworkEffect>,
-    settled: usize,
-    /// What a link wants, within one call of it.
-    from_link: Vec<LinkEffect>,
 }
 
 impl EntanglementNode {
@@ -176,14 +182,11 @@ impl EntanglementNode {
             quality,
             control: None,
             again: VecDeque::new(),
-            from_network: Vec::new(),
-            settled: 0,
-            from_link: Vec::new(),
         }
     }
 
     /// The node runs: its links greet their other ends, and all memories are free.
-    pub fn start(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
+    pub fn start(&mut self, now: Time, out: &mut Outbox) {
         for at in 0..self.ports.len() {
             self.on_link(now, at, out, |end, out| end.start(now, out));
         }
@@ -216,18 +219,15 @@ impl EntanglementNode {
         &mut self,
         now: Time,
         at: usize,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
         act: impl FnOnce(&mut LinkEnd, &mut Vec<LinkEffect>),
     ) {
-        let end = &mut self.ends[at].end;
-        act(end, &mut self.from_link);
+        act(&mut self.ends[at].end, &mut out.from_link);
         self.note_due(at);
-        let mut effects = core::mem::take(&mut self.from_link);
-        for effect in &effects {
-            self.carry_out_for_link(now, at, effect, out);
+        for which in 0..out.from_link.len() {
+            self.carry_out_for_link(now, at, which, out);
         }
-        effects.clear();
-        self.from_link = effects;
+        out.from_link.clear();
     }
     fn note_due(&mut self, at: usize) {
         let due = self.ends[at].end.deadline().unwrap_or(Time::MAX);
@@ -240,34 +240,34 @@ impl EntanglementNode {
     }
 
     /// Gives the links what the network layer wants of them, and the other way round, until nothing is left.
-    fn settle(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
-        while self.settled < self.from_network.len() {
-            self.settled += 1;
-            self.carry_out_for_network(now, self.settled - 1, out);
+    fn settle(&mut self, now: Time, out: &mut Outbox) {
+        let mut which = 0;
+        while which < out.from_network.len() {
+            self.carry_out_for_network(now, which, out);
+            which += 1;
         }
-        self.from_network.clear();
-        self.settled = 0;
+        out.from_network.clear();
     }
 
     #[inline]
-    fn carry_out_for_link(&mut self, now: Time, at: usize, effect: &LinkEffect, out: &mut Vec<NodeEffect>) {
+    fn carry_out_for_link(&mut self, now: Time, at: usize, which: usize, out: &mut Outbox) {
         let Port { link, peer, .. } = self.ports[at];
-        match *effect {
+        match out.from_link[which] {
             LinkEffect::Send(message) => {
-                out.push(NodeEffect::Send { to: peer, link, message: NodeMessage::Link(message) });
+                out.effects.push(NodeEffect::Send { to: peer, link, message: NodeMessage::Link(message) });
             }
             LinkEffect::Pair(pair @ LinkPair { user: LinkUser::Circuit(circuit), .. }) => {
                 match &self.control {
                     Some(control) if control.purifies(circuit, link) => {
                         self.purify_pair(now, circuit, &pair, out);
                     }
-                    _ => self.network.pair(now, pair, &mut self.from_network),
+                    _ => self.network.pair(now, pair, &mut out.from_network),
                 }
             }
             LinkEffect::Expired { pair } => {
-                self.network.revoked(now, pair, &mut self.from_network);
+                self.network.revoked(now, pair, &mut out.from_network);
                 self.purified_pair_revoked(now, pair, out);
-                out.push(NodeEffect::Link(link, *effect));
+                out.effects.push(NodeEffect::Link(link, out.from_link[which]));
             }
             LinkEffect::Finished { request, result } => {
                 let standing = &mut self.ends[at].standing;
@@ -279,39 +279,43 @@ impl EntanglementNode {
                         {
                             self.again.push_back((now.saturating_add(RETRY), link, circuit));
                         }
-                        out.push(NodeEffect::CircuitStarved { circuit, link, why });
+                        out.effects.push(NodeEffect::CircuitStarved { circuit, link, why });
                     }
                     (Some(_), Ok(())) => {}
-                    (None, _) => out.push(NodeEffect::Link(link, *effect)),
+                    (None, _) => out.effects.push(NodeEffect::Link(link, out.from_link[which])),
                 }
             }
             LinkEffect::Arm { memory, tag, brightness } => {
-                out.push(NodeEffect::Hardware(HardwareCommand::Arm { memory, tag, brightness }));
+                out.effects.push(NodeEffect::Hardware(HardwareCommand::Arm { memory, tag, brightness }));
             }
             LinkEffect::Disarm { memory } => {
-                out.push(NodeEffect::Hardware(HardwareCommand::Disarm { memory }));
+                out.effects.push(NodeEffect::Hardware(HardwareCommand::Disarm { memory }));
             }
-            LinkEffect::Free { memory } => out.push(NodeEffect::Hardware(HardwareCommand::Free { memory })),
+            LinkEffect::Free { memory } => {
+                out.effects.push(NodeEffect::Hardware(HardwareCommand::Free { memory }))
+            }
             LinkEffect::Measure { memory, basis, .. } => {
-                out.push(NodeEffect::Hardware(HardwareCommand::Measure { memory, basis }));
+                out.effects.push(NodeEffect::Hardware(HardwareCommand::Measure { memory, basis }));
             }
-            LinkEffect::Pair(_) | LinkEffect::Measured { .. } => out.push(NodeEffect::Link(link, *effect)),
+            LinkEffect::Pair(_) | LinkEffect::Measured { .. } => {
+                out.effects.push(NodeEffect::Link(link, out.from_link[which]))
+            }
         }
     }
 
     #[inline]
-    fn carry_out_for_network(&mut self, now: Time, which: usize, out: &mut Vec<NodeEffect>) {
-        match self.from_network[which] {
+    fn carry_out_for_network(&mut self, now: Time, which: usize, out: &mut Outbox) {
+        match out.from_network[which] {
             NetworkEffect::Send { to, link, message } => {
-                out.push(NodeEffect::Send { to, link, message: NodeMessage::Network(message) });
+                out.effects.push(NodeEffect::Send { to, link, message: NodeMessage::Network(message) });
             }
             NetworkEffect::Swap { token, left, right } => {
-                out.push(NodeEffect::Hardware(HardwareCommand::Swap { token, left, right }));
+                out.effects.push(NodeEffect::Hardware(HardwareCommand::Swap { token, left, right }));
             }
             NetworkEffect::Correct { memory, pauli } => {
-                out.push(NodeEffect::Hardware(HardwareCommand::Correct { memory, pauli }));
+                out.effects.push(NodeEffect::Hardware(HardwareCommand::Correct { memory, pauli }));
             }
-            NetworkEffect::Event(event) => out.push(NodeEffect::Event(event)),
+            NetworkEffect::Event(event) => out.effects.push(NodeEffect::Event(event)),
             NetworkEffect::Free(memory) => {
                 if let Some(at) = self.owner(memory) {
                     self.on_link(now, at, out, |end, out| end.memory_free(now, memory, out));
@@ -329,7 +333,7 @@ impl EntanglementNode {
     }
 
     /// Asks a link for pairs for a circuit, unless it is asked already or nobody wants them any more.
-    fn want(&mut self, now: Time, link: LinkId, circuit: CircuitId, out: &mut Vec<NodeEffect>) {
+    fn want(&mut self, now: Time, link: LinkId, circuit: CircuitId, out: &mut Outbox) {
         let Some((fidelity, weight)) = self.network.link_terms(circuit) else { return };
         let Some(at) = self.place(link) else { return };
         let End { next_request, standing, .. } = &mut self.ends[at];
@@ -344,21 +348,14 @@ impl EntanglementNode {
     }
 
     /// A neighbour said something over a link. What it is not entitled to say is ignored.
-    pub fn hear(
-        &mut self,
-        now: Time,
-        from: NodeId,
-        link: LinkId,
-        message: &NodeMessage,
-        out: &mut Vec<NodeEffect>,
-    ) {
+    pub fn hear(&mut self, now: Time, from: NodeId, link: LinkId, message: &NodeMessage, out: &mut Outbox) {
         let Some(at) = self.place(link).filter(|at| self.ports[*at].peer == from) else { return };
         match message {
             NodeMessage::Link(message) => {
                 self.on_link(now, at, out, |end, out| end.hear(now, message, out));
             }
             NodeMessage::Network(message) => {
-                self.network.hear(now, from, link, message, &mut self.from_network);
+                self.network.hear(now, from, link, message, &mut out.from_network);
             }
             NodeMessage::Signalling(message) => self.hear_signalling(now, from, link, message, out),
             NodeMessage::Purification(circuit, message) => {
@@ -369,21 +366,21 @@ impl EntanglementNode {
     }
 
     /// The heralding station of a link replied.
-    pub fn heard_midpoint(&mut self, now: Time, reply: &MidpointReply, out: &mut Vec<NodeEffect>) {
+    pub fn heard_midpoint(&mut self, now: Time, reply: &MidpointReply, out: &mut Outbox) {
         if let Some(at) = self.place(reply.link) {
             self.on_link(now, at, out, |end, out| end.heard_midpoint(now, reply, out));
         }
         self.settle(now, out);
     }
     /// The hardware of a link failed to attempt with a memory.
-    pub fn failed(&mut self, now: Time, memory: MemoryId, out: &mut Vec<NodeEffect>) {
+    pub fn failed(&mut self, now: Time, memory: MemoryId, out: &mut Outbox) {
         if let Some(at) = self.owner(memory) {
             self.on_link(now, at, out, |end, out| end.failed(now, memory, out));
         }
         self.settle(now, out);
     }
     /// The station's reply to an attempt with a memory did not come in time.
-    pub fn unanswered(&mut self, now: Time, memory: MemoryId, out: &mut Vec<NodeEffect>) {
+    pub fn unanswered(&mut self, now: Time, memory: MemoryId, out: &mut Outbox) {
         if let Some(at) = self.owner(memory) {
             self.on_link(now, at, out, |end, out| end.unanswered(now, memory, out));
         }
@@ -396,7 +393,7 @@ impl EntanglementNode {
         memory: MemoryId,
         basis: MeasuredBasis,
         outcome: bool,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
     ) {
         if let Some(at) = self.owner(memory) {
             self.on_link(now, at, out, |end, out| end.measured(now, memory, basis, outcome, out));
@@ -404,8 +401,8 @@ impl EntanglementNode {
         self.settle(now, out);
     }
     /// The hardware has measured two halves in the Bell basis; without an outcome, both are lost.
-    pub fn swapped(&mut self, now: Time, token: u64, outcome: Option<BellIndex>, out: &mut Vec<NodeEffect>) {
-        self.network.swapped(now, token, outcome, &mut self.from_network);
+    pub fn swapped(&mut self, now: Time, token: u64, outcome: Option<BellIndex>, out: &mut Outbox) {
+        self.network.swapped(now, token, outcome, &mut out.from_network);
         self.settle(now, out);
     }
 
@@ -417,7 +414,7 @@ impl EntanglementNode {
         self.network.install(circuit)
     }
     /// A circuit is torn down.
-    pub fn remove(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NodeEffect>) {
+    pub fn remove(&mut self, now: Time, circuit: CircuitId, out: &mut Outbox) {
         self.remove_circuit(now, circuit, out);
         self.settle(now, out);
     }
@@ -430,16 +427,16 @@ impl EntanglementNode {
         now: Time,
         circuit: CircuitId,
         request: PairRequest,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
     ) -> Result<(), NetworkError> {
         self.control.as_ref().map_or(Ok(()), |control| control.accepts_requests(circuit))?;
-        let result = self.network.request(now, circuit, request, &mut self.from_network);
+        let result = self.network.request(now, circuit, request, &mut out.from_network);
         self.settle(now, out);
         result
     }
     /// An application wants no more pairs.
-    pub fn withdraw(&mut self, now: Time, circuit: CircuitId, request: RequestId, out: &mut Vec<NodeEffect>) {
-        self.network.withdraw(now, circuit, request, &mut self.from_network);
+    pub fn withdraw(&mut self, now: Time, circuit: CircuitId, request: RequestId, out: &mut Outbox) {
+        self.network.withdraw(now, circuit, request, &mut out.from_network);
         self.settle(now, out);
     }
     /// An application gives back the memory of a half that it was handed; `pair` is this end's link pair.
@@ -449,9 +446,9 @@ impl EntanglementNode {
         circuit: CircuitId,
         pair: PairId,
         memory: MemoryId,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
     ) {
-        self.network.released(circuit, pair, memory, &mut self.from_network);
+        self.network.released(circuit, pair, memory, &mut out.from_network);
         self.settle(now, out);
     }
 
@@ -463,7 +460,7 @@ impl EntanglementNode {
         Some(self.links_due.min(network).min(again).min(control)).filter(|next| *next < Time::MAX)
     }
     /// Does what is due.
-    pub fn timeout(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
+    pub fn timeout(&mut self, now: Time, out: &mut Outbox) {
         if self.links_due <= now {
             for at in 0..self.ports.len() {
                 if self.ports[at].due <= now {
@@ -471,7 +468,7 @@ impl EntanglementNode {
                 }
             }
         }
-        self.network.timeout(now, &mut self.from_network);
+        self.network.timeout(now, &mut out.from_network);
         self.control_timeout(now, out);
         while let Some(&(_, link, circuit)) = self.again.front().filter(|(at, ..)| *at <= now) {
             self.again.pop_front();

@@ -16,7 +16,7 @@ use bellwether_protocol::entanglement::signalling::{
     SignallingSettings,
 };
 use bellwether_protocol::entanglement::{
-    CircuitId, EndToEndId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage,
+    CircuitId, EndToEndId, EntanglementNode, MemoryId, NodeEffect, NodeLink, NodeMessage, Outbox,
 };
 use bellwether_quantum::bell::{BellDiagonal, BellIndex, Purification, PurificationQuality};
 use bellwether_units::{Duration, EntityId, LinkId, NodeId, Purpose, Stream, Time};
@@ -187,13 +187,13 @@ impl Chain {
         self.on(n, |node, now, out| node.start(now, out));
     }
 
-    fn on(&mut self, n: usize, act: impl FnOnce(&mut EntanglementNode, Time, &mut Vec<NodeEffect>)) {
-        let mut out = Vec::new();
+    fn on(&mut self, n: usize, act: impl FnOnce(&mut EntanglementNode, Time, &mut Outbox)) {
+        let mut out = Outbox::default();
         act(&mut self.nodes[n], self.now, &mut out);
         if let Some(at) = self.nodes[n].deadline() {
             self.at(at.max(self.now), Happening::Timeout(n));
         }
-        out.into_iter().for_each(|effect| self.carry_out(n, effect));
+        out.effects.into_iter().for_each(|effect| self.carry_out(n, effect));
     }
 
     fn carry_out(&mut self, n: usize, effect: NodeEffect) {

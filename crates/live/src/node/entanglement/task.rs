@@ -11,7 +11,7 @@ use bellwether_protocol::application::PairDesk;
 use bellwether_protocol::entanglement::hardware::HardwareCommand;
 use bellwether_protocol::entanglement::network::{Delivered, End, NetworkEvent};
 use bellwether_protocol::entanglement::{
-    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeMessage, PairId,
+    CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeMessage, Outbox, PairId,
 };
 use bellwether_protocol::qkd::wire::{Malformed, Reader, Writer};
 use bellwether_sim::entanglement::{Setup, SetupError, booths, stack};
@@ -101,12 +101,12 @@ impl Task {
         self.tell_seat(|seat, now, out| seat.crashed(now, out));
     }
 
-    pub(super) fn on_stack(&mut self, act: impl FnOnce(&mut EntanglementNode, Time, &mut Vec<NodeEffect>)) {
+    pub(super) fn on_stack(&mut self, act: impl FnOnce(&mut EntanglementNode, Time, &mut Outbox)) {
         let now = self.now();
         let Some(stack) = &mut self.stack else { return };
-        let mut out = Vec::new();
+        let mut out = Outbox::default();
         act(stack, now, &mut out);
-        self.effects.extend(out);
+        self.effects.extend(out.effects);
     }
     pub(super) fn ask_devices(&mut self, ask: Ask) {
         if let Some(devices) = &self.devices {

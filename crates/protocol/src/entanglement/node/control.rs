@@ -1,6 +1,6 @@
 //! The control of a node's circuits: signalling sets them up, and purifiers stand between their links and the network layer.
 
-use super::{EntanglementNode, NodeEffect, NodeMessage};
+use super::{EntanglementNode, NodeEffect, NodeMessage, Outbox};
 use crate::entanglement::hardware::HardwareCommand;
 use crate::entanglement::link::{LinkPair, LinkUser};
 use crate::entanglement::network::{NetworkEffect, NetworkError};
@@ -78,7 +78,7 @@ impl EntanglementNode {
         now: Time,
         circuit: CircuitId,
         terms: CircuitTerms,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
     ) -> Result<(), SignallingError> {
         self.on_signalling(now, out, |signalling, out| signalling.open(now, circuit, terms, out))
             .unwrap_or(Err(SignallingError::Terms(circuit)))
@@ -87,12 +87,7 @@ impl EntanglementNode {
     ///
     /// # Errors
     /// If no circuit of this number begins here.
-    pub fn close(
-        &mut self,
-        now: Time,
-        circuit: CircuitId,
-        out: &mut Vec<NodeEffect>,
-    ) -> Result<(), SignallingError> {
+    pub fn close(&mut self, now: Time, circuit: CircuitId, out: &mut Outbox) -> Result<(), SignallingError> {
         self.on_signalling(now, out, |signalling, out| signalling.close(now, circuit, out))
             .unwrap_or(Err(SignallingError::NotHead(circuit)))
     }
@@ -104,7 +99,7 @@ impl EntanglementNode {
     fn on_signalling<R>(
         &mut self,
         now: Time,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
         act: impl FnOnce(&mut Signalling, &mut Vec<SignallingEffect>) -> R,
     ) -> Option<R> {
         let mut effects = Vec::new();
@@ -116,11 +111,11 @@ impl EntanglementNode {
         Some(result)
     }
 
-    fn carry_out_for_signalling(&mut self, now: Time, effect: SignallingEffect, out: &mut Vec<NodeEffect>) {
+    fn carry_out_for_signalling(&mut self, now: Time, effect: SignallingEffect, out: &mut Outbox) {
         match effect {
             SignallingEffect::Send { to, link, message } => {
                 let message = NodeMessage::Signalling(Box::new(message));
-                out.push(NodeEffect::Send { to, link, message });
+                out.effects.push(NodeEffect::Send { to, link, message });
             }
             SignallingEffect::Install { circuit, purification } => {
                 let id = circuit.id;
@@ -140,10 +135,10 @@ impl EntanglementNode {
                 if let Some(control) = &mut self.control {
                     control.draining.insert(circuit);
                 }
-                self.network.drain(now, circuit, &mut self.from_network);
+                self.network.drain(now, circuit, &mut out.from_network);
             }
             SignallingEffect::Remove(circuit) => self.remove_circuit(now, circuit, out),
-            SignallingEffect::Event(event) => out.push(NodeEffect::Circuit(event)),
+            SignallingEffect::Event(event) => out.effects.push(NodeEffect::Circuit(event)),
         }
     }
 
@@ -180,7 +175,7 @@ impl EntanglementNode {
     }
 
     /// A circuit passes no more, and nothing is purified for it.
-    pub(super) fn remove_circuit(&mut self, now: Time, circuit: CircuitId, out: &mut Vec<NodeEffect>) {
+    pub(super) fn remove_circuit(&mut self, now: Time, circuit: CircuitId, out: &mut Outbox) {
         if let Some(control) = &mut self.control {
             control.draining.remove(&circuit);
             let all = control.purifiers.range((circuit, LinkId(0))..=(circuit, LinkId(u32::MAX)));
@@ -192,7 +187,7 @@ impl EntanglementNode {
                 self.on_purifier(now, place, out, |purifier, out| purifier.flush(now, out));
             }
         }
-        self.network.remove(now, circuit, &mut self.from_network);
+        self.network.remove(now, circuit, &mut out.from_network);
     }
 
     /// Calls a purifier, and gives what it wants to whom it concerns.
@@ -200,7 +195,7 @@ impl EntanglementNode {
         &mut self,
         now: Time,
         place: Place,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
         act: impl FnOnce(&mut Purifier<PairId>, &mut Vec<PurificationEffect<PairId>>),
     ) {
         let (circuit, link) = place;
@@ -222,40 +217,34 @@ impl EntanglementNode {
                 PurificationEffect::Send(message) => {
                     let Some(to) = peer else { continue };
                     let message = NodeMessage::Purification(circuit, message);
-                    out.push(NodeEffect::Send { to, link, message });
+                    out.effects.push(NodeEffect::Send { to, link, message });
                 }
                 PurificationEffect::Compare { token: theirs, kept, sacrificed, how } => {
                     let token = control.next_token;
                     control.next_token += 1;
                     control.comparing.insert(token, (place, theirs));
                     let command = HardwareCommand::Compare { token, kept, sacrificed, how };
-                    out.push(NodeEffect::Hardware(command));
+                    out.effects.push(NodeEffect::Hardware(command));
                 }
-                PurificationEffect::Free(memory) => self.from_network.push(NetworkEffect::Free(memory)),
+                PurificationEffect::Free(memory) => out.from_network.push(NetworkEffect::Free(memory)),
                 PurificationEffect::Ready(pair) => {
                     let PurifyingPair { id, memory, bell, estimate, made } = pair;
                     let (goodness, user) = (estimate.fidelity(), LinkUser::Circuit(circuit));
                     let pair = LinkPair { id, memory, bell, made, goodness, user };
-                    self.network.pair(now, pair, &mut self.from_network);
+                    self.network.pair(now, pair, &mut out.from_network);
                 }
                 PurificationEffect::Revoked(pair) => {
-                    self.network.revoked(now, pair, &mut self.from_network);
+                    self.network.revoked(now, pair, &mut out.from_network);
                 }
             }
         }
     }
 
     /// A link has made a pair for a circuit that purifies.
-    pub(super) fn purify_pair(
-        &mut self,
-        now: Time,
-        circuit: CircuitId,
-        pair: &LinkPair,
-        out: &mut Vec<NodeEffect>,
-    ) {
+    pub(super) fn purify_pair(&mut self, now: Time, circuit: CircuitId, pair: &LinkPair, out: &mut Outbox) {
         let place = (circuit, pair.id.link);
         if self.control.as_ref().is_some_and(|control| control.ended.contains(&place)) {
-            return self.from_network.push(NetworkEffect::Free(pair.memory));
+            return out.from_network.push(NetworkEffect::Free(pair.memory));
         }
         let &LinkPair { id, memory, bell, made, goodness, .. } = pair;
         let estimate = BellDiagonal::werner(goodness).unwrap_or(BellDiagonal::MIXED);
@@ -264,7 +253,7 @@ impl EntanglementNode {
     }
 
     /// A link has taken a pair back: what was made with it is worthless.
-    pub(super) fn purified_pair_revoked(&mut self, now: Time, pair: PairId, out: &mut Vec<NodeEffect>) {
+    pub(super) fn purified_pair_revoked(&mut self, now: Time, pair: PairId, out: &mut Outbox) {
         let Some(control) = &self.control else { return };
         let of_link = control.purifiers.keys().filter(|(_, link)| *link == pair.link);
         let places: Vec<_> = of_link.copied().collect();
@@ -275,7 +264,7 @@ impl EntanglementNode {
 
     /// The hardware has compared two halves as [`HardwareCommand::Compare`] asked: whether -1 was measured. Without an outcome,
     /// both are lost.
-    pub fn compared(&mut self, now: Time, token: u64, outcome: Option<bool>, out: &mut Vec<NodeEffect>) {
+    pub fn compared(&mut self, now: Time, token: u64, outcome: Option<bool>, out: &mut Outbox) {
         let known = self.control.as_mut().and_then(|control| control.comparing.remove(&token));
         if let Some((place, theirs)) = known {
             self.on_purifier(now, place, out, |purifier, out| purifier.compared(now, theirs, outcome, out));
@@ -289,7 +278,7 @@ impl EntanglementNode {
         from: NodeId,
         link: LinkId,
         message: &SignallingMessage,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
     ) {
         _ = self.on_signalling(now, out, |signalling, out| signalling.hear(now, from, link, message, out));
     }
@@ -298,11 +287,11 @@ impl EntanglementNode {
         now: Time,
         place: (CircuitId, LinkId),
         message: &PurificationMessage<PairId>,
-        out: &mut Vec<NodeEffect>,
+        out: &mut Outbox,
     ) {
         self.on_purifier(now, place, out, |purifier, out| purifier.hear(now, message, out));
     }
-    pub(super) fn control_timeout(&mut self, now: Time, out: &mut Vec<NodeEffect>) {
+    pub(super) fn control_timeout(&mut self, now: Time, out: &mut Outbox) {
         while let Some(place) = self.control.as_mut().and_then(|control| control.timers.pop(now)) {
             self.on_purifier(now, place, out, |purifier, out| purifier.timeout(now, out));
         }

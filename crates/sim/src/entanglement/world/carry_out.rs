@@ -14,7 +14,7 @@ impl World {
     /// Carries out what a node wants; `which` of all that is wanted. It is read where it lies, since it is large.
     #[inline]
     pub(super) fn carry_out(&mut self, now: Time, node: u32, which: usize) {
-        match self.nodes.wanted.effects[which] {
+        match self.nodes.wanted.out.effects[which] {
             NodeEffect::Send { to, link, ref message } => {
                 self.nodes.work.messages += 1;
                 if self.devices.lets_pass(link) {

@@ -6,9 +6,9 @@
 use super::World;
 use super::parcels::Parcel;
 use crate::entanglement::stack;
-use bellwether_protocol::entanglement::CircuitId;
 use bellwether_protocol::entanglement::network::{PairRequest, RequestEnd, RequestId};
 use bellwether_protocol::entanglement::signalling::{CircuitRefusal, SignallingEvent};
+use bellwether_protocol::entanglement::{CircuitId, EntanglementNode, Outbox};
 use bellwether_units::{NodeId, Time};
 
 /// After how many round trips a circuit is opened again.
@@ -58,7 +58,7 @@ impl World {
         }
         let (circuit, terms) = (self.number(place), stack::terms(&self.setup, place));
         // The setup was checked to be a path, and numbers are given once. A head that is down opens it when it is up.
-        let opened = |machine: &mut bellwether_protocol::entanglement::EntanglementNode, out: &mut Vec<_>| {
+        let opened = |machine: &mut EntanglementNode, out: &mut Outbox| {
             let result = machine.open(now, circuit, terms, out);
             debug_assert!(result.is_ok(), "{result:?}");
         };

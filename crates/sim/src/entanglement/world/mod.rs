@@ -182,7 +182,7 @@ impl World {
             }
         }
         self.nodes.wanted.turns.clear();
-        self.nodes.wanted.effects.clear();
+        self.nodes.wanted.out.effects.clear();
     }
 
     fn sample(&mut self, now: Time) {

@@ -9,7 +9,7 @@ use crate::entanglement::setup::DemandSetup;
 use crate::kernel::Schedule;
 use bellwether_protocol::application::Operated;
 use bellwether_protocol::entanglement::hardware::HardwareEvent;
-use bellwether_protocol::entanglement::{EntanglementNode, NodeEffect};
+use bellwether_protocol::entanglement::{EntanglementNode, Outbox};
 use bellwether_quantum::density::Readout;
 use bellwether_units::{EntityId, NodeId, Stream, Time};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub(super) struct Asked {
 /// What nodes want done, in order, and how much of it each in turn.
 #[derive(Default)]
 pub(super) struct Wanted {
-    pub(super) effects: Vec<NodeEffect>,
+    pub(super) out: Outbox,
     pub(super) turns: Vec<(u32, usize)>,
 }
 
@@ -75,17 +75,12 @@ pub(super) struct Nodes {
 impl Nodes {
     /// Lets a node do something, and notes what it wants.
     #[inline]
-    pub(super) fn on(
-        &mut self,
-        node: u32,
-        now: Time,
-        act: impl FnOnce(&mut EntanglementNode, &mut Vec<NodeEffect>),
-    ) {
+    pub(super) fn on(&mut self, node: u32, now: Time, act: impl FnOnce(&mut EntanglementNode, &mut Outbox)) {
         let Some(machine) = &mut self.nodes[node as usize].machine else { return };
         self.work.inputs += 1;
-        let before = self.wanted.effects.len();
-        act(machine, &mut self.wanted.effects);
-        self.wanted.turns.push((node, self.wanted.effects.len() - before));
+        let before = self.wanted.out.effects.len();
+        act(machine, &mut self.wanted.out);
+        self.wanted.turns.push((node, self.wanted.out.effects.len() - before));
         self.wake(node, now);
     }
     /// Sees to it that a node is woken when it wants to be. Whoever wants it later is woken too early and says so.
