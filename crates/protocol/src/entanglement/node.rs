@@ -113,7 +113,7 @@ pub struct Outbox {
     /// What is wanted, in this order. Whoever does it takes it out.
     pub effects: Vec<NodeEffect>,
     /// What links and the network layer want of their node, within one call: not kept by each node, since the room for it
-    /// would be a quarter of what a node holds.
+    /// would be a tenth of what a node holds.
     from_link: Vec<LinkEffect>,
     from_network: Vec<NetworkEffect>,
 }
