@@ -1,5 +1,5 @@
 //! Everything that a daemon reads as frames: of other nodes, of tunnels, of key streams, of the physical layer, of
-//! programs and their nodes.
+//! devices that entangle, of programs and their nodes.
 //!
 //! Bytes are decoded or refused, within a bounded size, and the same in whatever pieces they arrive.
 #![no_main]
@@ -9,6 +9,7 @@ use bellwether_live::application::tunnel::frame as tunnel;
 use bellwether_live::frames::{Decoder, Framing};
 use bellwether_live::hardware::wire::{Ask, Tell};
 use bellwether_live::interface::etsi004::frame as stream;
+use bellwether_live::memories::wire as memory;
 use bellwether_live::programs::wire as program;
 use bellwether_live::transport::frame as node;
 use libfuzzer_sys::fuzz_target;
@@ -47,7 +48,7 @@ fn in_any_pieces<F: Framing<Error: PartialEq + core::fmt::Debug> + PartialEq + c
 
 fuzz_target!(|input: Input<'_>| {
     let Input { what, piece, bytes } = input;
-    match what % 7 {
+    match what % 9 {
         0 => in_any_pieces::<node::Frame>(bytes, piece),
         1 => in_any_pieces::<tunnel::Frame>(bytes, piece),
         2 => {
@@ -70,6 +71,16 @@ fuzz_target!(|input: Input<'_>| {
         4 => {
             if let Ok(ask) = program::Ask::decode(bytes) {
                 assert_eq!(*ask.encode(), bytes);
+            }
+        }
+        6 => {
+            if let Ok(ask) = memory::Ask::decode(bytes) {
+                assert_eq!(ask.encode(), bytes);
+            }
+        }
+        7 => {
+            if let Ok(tell) = memory::Tell::decode(bytes) {
+                assert_eq!(*tell.encode(), bytes);
             }
         }
         5 => {
