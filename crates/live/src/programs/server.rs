@@ -29,10 +29,10 @@ use bellwether_units::NodeId;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -67,7 +67,7 @@ struct Inside {
     node: NodeId,
     names: Vec<String>,
     /// None as long as the node's devices were never there.
-    clock: OnceLock<Clock>,
+    clock: SetOnce<Clock>,
     directory: RwLock<Arc<Directory>>,
     place: Arc<Semaphore>,
     attached: mpsc::Sender<Attached>,
@@ -108,8 +108,8 @@ impl Entrance {
         entrance.open(clock);
         (entrance, programs)
     }
-    /// The same, of a node that does not know its time yet: until it is [`open`](Self::open), whoever wants to attach is told
-    /// that its devices are away.
+    /// The same, of a node that does not know its time yet: until it is [`open`](Self::open), whoever wants to attach waits,
+    /// and is told before long that its devices are away.
     pub fn closed(
         node: NodeId,
         names: Vec<String>,
@@ -117,7 +117,7 @@ impl Entrance {
     ) -> (Self, mpsc::Receiver<Attached>) {
         let (attached, programs) = mpsc::channel(1);
         let (place, directory) = (Arc::new(Semaphore::new(1)), RwLock::new(directory));
-        let clock = OnceLock::new();
+        let clock = SetOnce::new();
         (Self(Arc::new(Inside { node, names, clock, directory, place, attached })), programs)
     }
     /// Programs may attach from now on, and are told the time of `clock`. Only the first clock counts.
@@ -178,7 +178,8 @@ impl Entrance {
                  [sae.{application}] with node = \"{node}\""
             )));
         }
-        let Some(clock) = self.0.clock.get().copied() else {
+        // A node that has just been started finds its devices within a moment.
+        let Ok(&clock) = timeout(patience, self.0.clock.wait()).await else {
             return Err(refused(format!("the devices of node `{node}` are away: try again")));
         };
         let Ok(place) = Arc::clone(&self.0.place).try_acquire_owned() else {
