@@ -312,6 +312,31 @@ fn many(_: &mut Criterion) {
     let mut chains = Chains::new(333, 3);
     chains.deliver(20_000);
     costs("333 chains of 3 nodes", &mut chains);
+    drop(chains);
+    for (count, length) in [(333, 3), (111, 9), (59, 17)] {
+        one_by_one(count, length);
+    }
+}
+
+/// A thousand nodes as the simulator runs them on one thread: chains that share no node are driven one after the other, each
+/// through the same span of time.
+fn one_by_one(count: usize, length: usize) {
+    let mut chains: Vec<_> = (0..count).map(|_| Chains::new(1, length)).collect();
+    let mut until = |end: Time| {
+        for chain in &mut chains {
+            while chain.now < end {
+                chain.step();
+            }
+        }
+        chains.iter().map(|chain| chain.events.iter().sum::<u64>()).sum::<u64>()
+    };
+    let warm = Time::ZERO + Duration::from_milliseconds(200);
+    let (before, started) = (until(warm), processor_time());
+    let (after, ended) = (until(warm + Duration::from_whole_seconds(1)), processor_time());
+    if let Some((started, ended)) = started.zip(ended) {
+        let rate = (after - before) as f64 / (ended - started) * 1e3;
+        println!("{count} chains of {length} nodes, one after the other: {rate:.1} million events a second");
+    }
 }
 
 fn circuits(criterion: &mut Criterion) {
