@@ -1,6 +1,5 @@
 //! Packed bit strings.
 
-use crate::arch;
 use core::fmt;
 use core::ops::Range;
 use rand_core::Rng;
@@ -28,7 +27,7 @@ pub struct BitString {
 }
 
 /// The low `count` bits set (`count` at most 64).
-const fn low_bits(count: usize) -> u64 {
+pub(crate) const fn low_bits(count: usize) -> u64 {
     if count >= 64 { u64::MAX } else { (1 << count) - 1 }
 }
 
@@ -222,30 +221,6 @@ impl BitString {
         self.truncate(0);
     }
 
-    /// How many bits are one.
-    pub fn count_ones(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    /// How many of the bits in `range` are one.
-    pub fn count_ones_in(&self, range: Range<usize>) -> usize {
-        let mut count = 0;
-        self.for_each_word_in(range, |word| count += word.count_ones() as usize);
-        count
-    }
-
-    /// Whether the number of ones is odd.
-    pub fn parity(&self) -> bool {
-        self.words.iter().fold(0, |sum, word| sum ^ word).count_ones() % 2 == 1
-    }
-
-    /// Whether the number of ones in `range` is odd.
-    pub fn parity_of_range(&self, range: Range<usize>) -> bool {
-        let mut sum = 0;
-        self.for_each_word_in(range, |word| sum ^= word);
-        sum.count_ones() % 2 == 1
-    }
-
     /// Adds `other` modulo 2, bit by bit.
     ///
     /// # Panics
@@ -272,41 +247,6 @@ impl BitString {
         let mut out = Self { words: self.words.iter().map(|word| !word).collect(), len: self.len };
         out.clear_unused();
         out
-    }
-
-    /// In how many places the two differ.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn hamming_distance(&self, other: &BitString) -> usize {
-        self.check_same_len(other);
-        self.words.iter().zip(&other.words).map(|(a, b)| (a ^ b).count_ones() as usize).sum()
-    }
-
-    /// The bits at the ones of `mask`, in order.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn select(&self, mask: &BitString) -> BitString {
-        self.check_same_len(mask);
-        let len = mask.count_ones();
-        let mut words = Vec::with_capacity(len.div_ceil(64));
-        let (mut gathered, mut filled) = (0u64, 0usize);
-        arch::compress(&self.words, &mask.words, |bits, count| {
-            gathered |= bits << filled;
-            if filled + count < 64 {
-                filled += count;
-                return;
-            }
-            words.push(gathered);
-            // Shifting by 64 - filled would be too far when nothing was gathered before.
-            gathered = if filled == 0 { 0 } else { bits >> (64 - filled) };
-            filled = filled + count - 64;
-        });
-        if filled > 0 {
-            words.push(gathered);
-        }
-        Self { words, len }
     }
 
     /// The positions of the ones, rising.
@@ -346,23 +286,6 @@ impl BitString {
         }
     }
 
-    fn for_each_word_in(&self, range: Range<usize>, mut visit: impl FnMut(u64)) {
-        self.check_range(&range);
-        if range.is_empty() {
-            return;
-        }
-        let (first, last) = (range.start / 64, (range.end - 1) / 64);
-        let head = !low_bits(range.start % 64);
-        let tail = low_bits(range.end - last * 64);
-        if first == last {
-            visit(self.words[first] & head & tail);
-            return;
-        }
-        visit(self.words[first] & head);
-        self.words[first + 1..last].iter().for_each(|&word| visit(word));
-        visit(self.words[last] & tail);
-    }
-
     fn clear_unused(&mut self) {
         if !self.len.is_multiple_of(64)
             && let Some(last) = self.words.last_mut()
@@ -372,12 +295,12 @@ impl BitString {
     }
 
     #[inline]
-    fn check_index(&self, index: usize) {
+    pub(crate) fn check_index(&self, index: usize) {
         assert!(index < self.len, "bit {index} of a string of {}", self.len);
     }
 
     #[inline]
-    fn check_range(&self, range: &Range<usize>) {
+    pub(crate) fn check_range(&self, range: &Range<usize>) {
         assert!(
             range.start <= range.end && range.end <= self.len,
             "bits {}..{} of a string of {}",
@@ -387,7 +310,7 @@ impl BitString {
         );
     }
 
-    fn check_same_len(&self, other: &BitString) {
+    pub(crate) fn check_same_len(&self, other: &BitString) {
         assert!(self.len == other.len, "strings of {} and {} bits", self.len, other.len);
     }
 }

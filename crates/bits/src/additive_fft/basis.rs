@@ -1,11 +1,15 @@
 //! The change between powers of x and the novel basis.
 
+use core::ops::BitXorAssign;
+
 /// One step of the change of basis: in each block of two halves, word i of the upper is added to word
 /// i - distance.
 #[derive(Clone, Copy)]
-struct Step {
-    half: usize,
-    distance: usize,
+pub(crate) struct Step {
+    /// How many words a half has.
+    pub(crate) half: usize,
+    /// How far apart the words lie that are added.
+    pub(crate) distance: usize,
 }
 
 /// The change of basis for polynomials of a given length, as a schedule of steps.
@@ -32,13 +36,13 @@ impl BasisChange {
             for step in outer.iter().rev() {
                 words
                     .chunks_exact_mut(2 * step.half)
-                    .for_each(|block| change_step::<CHANGE>(block, step.distance));
+                    .for_each(|block| change_step::<CHANGE, u64>(block, step.distance));
             }
         } else {
             for step in outer {
                 words
                     .chunks_exact_mut(2 * step.half)
-                    .for_each(|block| change_step::<CHANGE>(block, step.distance));
+                    .for_each(|block| change_step::<CHANGE, u64>(block, step.distance));
             }
             words.as_chunks_mut().0.iter_mut().for_each(inner_steps::<CHANGE>);
         }
@@ -49,7 +53,7 @@ impl BasisChange {
 ///
 /// With k the greatest power of two below `log`, the polynomial is expanded in powers of x^(2^k) + x, which
 /// is the novel basis's element number 2^k; then the powers and the coefficients are each changed alike.
-fn change_of_basis(log: u32, unit_log: u32, steps: &mut Vec<Step>) {
+pub(crate) fn change_of_basis(log: u32, unit_log: u32, steps: &mut Vec<Step>) {
     if log <= 1 {
         return;
     }
@@ -63,20 +67,20 @@ fn change_of_basis(log: u32, unit_log: u32, steps: &mut Vec<Step>) {
 }
 
 /// The three ways in which the basis is changed, as constant parameters.
-pub(super) struct Change;
+pub(crate) struct Change;
 
 impl Change {
     /// From coefficients of powers of x to coefficients of the novel basis.
-    pub(super) const FORWARD: u8 = 0;
+    pub(crate) const FORWARD: u8 = 0;
     /// The transpose of that.
-    pub(super) const TRANSPOSED: u8 = 1;
+    pub(crate) const TRANSPOSED: u8 = 1;
     /// The transpose of its inverse.
-    pub(super) const INVERSE_TRANSPOSED: u8 = 2;
+    pub(crate) const INVERSE_TRANSPOSED: u8 = 2;
 }
 
 /// One [`Step`] on one block.
 #[inline(always)]
-fn change_step<const CHANGE: u8>(block: &mut [u64], distance: usize) {
+pub(crate) fn change_step<const CHANGE: u8, W: BitXorAssign + Copy>(block: &mut [W], distance: usize) {
     let half = block.len() / 2;
     let mut done = 0;
     while done < half {
@@ -100,7 +104,7 @@ const INNER_STEPS: usize = 12;
 #[inline(always)]
 fn steps_within<const CHANGE: u8>(block: &mut [u64; 256], half: usize, distance: usize) {
     for part in block.chunks_exact_mut(2 * half) {
-        change_step::<CHANGE>(part, distance);
+        change_step::<CHANGE, u64>(part, distance);
     }
 }
 
@@ -128,10 +132,10 @@ fn inner_steps_transposed(block: &mut [u64; 256]) {
     const CHANGE: u8 = Change::TRANSPOSED;
     for part in block.as_chunks_mut::<16>().0 {
         let mut words = *part;
-        words.as_chunks_mut::<4>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 1));
-        change_step::<CHANGE>(&mut words, 4);
-        words.as_chunks_mut::<8>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 3));
-        change_step::<CHANGE>(&mut words, 6);
+        words.as_chunks_mut::<4>().0.iter_mut().for_each(|part| change_step::<CHANGE, u64>(part, 1));
+        change_step::<CHANGE, u64>(&mut words, 4);
+        words.as_chunks_mut::<8>().0.iter_mut().for_each(|part| change_step::<CHANGE, u64>(part, 3));
+        change_step::<CHANGE, u64>(&mut words, 6);
         *part = words;
     }
     steps_within::<CHANGE>(block, 32, 16);
@@ -146,16 +150,16 @@ fn inner_steps_transposed(block: &mut [u64; 256]) {
 
 #[inline(always)]
 fn innermost_steps<const CHANGE: u8>(words: &mut [u64; 16]) {
-    change_step::<CHANGE>(words, 6);
-    words.as_chunks_mut::<8>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 3));
-    change_step::<CHANGE>(words, 4);
-    words.as_chunks_mut::<4>().0.iter_mut().for_each(|part| change_step::<CHANGE>(part, 1));
+    change_step::<CHANGE, u64>(words, 6);
+    words.as_chunks_mut::<8>().0.iter_mut().for_each(|part| change_step::<CHANGE, u64>(part, 3));
+    change_step::<CHANGE, u64>(words, 4);
+    words.as_chunks_mut::<4>().0.iter_mut().for_each(|part| change_step::<CHANGE, u64>(part, 1));
 }
 
 #[inline(always)]
-fn add(to: &mut [u64], from: &[u64]) {
+fn add<W: BitXorAssign + Copy>(to: &mut [W], from: &[W]) {
     for (to, from) in to.iter_mut().zip(from) {
-        *to ^= from;
+        *to ^= *from;
     }
 }
 

@@ -16,13 +16,15 @@
 //! takes blocks of 2^k, and block b maps its halves (low, high) to low' = low + w high, high' = low' + high
 //! where w is point number 2b. Nothing depends on secret values but the values themselves.
 
-mod basis;
+pub(crate) mod basis;
 mod cantor;
+mod tile;
 mod transform;
 
 use crate::arch::Lanes;
 use crate::gf128::multiply_lanes;
 use basis::{BasisChange, Change};
+pub(crate) use tile::{Tile, accumulate};
 use transform::Transform;
 use zeroize::Zeroize;
 

@@ -6,13 +6,28 @@
 //! [`Lanes`], in safe code.
 #![allow(unsafe_code, reason = "intrinsics of target features that are checked at run time")]
 
+mod bytes;
 mod compress;
+mod expand;
+mod gfni;
 mod lanes;
+mod level;
+mod pages;
+mod sweep;
+#[cfg(target_arch = "x86_64")]
+mod sweep_x86;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use bytes::{ByteKernel, ByteLanes};
 pub(crate) use compress::compress;
+pub(crate) use expand::expand;
+pub(crate) use gfni::Gfni;
 pub(crate) use lanes::{Kernel, Lanes, Portable};
+pub(crate) use level::{Level, WordKernel};
+pub(crate) use pages::{give_back, long_vector};
+pub(crate) use sweep::{CheckMessages, Sweep, Sweeper, Vector};
+pub use sweep::{MessageTables, Visit};
 
 /// An instruction set that this machine has.
 #[derive(Clone, Copy, Debug)]
