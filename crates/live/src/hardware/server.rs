@@ -227,7 +227,11 @@ async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, why: &str) -> Result<(), 
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, tell: &Tell) -> Result<(), ServeError> {
-    let written = timeout(PATIENCE, write_frame(stream, &tell.encode())).await;
+    send(stream, &tell.encode()).await
+}
+/// Writes a frame to a peer, which has to take it in time.
+pub(crate) async fn send<S: AsyncWrite + Unpin>(stream: &mut S, frame: &[u8]) -> Result<(), ServeError> {
+    let written = timeout(PATIENCE, write_frame(stream, frame)).await;
     written.map_err(|_| ServeError::Slow)?.map_err(|e| FrameError::from(e).into())
 }
 
@@ -252,7 +256,7 @@ where
     };
     let reading = async {
         loop {
-            let Some(frame) = next_frame(&mut reader).await? else { return Ok(()) };
+            let Some(frame) = next_frame(&mut reader, ASK_LIMIT).await? else { return Ok(()) };
             let order = match (Ask::decode(&frame).map_err(FrameError::from)?, side) {
                 (Ask::Credit(windows), Side::Receiver) => Order::Credit { serial, windows },
                 (Ask::Recall { request, pulses }, Side::Transmitter) => {
@@ -282,7 +286,7 @@ where
 {
     let Welcome { run, window_pulses, pulse_rate } = link.welcome;
     write(&mut stream, &Tell::Welcome { run, light: true, window_pulses, pulse_rate }).await?;
-    while let Some(frame) = next_frame(&mut stream).await? {
+    while let Some(frame) = next_frame(&mut stream, ASK_LIMIT).await? {
         let (answer, answered) = oneshot::channel();
         let order = match Ask::decode(&frame).map_err(FrameError::from)? {
             Ask::Inject { event, lasting } => {
@@ -298,11 +302,12 @@ where
     Ok(())
 }
 
-/// The next frame; nothing if the peer has closed the stream.
-async fn next_frame<S: AsyncRead + Unpin>(
+/// The next frame, of at most `limit` bytes; nothing if the peer has closed the stream.
+pub(crate) async fn next_frame<S: AsyncRead + Unpin>(
     stream: &mut S,
+    limit: usize,
 ) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, ServeError> {
-    match read_frame(stream, ASK_LIMIT).await {
+    match read_frame(stream, limit).await {
         Ok(frame) => Ok(Some(frame)),
         Err(FrameError::Stream(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error.into()),

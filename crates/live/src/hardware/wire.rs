@@ -277,14 +277,14 @@ impl Tell {
                 if version != VERSION {
                     return Err(Malformed::Version(version));
                 }
-                let (run, light, window_pulses) = (input.u64()?, take_flag(&mut input)?, input.u64()?);
+                let (run, light, window_pulses) = (input.u64()?, input.flag()?, input.u64()?);
                 Self::Welcome { run, light, window_pulses, pulse_rate: take_number(&mut input)? }
             }
             0x82 => Self::Window { lost: input.u64()?, detections: take_detections(&mut input)? },
             0x83 => Self::Prepared { request: input.u64()?, preparations: take_preparations(&mut input)? },
-            0x84 => Self::Light(take_flag(&mut input)?),
+            0x84 => Self::Light(input.flag()?),
             0x85 => Self::Injected(input.u64()?),
-            0x86 => Self::Withdrawn(take_flag(&mut input)?),
+            0x86 => Self::Withdrawn(input.flag()?),
             0x87 => {
                 let why = String::from_utf8(input.block()?.to_vec());
                 Self::Refused(why.map_err(|_| Malformed::Value("a reason"))?)
@@ -360,14 +360,6 @@ fn take_event(input: &mut Reader<'_>) -> Result<LinkEvent, Malformed> {
         }
         _ => return Err(Malformed::Value("an event")),
     })
-}
-
-fn take_flag(input: &mut Reader<'_>) -> Result<bool, Malformed> {
-    match input.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed::Value("a yes or no")),
-    }
 }
 
 /// Writes one frame.

@@ -9,8 +9,8 @@
 //! A node that comes, comes again or goes loses what its memories held: its stack begins a new life with every connection.
 
 use super::wire::{Ask, FRAME_LIMIT, Tell};
-use crate::hardware::server::ServeError;
-use crate::hardware::wire::{FrameError, read_frame, write_frame};
+use crate::hardware::server::{ServeError, next_frame, send};
+use crate::hardware::wire::FrameError;
 use crate::node::link::Clock;
 use crate::wall_clock;
 use bellwether_network::Network;
@@ -18,17 +18,14 @@ use bellwether_sim::entanglement::{CommandError, MemoryEmulator, Setup, Told};
 use bellwether_units::{NodeId, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration as Span;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 /// Frames that wait for one node.
 const OUTGOING: usize = 4096;
 /// Orders that wait for the task.
 const ORDERS: usize = 1024;
-/// How long a node may take to take a frame off us.
-const PATIENCE: Span = Span::from_secs(10);
 /// The layer's time begins at the time of day modulo this, so that it goes on where it was when a layer is started again;
 /// half of the 213 days that the clock of the machines has.
 const COUNTED: u64 = 106 * 24 * 3600;
@@ -83,7 +80,7 @@ impl MemoryLayer {
         let Some(&node) = self.nodes.get(peer) else {
             let what = "memories: no link that entangles ends there".to_owned();
             let why = format!("`{peer}` has no {what}");
-            write(&mut writer, &Tell::Refused(why)).await?;
+            send(&mut writer, &Tell::Refused(why).encode()).await?;
             return Err(ServeError::NotAllowed { peer: peer.to_owned(), what });
         };
         let (outgoing, mut tells) = mpsc::channel(OUTGOING);
@@ -93,19 +90,13 @@ impl MemoryLayer {
         let serial = attached.await.map_err(|_| ServeError::Replaced)?;
         let writing = async {
             while let Some(tell) = tells.recv().await {
-                write(&mut writer, &tell).await?;
+                send(&mut writer, &tell.encode()).await?;
             }
             Err(ServeError::Replaced)
         };
         let reading = async {
             loop {
-                let frame = match read_frame(&mut reader, FRAME_LIMIT).await {
-                    Ok(frame) => frame,
-                    Err(FrameError::Stream(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-                        return Ok(());
-                    }
-                    Err(error) => return Err(error.into()),
-                };
+                let Some(frame) = next_frame(&mut reader, FRAME_LIMIT).await? else { return Ok(()) };
                 let ask = Ask::decode(&frame).map_err(FrameError::from)?;
                 if self.orders.send(Order::Ask { node, serial, ask }).await.is_err() {
                     return Err(ServeError::Replaced);
@@ -120,11 +111,6 @@ impl MemoryLayer {
         let _ = self.orders.send(Order::Detach { node, serial }).await;
         ended
     }
-}
-
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, tell: &Tell) -> Result<(), ServeError> {
-    let written = timeout(PATIENCE, write_frame(stream, &tell.encode())).await;
-    written.map_err(|_| ServeError::Slow)?.map_err(|error| FrameError::from(error).into())
 }
 
 /// A node that has its devices.

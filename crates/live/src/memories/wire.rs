@@ -1,7 +1,7 @@
 //! The frames between a node and the devices that entangle, after the greeting of
 //! [`hardware::wire`](crate::hardware::wire): a kind (one byte) and its fields.
 
-use crate::programs::fields::{Failure, put_operation, put_text, take_flag, take_operation, take_text};
+use crate::programs::fields::{Failure, put_operation, put_text, take_operation, take_text};
 use bellwether_protocol::application::{Operated, OperationError, ProcessorCommand, QubitPlace};
 use bellwether_protocol::entanglement::MemoryId;
 use bellwether_protocol::entanglement::hardware::{HardwareCommand, HardwareEvent};
@@ -171,11 +171,11 @@ impl Tell {
             0x82 => return HardwareEvent::decode(input.rest()).map(Self::Stack),
             0x83 => {
                 let request = input.count()?;
-                let result = if take_flag(&mut input)? {
+                let result = if input.flag()? {
                     Err(OperationError::take(&mut input)?)
                 } else {
                     let count = input.count_up_to(MOST_OUTCOMES, "the number of outcomes")?;
-                    Ok((0..count).map(|_| take_flag(&mut input)).collect::<Result<_, _>>()?)
+                    Ok((0..count).map(|_| input.flag()).collect::<Result<_, _>>()?)
                 };
                 Self::Operated(Operated { request, result })
             }

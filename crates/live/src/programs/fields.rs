@@ -14,14 +14,6 @@ const TEXT_LIMIT: usize = 4096;
 /// The most bytes that a measured pair takes: six counts, a Bell state, a fidelity, a time, a basis, an outcome.
 pub(super) const MEASURED_PAIR: usize = 6 * 10 + 1 + 8 + 8 + 9 + 1;
 
-pub(crate) fn take_flag(input: &mut Reader<'_>) -> Result<bool, Malformed> {
-    match input.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed::Value("a yes or no")),
-    }
-}
-
 pub(super) fn put_node(out: &mut Writer, node: NodeId) {
     out.count(node.0.into());
 }
@@ -72,7 +64,7 @@ pub(super) fn take_terms(input: &mut Reader<'_>) -> Result<PairTerms, Malformed>
         // Whoever wants what is no number is told that it cannot be had.
         min_fidelity: take_f64(input)?,
         within: Duration::from_picoseconds(input.u64()?),
-        correct: take_flag(input)?,
+        correct: input.flag()?,
     })
 }
 
@@ -237,7 +229,7 @@ pub(super) fn put_measured(out: &mut Writer, pair: &MeasuredPair) {
 }
 
 pub(super) fn take_measured(input: &mut Reader<'_>) -> Result<MeasuredPair, Malformed> {
-    Ok(MeasuredPair { facts: take_facts(input)?, basis: take_basis(input)?, outcome: take_flag(input)? })
+    Ok(MeasuredPair { facts: take_facts(input)?, basis: take_basis(input)?, outcome: input.flag()? })
 }
 
 /// An error of one of the kinds that programs are told.
@@ -365,5 +357,5 @@ pub(super) fn take_result<'a, T, E: Failure>(
     input: &mut Reader<'a>,
     take: impl FnOnce(&mut Reader<'a>) -> Result<T, Malformed>,
 ) -> Result<Result<T, E>, Malformed> {
-    Ok(if take_flag(input)? { Err(E::take(input)?) } else { Ok(take(input)?) })
+    Ok(if input.flag()? { Err(E::take(input)?) } else { Ok(take(input)?) })
 }

@@ -7,8 +7,8 @@
 
 use super::fields::{
     MEASURED_PAIR, put_basis, put_facts, put_measured, put_name, put_node, put_operation, put_result,
-    put_terms, put_text, take_basis, take_facts, take_flag, take_measured, take_name, take_node,
-    take_operation, take_result, take_terms, take_text,
+    put_terms, put_text, take_basis, take_facts, take_measured, take_name, take_node, take_operation,
+    take_result, take_terms, take_text,
 };
 use bellwether_protocol::application::{
     Basis, EprError, MeasuredPair, MessageError, Operation, OperationError, PairFacts, PairTerms, QubitName,
@@ -330,7 +330,7 @@ fn put_qubit(out: &mut Writer, (name, facts): &(QubitName, Option<PairFacts>)) {
 
 fn take_qubit(input: &mut Reader<'_>) -> Result<(QubitName, Option<PairFacts>), Malformed> {
     let name = QubitName(input.count()?);
-    Ok((name, if take_flag(input)? { Some(take_facts(input)?) } else { None }))
+    Ok((name, if input.flag()? { Some(take_facts(input)?) } else { None }))
 }
 
 impl Tell {
@@ -427,7 +427,7 @@ impl Tell {
             0x83 => {
                 let (number, mut more) = (input.count()?, false);
                 let pairs = take_result(input, |input| {
-                    more = take_flag(input)?;
+                    more = input.flag()?;
                     take_list(input, MOST_MEASURED, "the number of pairs", take_measured)
                 })?;
                 Self::Measured { number, pairs, more }
@@ -435,7 +435,7 @@ impl Tell {
             0x84 => Self::Zero { number: input.count()?, qubit: take_result(input, take_qubit)? },
             0x85 => {
                 let take = |input: &mut Reader<'_>| {
-                    take_list(input, 2 * MOST_AT_ONCE, "the number of outcomes", take_flag)
+                    take_list(input, 2 * MOST_AT_ONCE, "the number of outcomes", |input| input.flag())
                 };
                 Self::Operated { number: input.count()?, outcomes: take_result(input, take)? }
             }

@@ -128,14 +128,6 @@ pub struct PairDesk {
     counters: Vec<Counter>,
 }
 
-/// This end's link pair of a pair.
-pub(super) const fn own_pair(pair: &Delivered) -> PairId {
-    match pair.end {
-        End::Head => pair.id.head,
-        End::Tail => pair.id.tail,
-    }
-}
-
 impl PairDesk {
     /// A desk for these ends of circuits.
     pub fn new(booths: impl IntoIterator<Item = Booth>) -> Self {
@@ -336,7 +328,7 @@ impl PairDesk {
 }
 
 const fn release(pair: &Delivered) -> DeskEffect {
-    DeskEffect::Release { circuit: pair.circuit, pair: own_pair(pair), memory: pair.memory }
+    DeskEffect::Release { circuit: pair.circuit, pair: pair.own_pair(), memory: pair.memory }
 }
 fn withdraw(booth: Booth, session: u32, number: u64, out: &mut Vec<DeskEffect>) {
     if booth.end == End::Head {

@@ -144,6 +144,17 @@ impl<'a> Reader<'a> {
         let value = self.count()?;
         if value > limit { Err(Malformed::Value(what)) } else { Ok(value) }
     }
+    /// One byte that says yes (1) or no (0).
+    ///
+    /// # Errors
+    /// If none is left, or it says neither.
+    pub fn flag(&mut self) -> Result<bool, Malformed> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed::Value("a yes or no")),
+        }
+    }
     /// So many bytes.
     ///
     /// # Errors

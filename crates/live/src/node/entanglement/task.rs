@@ -9,7 +9,7 @@ use crate::programs::server::Attached;
 use crate::transport::{Arrived, Channel, Transport};
 use bellwether_protocol::application::PairDesk;
 use bellwether_protocol::entanglement::hardware::HardwareCommand;
-use bellwether_protocol::entanglement::network::{Delivered, End, NetworkEvent};
+use bellwether_protocol::entanglement::network::{Delivered, NetworkEvent};
 use bellwether_protocol::entanglement::{
     CircuitId, EntanglementNode, MemoryId, NodeEffect, NodeMessage, Outbox, PairId,
 };
@@ -166,10 +166,7 @@ impl Task {
     fn event(&mut self, event: NetworkEvent) {
         match event {
             NetworkEvent::Delivered(delivered) => {
-                let own = match delivered.end {
-                    End::Head => delivered.id.head,
-                    End::Tail => delivered.id.tail,
-                };
+                let own = delivered.own_pair();
                 self.lent.insert(delivered.memory, (delivered.circuit, own));
                 if self.program.is_some() && PairDesk::is_for_programs(delivered.request) {
                     self.news.push_back(News::Delivered(delivered));

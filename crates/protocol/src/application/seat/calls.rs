@@ -2,7 +2,6 @@
 
 use super::work::checked;
 use super::{Half, Held, Seat, SeatEffect};
-use crate::application::desk::own_pair;
 use crate::application::{
     Basis, CallId, DeskEffect, EprError, MeasuredPair, Operation, OperationError, PairFacts, PairTerms,
     ProcessorCommand, Promise, Qubit, QubitPlace,
@@ -118,7 +117,7 @@ impl Seat {
     }
 
     fn hand_over(&mut self, call: CallId, pair: &Delivered, last: bool, out: &mut Vec<SeatEffect>) {
-        let half = Half { circuit: pair.circuit, pair: own_pair(pair), memory: pair.memory };
+        let half = Half { circuit: pair.circuit, pair: pair.own_pair(), memory: pair.memory };
         let facts = facts(pair);
         let request = self.next_request();
         match self.calls.get_mut(&call).map(|call| &mut call.answer) {

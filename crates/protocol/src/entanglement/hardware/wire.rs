@@ -18,14 +18,6 @@ fn take_bell(r: &mut Reader<'_>) -> Result<BellIndex, Malformed> {
         _ => Err(Malformed::Value("a Bell state")),
     }
 }
-fn take_flag(r: &mut Reader<'_>) -> Result<bool, Malformed> {
-    match r.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed::Value("a yes or no")),
-    }
-}
-
 const HOW: [Purification; 3] = [Purification::Bbpssw, Purification::Dejmps, Purification::Phase];
 const BASES: [MeasuredBasis; 5] =
     [MeasuredBasis::X, MeasuredBasis::Y, MeasuredBasis::Z, MeasuredBasis::ZPlusX, MeasuredBasis::ZMinusX];
@@ -173,16 +165,16 @@ impl HardwareEvent {
             3 => {
                 let memory = take_memory(&mut r)?;
                 let basis = at(&BASES, r.u8()?, "a basis")?;
-                Self::Measured { memory, basis, outcome: take_flag(&mut r)? }
+                Self::Measured { memory, basis, outcome: r.flag()? }
             }
             4 => {
                 let token = r.count()?;
-                let outcome = if take_flag(&mut r)? { Some(take_bell(&mut r)?) } else { None };
+                let outcome = if r.flag()? { Some(take_bell(&mut r)?) } else { None };
                 Self::Swapped { token, outcome }
             }
             5 => {
                 let token = r.count()?;
-                let outcome = if take_flag(&mut r)? { Some(take_flag(&mut r)?) } else { None };
+                let outcome = if r.flag()? { Some(r.flag()?) } else { None };
                 Self::Compared { token, outcome }
             }
             kind => return Err(Malformed::Kind(kind)),

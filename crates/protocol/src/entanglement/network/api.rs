@@ -94,6 +94,16 @@ pub struct Delivered {
     pub made: Time,
 }
 
+impl Delivered {
+    /// This end's link pair: by what the half is given back.
+    pub const fn own_pair(&self) -> PairId {
+        match self.end {
+            End::Head => self.id.head,
+            End::Tail => self.id.tail,
+        }
+    }
+}
+
 /// Why a request is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestEnd {

@@ -1,7 +1,6 @@
 //! What seats want, done: requests of the network layer, operations, and messages that take the quickest way.
 
 use super::{Due, Programs, lab};
-use crate::entanglement::world::World;
 use bellwether_protocol::application::{EprError, MessageError, Seat, SeatEffect, Wish};
 use bellwether_protocol::entanglement::network::Delivered;
 use bellwether_units::{NodeId, Time};
@@ -113,7 +112,7 @@ impl Programs {
         if self.places.contains_key(&node) {
             self.tell(node, |seat, now, out| seat.delivered(now, pair, out));
         } else {
-            self.world.release_for_program(node, World::own_pair(pair), pair.memory);
+            self.world.release_for_program(node, pair.own_pair(), pair.memory);
         }
     }
 }

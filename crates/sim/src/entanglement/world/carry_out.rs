@@ -2,7 +2,7 @@
 
 use super::circuits::place_of;
 use super::parcels::Parcel;
-use super::{World, origin, whose};
+use super::{World, whose};
 use crate::entanglement::hardware::Claim;
 use crate::entanglement::setup::{FaultKind, PairUse};
 use bellwether_protocol::entanglement::NodeEffect;
@@ -101,7 +101,7 @@ impl World {
             whose: Some((demand, request)),
         };
         self.devices.holdings_mut().claim(cell, claim, now);
-        let (circuit, pair, memory) = (delivered.circuit, origin(delivered), delivered.memory);
+        let (circuit, pair, memory) = (delivered.circuit, delivered.own_pair(), delivered.memory);
         if hold.is_zero() {
             self.release(now, node, circuit, pair, memory);
         } else {

@@ -1,8 +1,8 @@
 //! What whoever runs programs asks of a world, and is told by it.
 
+use super::World;
 use super::circuits::place_of;
 use super::parcels::Parcel;
-use super::{World, origin};
 use crate::entanglement::hardware::{Cell, Processor};
 use crate::entanglement::stack;
 use bellwether_protocol::application::{
@@ -78,7 +78,7 @@ impl World {
         let Some(told) = &mut self.nodes.programs else { return false };
         match *event {
             NetworkEvent::Delivered(delivered) if PairDesk::is_for_programs(delivered.request) => {
-                let held = (origin(&delivered), delivered.circuit);
+                let held = (delivered.own_pair(), delivered.circuit);
                 told.cells.insert(first + Cell::from(delivered.memory.0), held);
                 let circuit = known(delivered.circuit);
                 told.events.push(ProgramEvent::Delivered(NodeId(node), Delivered { circuit, ..delivered }));
@@ -240,10 +240,5 @@ impl World {
         let spots: Result<Vec<_>, _> = places.iter().map(spot).collect();
         let now = self.now();
         self.devices.holdings_mut().look(&spots?, now)
-    }
-
-    /// This end's link pair of a pair that was delivered.
-    pub(in crate::entanglement) const fn own_pair(delivered: &Delivered) -> PairId {
-        origin(delivered)
     }
 }

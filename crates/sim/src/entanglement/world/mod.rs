@@ -13,7 +13,7 @@ pub use start::WorldOptions;
 use super::account::{DemandTally, LinkTally, Work};
 use super::hardware::{Cell, Devices};
 use super::setup::{FaultKind, Setup};
-use bellwether_protocol::entanglement::network::{Delivered, PairRequest, RequestId};
+use bellwether_protocol::entanglement::network::{PairRequest, RequestId};
 use bellwether_protocol::entanglement::{CircuitId, MemoryId, NodeMessage, PairId};
 use bellwether_units::{LinkId, NodeId, Time};
 use nodes::Nodes;
@@ -236,12 +236,4 @@ impl World {
 /// Which demand a request belongs to, and which of its requests it is.
 const fn whose(request: RequestId) -> (u32, u64) {
     ((request.0 >> 40) as u32, request.0 & ((1 << 40) - 1))
-}
-
-/// This end's link pair of a pair that was delivered.
-const fn origin(delivered: &Delivered) -> PairId {
-    match delivered.end {
-        bellwether_protocol::entanglement::network::End::Head => delivered.id.head,
-        bellwether_protocol::entanglement::network::End::Tail => delivered.id.tail,
-    }
 }
