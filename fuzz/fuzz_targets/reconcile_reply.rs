@@ -7,7 +7,7 @@
 use arbitrary::Arbitrary;
 use bellwether_fuzz::mutation::{Mutation, Payload, Rest};
 use bellwether_fuzz::reconcile::Block;
-use bellwether_protocol::qkd::reconcile::{Corrector, ParityServer, Step};
+use bellwether_protocol::qkd::reconcile::{CorrectingEnd, ReferenceEnd, Step};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -21,10 +21,10 @@ struct Attack {
 }
 
 fuzz_target!(|attack: Attack| {
-    let (settings, reference, noisy) = attack.block.make();
+    let (method, reference, noisy) = attack.block.make();
     let bits = noisy.len();
     let (Ok(mut server), Ok(mut corrector)) =
-        (ParityServer::new(&settings, reference), Corrector::new(&settings, noisy))
+        (ReferenceEnd::new(&method, reference), CorrectingEnd::new(&method, noisy))
     else {
         return;
     };

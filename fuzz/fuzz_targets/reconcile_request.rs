@@ -7,7 +7,7 @@
 use arbitrary::Arbitrary;
 use bellwether_fuzz::mutation::{Mutation, Payload, Rest};
 use bellwether_fuzz::reconcile::Block;
-use bellwether_protocol::qkd::reconcile::{Corrector, ParityServer, ReconcileError, Step};
+use bellwether_protocol::qkd::reconcile::{CorrectingEnd, ReconcileError, ReferenceEnd, Step};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -21,9 +21,9 @@ struct Attack {
 }
 
 fuzz_target!(|attack: Attack| {
-    let (settings, reference, noisy) = attack.block.make();
+    let (method, reference, noisy) = attack.block.make();
     let (Ok(mut server), Ok(mut corrector)) =
-        (ParityServer::new(&settings, reference), Corrector::new(&settings, noisy))
+        (ReferenceEnd::new(&method, reference), CorrectingEnd::new(&method, noisy))
     else {
         return;
     };
@@ -60,7 +60,7 @@ fuzz_target!(|attack: Attack| {
     }
 });
 
-fn ask(server: &mut ParityServer, request: &[u8]) -> Result<Vec<u8>, ReconcileError> {
+fn ask(server: &mut ReferenceEnd, request: &[u8]) -> Result<Vec<u8>, ReconcileError> {
     let before = server.disclosed();
     let answer = server.answer(request);
     let counted = server.disclosed() - before;

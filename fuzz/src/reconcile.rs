@@ -2,14 +2,14 @@
 
 use arbitrary::Arbitrary;
 use bellwether_bits::{BitString, SecretBits};
-use bellwether_protocol::qkd::reconcile::{CascadeSettings, CascadeVariant};
+use bellwether_protocol::qkd::reconcile::{Family, Method};
 use bellwether_units::{EntityId, Purpose, Stream};
 
 /// What a block is made from.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Block {
     seed: u64,
-    variant: u8,
+    family: u8,
     bits: u16,
     frame_words: u8,
     rate: u8,
@@ -17,8 +17,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// The settings, the reference bits and the same bits with errors.
-    pub fn make(&self) -> (CascadeSettings, SecretBits, SecretBits) {
+    /// The method, the reference bits and the same bits with errors.
+    pub fn make(&self) -> (Method, SecretBits, SecretBits) {
         let mut stream = Stream::new(self.seed, EntityId(0), Purpose::named("fuzz"));
         let bits = usize::from(self.bits % 2049);
         let reference = BitString::random(bits, &mut stream);
@@ -28,12 +28,10 @@ impl Block {
                 noisy.flip(stream.below(bits as u64) as usize);
             }
         }
-        let settings = CascadeSettings {
-            variant: CascadeVariant::ALL[usize::from(self.variant) % CascadeVariant::ALL.len()],
-            frame_length: 64 * usize::from(self.frame_words % 16),
-            error_rate: f64::from(self.rate) / 512.0,
-            seed: self.seed,
-        };
-        (settings, SecretBits::new(reference), SecretBits::new(noisy))
+        let family = Family::ALL[usize::from(self.family) % Family::ALL.len()];
+        let method = family
+            .method(f64::from(self.rate) / 512.0, self.seed)
+            .in_frames(Some(64 * usize::from(self.frame_words % 16)));
+        (method, SecretBits::new(reference), SecretBits::new(noisy))
     }
 }

@@ -9,6 +9,7 @@
 use bellwether_bits::SecretBits;
 use bellwether_protocol::hardware::{Detections, Preparations};
 use bellwether_protocol::machine::{Input, Output, Protocol};
+use bellwether_protocol::qkd::reconcile::{Family, grouped::Effort};
 use bellwether_protocol::qkd::security::{Bound, SourceClass};
 use bellwether_protocol::qkd::session::{
     Durable, LinkEvent, LinkSettings, OtherEnd, Receiver, ReceiverCommand, Transmitter, TransmitterCommand,
@@ -81,6 +82,7 @@ impl Link {
         let source = vec![SourceClass::new(0.5, 0.8), SourceClass::new(0.15, 0.2)];
         let mut settings = LinkSettings::new(LinkId(0), source, Bound::OneDecoyRusca);
         settings.block_bits = 800_000; // every window closes a block
+        settings.reconciliation = Family::Grouped(Effort::Quick);
         let mut stream = Stream::new(2, EntityId(0), Purpose::named("bench"));
         let secret = SecretBits::random(256 * 257, &mut stream);
         let durable = || Durable::provisioned(secret.duplicate()).expect("long enough");

@@ -3,7 +3,7 @@
 use crate::light::Light;
 use crate::pair::{End, Pair, small_blocks};
 use bellwether_protocol::qkd::alarm::AlarmKind;
-use bellwether_protocol::qkd::reconcile::CascadeVariant;
+use bellwether_protocol::qkd::reconcile::{CascadeVariant, Family};
 use bellwether_protocol::qkd::security::{Bound, SecurityParameters};
 use bellwether_protocol::qkd::session::{LinkSettings, TagPolicy};
 use bellwether_units::{Duration, EntityId, LinkId, Purpose, Stream};
@@ -213,8 +213,8 @@ proptest! {
 #[test]
 fn keys_that_differ_after_reconciliation_are_caught() {
     let mut settings = small_blocks();
-    settings.cascade = CascadeVariant::Original;
-    settings.cascade_frame_bits = 512;
+    settings.reconciliation = Family::Cascade(CascadeVariant::Original);
+    settings.frame_bits = Some(512);
     settings.block_bits = 8192;
     let mut light = Light::single_photons(8);
     light.misalignment = 0.05;

@@ -52,7 +52,7 @@ pub(super) fn digest(settings: &LinkSettings) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qkd::reconcile::CascadeVariant;
+    use crate::qkd::reconcile::{CascadeVariant, Family};
     use crate::qkd::security::{Bound, SecurityParameters, SourceClass};
     use crate::qkd::session::{AuthenticationBudget, Limits, TagPolicy};
     use bellwether_units::{Duration, LinkId};
@@ -74,8 +74,8 @@ mod tests {
             bound: _,
             security: SecurityParameters { secrecy: _, correctness: _ },
             block_bits: _,
-            cascade: _,
-            cascade_frame_bits: _,
+            reconciliation: _,
+            frame_bits: _,
             baseline: _,
             thresholds: _,
             tags: _,
@@ -105,8 +105,9 @@ mod tests {
             |s| s.security.secrecy *= 2.0,
             |s| s.security.correctness *= 2.0,
             |s| s.block_bits += 1,
-            |s| s.cascade = CascadeVariant::Option8,
-            |s| s.cascade_frame_bits += 64,
+            |s| s.reconciliation = Family::Cascade(CascadeVariant::Option8),
+            |s| s.frame_bits = Some(0),
+            |s| s.frame_bits = Some(64),
             |s| s.tags = TagPolicy::EveryMessage,
             |s| s.authentication.target_pads += 1,
             |s| s.authentication.low_water_pads += 1,

@@ -1,7 +1,6 @@
 //! What reconciliation by a single message has to disclose at least: the mark by which any way of reconciling is
 //! judged.
 
-use super::plan::binary_entropy;
 use bellwether_units::normal_upper_quantile;
 use libm::{log2, sqrt};
 
@@ -33,6 +32,12 @@ pub fn least_one_way_disclosure(bits: f64, error_rate: f64, failure: f64) -> f64
     let least =
         bits * binary_entropy(error_rate) + deviation * normal_upper_quantile(failure) - 0.5 * log2(bits);
     least.clamp(0.0, bits)
+}
+
+/// The binary entropy `-p log2 p - (1 - p) log2 (1 - p)`.
+pub(super) fn binary_entropy(p: f64) -> f64 {
+    let term = |x: f64| if x > 0.0 { -x * libm::log2(x) } else { 0.0 };
+    term(p) + term(1.0 - p)
 }
 
 #[cfg(test)]

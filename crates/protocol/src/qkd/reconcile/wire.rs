@@ -27,6 +27,7 @@
 //! all blocks except, after the first pass, the last block.
 
 use super::ReconcileError;
+use core::cmp::Ordering;
 
 /// Collects a message.
 #[derive(Default)]
@@ -55,6 +56,14 @@ impl Writer {
         self.bits(u64::from(bit), 1);
     }
 
+    /// Appends the first `count` bits of `words`, unused bits of which are zero, and ends the packed bits.
+    pub(super) fn packed(&mut self, words: &[u64], count: usize) {
+        self.align();
+        self.bytes.reserve(8 * words.len());
+        words.iter().for_each(|word| self.bytes.extend_from_slice(&word.to_le_bytes()));
+        self.bytes.truncate(self.bytes.len() - 8 * words.len() + count.min(64 * words.len()).div_ceil(8));
+    }
+
     pub(super) fn align(&mut self) {
         let bytes = self.filled.div_ceil(8) as usize;
         self.bytes.extend_from_slice(&self.pending.to_le_bytes()[..bytes]);
@@ -69,6 +78,12 @@ impl Writer {
             value >>= 7;
         }
         self.bytes.push(value as u8);
+    }
+
+    /// Appends a word of 64 bits. Packed bits must be aligned.
+    pub(super) fn word(&mut self, word: u64) {
+        debug_assert_eq!(self.filled, 0);
+        self.bytes.extend_from_slice(&word.to_le_bytes());
     }
 
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
@@ -98,6 +113,29 @@ impl<'a> Reader<'a> {
         self.pending >>= 1;
         self.held -= 1;
         Ok(bit)
+    }
+
+    /// All that is left, which must be `count` packed bits.
+    pub(super) fn packed(&mut self, count: usize) -> Result<Vec<u64>, ReconcileError> {
+        self.align()?;
+        let bytes = core::mem::take(&mut self.bytes);
+        match bytes.len().cmp(&count.div_ceil(8)) {
+            Ordering::Less => return Err(ReconcileError::Malformed("too short")),
+            Ordering::Greater => return Err(ReconcileError::Malformed("too long")),
+            Ordering::Equal => {}
+        }
+        let word = |chunk: &[u8]| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word)
+        };
+        let words: Vec<u64> = bytes.chunks(8).map(word).collect();
+        match words.last() {
+            Some(last) if !count.is_multiple_of(64) && last >> (count % 64) != 0 => {
+                Err(ReconcileError::Malformed("unused bits are not zero"))
+            }
+            _ => Ok(words),
+        }
     }
 
     fn refill(&mut self) -> Result<(), ReconcileError> {
@@ -132,6 +170,13 @@ impl<'a> Reader<'a> {
             }
         }
         Err(ReconcileError::Malformed("number too large"))
+    }
+
+    /// A word of 64 bits. Packed bits must be aligned.
+    pub(super) fn word(&mut self) -> Result<u64, ReconcileError> {
+        let (&bytes, rest) = self.bytes.split_first_chunk().ok_or(ReconcileError::Malformed("too short"))?;
+        self.bytes = rest;
+        Ok(u64::from_le_bytes(bytes))
     }
 
     /// A number that is at most `most`.

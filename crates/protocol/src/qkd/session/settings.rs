@@ -2,7 +2,7 @@
 
 use crate::qkd::alarm::{Baseline, Thresholds};
 use crate::qkd::authenticate::AuthenticationError;
-use crate::qkd::reconcile::CascadeVariant;
+use crate::qkd::reconcile::{CascadeVariant, Family};
 use crate::qkd::security::{Bound, SecurityParameters, SourceClass};
 use bellwether_units::{Duration, LinkId};
 
@@ -20,10 +20,10 @@ pub struct LinkSettings {
     pub security: SecurityParameters,
     /// Sifted bits in the key basis that close a block, at the end of the window that reaches them.
     pub block_bits: u64,
-    /// The block lengths of reconciliation.
-    pub cascade: CascadeVariant,
-    /// Bits in a frame of reconciliation, a multiple of 64; 0 for the whole block.
-    pub cascade_frame_bits: usize,
+    /// How blocks are reconciled.
+    pub reconciliation: Family,
+    /// Bits in a frame of reconciliation, a multiple of 64; 0 for the whole block. `None` for as many as suit the family.
+    pub frame_bits: Option<usize>,
     /// What calibration expects of the link, for alarms; without it the light raises none, and no block is
     /// discarded for what a monitor of side channels saw. The ends need not have the same.
     pub baseline: Option<Baseline>,
@@ -170,8 +170,8 @@ impl LinkSettings {
             bound,
             security: SecurityParameters::default(),
             block_bits: 1_000_000,
-            cascade: CascadeVariant::Option7,
-            cascade_frame_bits: 1 << 16,
+            reconciliation: Family::Cascade(CascadeVariant::Option7),
+            frame_bits: None,
             baseline: None,
             thresholds: Thresholds::default(),
             tags: TagPolicy::default(),

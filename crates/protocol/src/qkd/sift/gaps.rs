@@ -28,25 +28,94 @@ pub(super) fn encode(
     end: PulseNumber,
     k: u32,
 ) -> Option<Vec<u8>> {
-    let mut bits = BitWriter::with_capacity(pulses.len() * (k as usize + 3) / 8 + 16);
-    let low = (1u64 << k) - 1;
-    let mut next = first;
-    let mut sound = true;
-    for &pulse in pulses {
-        sound &= pulse >= next;
-        let gap = pulse.wrapping_sub(next);
-        let quotient = gap >> k;
+    let mut writer = GapWriter {
+        bits: BitWriter::with_capacity(pulses.len() * (k as usize + 3) / 8 + 16),
+        next: first,
+        sound: true,
+        k,
+    };
+    match together(k) {
+        0 | 1 => writer.by_groups::<1>(pulses),
+        2 => writer.by_groups::<2>(pulses),
+        3 => writer.by_groups::<3>(pulses),
+        4 | 5 => writer.by_groups::<4>(pulses),
+        _ => writer.by_groups::<6>(pulses),
+    }
+    let sound = writer.sound && pulses.last().is_none_or(|&last| last < end);
+    sound.then(|| writer.bits.finish())
+}
+
+/// How many codes are written or read at a time: as many as one load of 57 bits holds but for long ones, those with a
+/// quotient of about five.
+fn together(k: u32) -> u32 {
+    LOADED / (k + 6)
+}
+
+/// Where an encoder is.
+struct GapWriter {
+    bits: BitWriter,
+    /// The first pulse that may come next.
+    next: PulseNumber,
+    /// Whether all pulses so far rose.
+    sound: bool,
+    k: u32,
+}
+
+impl GapWriter {
+    /// Writes the codes of `pulses`, `N` at a time, since each push waits for the one before. A group with codes that are
+    /// too long for that is written one by one.
+    fn by_groups<const N: usize>(&mut self, pulses: &[PulseNumber]) {
+        let (groups, rest) = pulses.as_chunks::<N>();
+        for group in groups {
+            if !self.group(group) {
+                group.iter().for_each(|&pulse| self.one(pulse));
+            }
+        }
+        rest.iter().for_each(|&pulse| self.one(pulse));
+    }
+
+    /// Writes short codes with one push; if they are not, does nothing and tells so.
+    #[inline]
+    fn group<const N: usize>(&mut self, pulses: &[PulseNumber; N]) -> bool {
+        let low = (1u64 << self.k) - 1;
+        let (mut code, mut used, mut longest, mut sound, mut next) = (0, 0, 0, true, self.next);
+        for &pulse in pulses {
+            sound &= pulse >= next;
+            let gap = pulse.wrapping_sub(next);
+            let quotient = gap >> self.k;
+            longest = u64::max(longest, quotient);
+            // What is shifted too far is void, for then a quotient or the sum of lengths is too great.
+            let length = (quotient as u32).wrapping_add(1 + self.k);
+            let one = (1 | (gap & low) << 1).wrapping_shl(quotient as u32);
+            code |= one.wrapping_shl(used);
+            used = used.wrapping_add(length);
+            next = pulse.wrapping_add(1);
+        }
+        if longest >= u64::from(ESCAPE) || used > LOADED {
+            return false;
+        }
+        self.bits.push(code, used);
+        self.sound &= sound;
+        self.next = next;
+        true
+    }
+
+    /// Writes one code.
+    fn one(&mut self, pulse: PulseNumber) {
+        self.sound &= pulse >= self.next;
+        let gap = pulse.wrapping_sub(self.next);
+        let quotient = gap >> self.k;
         if quotient < u64::from(ESCAPE) {
             let quotient = quotient as u32;
-            bits.push((1 | (gap & low) << 1) << quotient, quotient + 1 + k);
+            let low = (1u64 << self.k) - 1;
+            self.bits.push((1 | (gap & low) << 1) << quotient, quotient + 1 + self.k);
         } else {
-            bits.push(1 << ESCAPE, ESCAPE + 1);
-            bits.push(gap & 0xffff_ffff, 32);
-            bits.push(gap >> 32, 32);
+            self.bits.push(1 << ESCAPE, ESCAPE + 1);
+            self.bits.push(gap & 0xffff_ffff, 32);
+            self.bits.push(gap >> 32, 32);
         }
-        next = pulse.wrapping_add(1);
+        self.next = pulse.wrapping_add(1);
     }
-    (sound && pulses.last().is_none_or(|&last| last < end)).then(|| bits.finish())
 }
 
 /// The `count` pulses that `bytes` codes, all from `first` on and below `end`.
@@ -65,8 +134,7 @@ pub(super) fn decode(
         return Err(Malformed::Truncated);
     }
     let mut reader = GapReader::new(bytes, first, end, k);
-    // As many codes as one load of 57 bits holds but for long ones, those with a quotient of about five.
-    let pulses = match LOADED / (k + 6) {
+    let pulses = match together(k) {
         0 | 1 => reader.by_groups::<1>(count),
         2 => reader.by_groups::<2>(count),
         3 => reader.by_groups::<3>(count),
@@ -81,9 +149,11 @@ pub(super) fn decode(
 const LOADED: u32 = 57;
 
 /// Where a decoder is in its bits and in its pulses.
-struct GapReader {
-    padded: Vec<u8>,
-    /// How many bits there are without the padding.
+struct GapReader<'a> {
+    bytes: &'a [u8],
+    /// The last bytes, at most 8, followed by zeros.
+    tail: [u8; 16],
+    /// How many bits there are.
     total: usize,
     /// The next bit to read, at most `total`.
     at: usize,
@@ -93,19 +163,29 @@ struct GapReader {
     k: u32,
 }
 
-impl GapReader {
-    fn new(bytes: &[u8], first: PulseNumber, end: PulseNumber, k: u32) -> Self {
-        let mut padded = Vec::with_capacity(bytes.len() + 16);
-        padded.extend_from_slice(bytes);
-        padded.extend_from_slice(&[0; 16]);
-        Self { padded, total: bytes.len() * 8, at: 0, next: first, end, k }
+impl<'a> GapReader<'a> {
+    fn new(bytes: &'a [u8], first: PulseNumber, end: PulseNumber, k: u32) -> Self {
+        let last = &bytes[bytes.len().saturating_sub(8)..];
+        let mut tail = [0; 16];
+        tail[..last.len()].copy_from_slice(last);
+        Self { bytes, tail, total: bytes.len() * 8, at: 0, next: first, end, k }
     }
 
+    /// The bits from `at` on, at least [`LOADED`]; after the end come zeros.
     #[inline]
     fn load(&self, at: usize) -> u64 {
-        let word: &[u8; 8] =
-            self.padded[at / 8..].first_chunk().expect("`at` is at most `total`, and 16 bytes follow");
-        u64::from_le_bytes(*word) >> (at % 8)
+        let word = match self.bytes.get(at / 8..).and_then(|bytes| bytes.first_chunk()) {
+            Some(word) => *word,
+            None => self.load_tail(at / 8),
+        };
+        u64::from_le_bytes(word) >> (at % 8)
+    }
+
+    /// Eight bytes from byte `at` on, fewer of which are there.
+    #[cold]
+    fn load_tail(&self, at: usize) -> [u8; 8] {
+        let from = at - self.bytes.len().saturating_sub(8);
+        self.tail.get(from..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or([0; 8])
     }
 
     /// Reads `count` codes, `N` a load, since the wait for a load is most of what a code costs. What a group
@@ -242,6 +322,21 @@ mod tests {
     use bellwether_units::{EntityId, Purpose, Stream};
     use proptest::prelude::*;
 
+    /// The code by its definition, bit by bit.
+    fn one_by_one(pulses: &[PulseNumber], first: PulseNumber, k: u32) -> Vec<u8> {
+        let mut bits = bellwether_bits::BitString::default();
+        let mut next = first;
+        for &pulse in pulses {
+            let (gap, quotient) = (pulse - next, (pulse - next) >> k);
+            (0..quotient.min(u64::from(ESCAPE))).for_each(|_| bits.push(false));
+            bits.push(true);
+            let (low, count) = if quotient < u64::from(ESCAPE) { (gap, k) } else { (gap, 64) };
+            bits.push_bits(low, count as usize);
+            next = pulse + 1;
+        }
+        bits.to_bytes()
+    }
+
     proptest! {
         #[test]
         fn pulses_survive_the_code(
@@ -258,6 +353,7 @@ mod tests {
             }
             let end = next + beyond;
             let bytes = encode(&pulses, first, end, k).unwrap();
+            prop_assert_eq!(&bytes, &one_by_one(&pulses, first, k));
             prop_assert_eq!(decode(&bytes, pulses.len(), first, end, k), Ok(pulses));
         }
 

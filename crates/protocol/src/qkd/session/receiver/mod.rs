@@ -14,7 +14,7 @@ use crate::machine::{Input, Output, Protocol};
 use crate::qkd::alarm::Alarm;
 use crate::qkd::amplify::{Amplification, seed_len};
 use crate::qkd::authenticate::Direction;
-use crate::qkd::reconcile::{CascadeSettings, Corrector, ReconcileError, Step};
+use crate::qkd::reconcile::{CorrectingEnd, Method, ReconcileError, Step};
 use crate::qkd::security::Certificate;
 use crate::qkd::verify;
 use bellwether_bits::{BitString, SecretBits};
@@ -47,7 +47,7 @@ struct Window {
 
 pub(super) enum Stage {
     /// Questions and answers go back and forth.
-    Reconciling(Box<Corrector>),
+    Reconciling(Box<CorrectingEnd>),
     /// Waits to be told how to distil.
     Corrected(Certificate),
     /// Its key is being computed.
@@ -241,15 +241,11 @@ impl Receiver {
     }
 }
 
-/// The settings of reconciliation as the message about a block tells them.
-pub(super) fn cascade(settings: &LinkSettings, error_rate: u32, shuffles: u64) -> CascadeSettings {
-    CascadeSettings {
-        variant: settings.cascade,
-        frame_length: settings.cascade_frame_bits,
-        // Whatever was sent, the rate is in range: a rate above a half says no more than a half.
-        error_rate: (f64::from(error_rate) / 4_294_967_296.0).min(0.5),
-        seed: shuffles,
-    }
+/// How a block is reconciled, as the message about it tells.
+pub(super) fn method(settings: &LinkSettings, error_rate: u32, shuffles: u64) -> Method {
+    // Whatever was sent, the rate is in range: a rate above a half says no more than a half.
+    let error_rate = (f64::from(error_rate) / 4_294_967_296.0).min(0.5);
+    settings.reconciliation.method(error_rate, shuffles).in_frames(settings.frame_bits)
 }
 
 impl Role for Receiver {

@@ -1,8 +1,8 @@
 //! From clicks to closed blocks, at the receiver.
 
-use super::{Receiver, Stage, Window, cascade};
+use super::{Receiver, Stage, Window, method};
 use crate::hardware::{Basis, Detections};
-use crate::qkd::reconcile::{Corrector, Step};
+use crate::qkd::reconcile::{CorrectingEnd, Step};
 use crate::qkd::session::block::{Block, WindowCounts};
 use crate::qkd::session::end::InFlight;
 use crate::qkd::session::message::{DiscardCode, Message};
@@ -106,10 +106,10 @@ impl Receiver {
         }
         let error_rate = (self.expected_error_rate(&block) * 4_294_967_296.0) as u32;
         let shuffles = rng.next_u64();
-        let settings = cascade(&self.end.settings, error_rate, shuffles);
+        let method = method(&self.end.settings, error_rate, shuffles);
         let id = block.id;
         let key = core::mem::take(&mut block.key);
-        let mut in_flight = match Corrector::new(&settings, key) {
+        let mut in_flight = match CorrectingEnd::new(&method, key) {
             Ok(corrector) => InFlight { block, stage: Stage::Reconciling(Box::new(corrector)), moved: now },
             Err(_) => {
                 let reason = DiscardCode::Reconciliation;

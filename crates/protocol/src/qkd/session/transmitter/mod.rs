@@ -5,7 +5,7 @@ mod windows;
 use super::block::{Block, verification_bits};
 use super::end::{End, InFlight, Role};
 use super::message::{DiscardCode, Distil, Message};
-use super::receiver::cascade;
+use super::receiver::method;
 use super::{
     DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, SettingsError, Sink,
     TransmitterCommand,
@@ -15,7 +15,7 @@ use crate::machine::{Input, Output, Protocol};
 use crate::qkd::alarm::Alarm;
 use crate::qkd::amplify::{Amplification, seed_len};
 use crate::qkd::authenticate::Direction;
-use crate::qkd::reconcile::{ParityServer, ReconcileError};
+use crate::qkd::reconcile::{ReconcileError, ReferenceEnd};
 use crate::qkd::security::Certificate;
 use crate::qkd::sift::Announcement;
 use crate::qkd::verify;
@@ -64,7 +64,7 @@ pub(super) enum Stage {
     /// Waits for the first question.
     Sifted,
     /// Questions and answers go back and forth.
-    Serving(Box<ParityServer>),
+    Serving(Box<ReferenceEnd>),
     /// Its key is being computed; the receiver is to be told how.
     Amplifying { certificate: Certificate, distil: Distil },
     /// Its key is made, the receiver's not yet.
@@ -120,9 +120,9 @@ impl Transmitter {
         if !matches!(in_flight.stage, Stage::Sifted) {
             return Err("reconciliation that had begun");
         }
-        let settings = cascade(&self.end.settings, error_rate, shuffles);
+        let method = method(&self.end.settings, error_rate, shuffles);
         let key = in_flight.block.key.duplicate();
-        match ParityServer::new(&settings, key) {
+        match ReferenceEnd::new(&method, key) {
             Ok(server) => in_flight.stage = Stage::Serving(Box::new(server)),
             Err(_) => {
                 self.end.give_up(now, id, DiscardCode::Reconciliation, DiscardReason::Reconciliation, sink);

@@ -99,7 +99,7 @@ fn survey(variant: CascadeVariant, bits: usize, rate: f64, runs: u64, name: &str
 #[test]
 #[ignore = "prints a table, in some minutes"]
 fn measure_the_table() {
-    use crate::qkd::reconcile::efficiency::{LENGTHS, RATES};
+    use crate::qkd::reconcile::cascade::efficiency::{LENGTHS, RATES};
     for variant in CascadeVariant::ALL {
         println!("// {variant:?}");
         for bits in LENGTHS {

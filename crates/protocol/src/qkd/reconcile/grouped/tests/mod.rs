@@ -3,9 +3,7 @@
 mod adversary;
 mod agreement;
 mod efficiency;
-mod textbook;
 
-use super::plan::binary_entropy;
 use super::*;
 use bellwether_bits::{BitString, SecretBits};
 use bellwether_units::{EntityId, Purpose, Stream};
@@ -18,11 +16,7 @@ fn stream(name: &str, seed: u64) -> Stream {
 fn keys(bits: usize, rate: f64, stream: &mut Stream) -> (BitString, BitString) {
     let reference = BitString::random(bits, stream);
     let mut noisy = reference.clone();
-    for bit in 0..bits {
-        if stream.chance(rate) {
-            noisy.flip(bit);
-        }
-    }
+    (0..bits).filter(|_| stream.chance(rate)).for_each(|bit| noisy.flip(bit));
     (reference, noisy)
 }
 
@@ -36,12 +30,11 @@ struct Outcome {
 
 /// Runs both ends, and checks with every reply that what is counted is what was sent.
 fn run(
-    settings: &CascadeSettings,
-    pace: Pace,
+    settings: &GroupedSettings,
     (reference, noisy): &(BitString, BitString),
 ) -> Result<Outcome, ReconcileError> {
-    let mut server = ParityServer::new(settings, SecretBits::new(reference.clone()))?;
-    let mut corrector = Corrector::with_pace(settings, SecretBits::new(noisy.clone()), pace)?;
+    let mut server = GroupedServer::new(settings, SecretBits::new(reference.clone()))?;
+    let mut corrector = GroupedCorrector::new(settings, SecretBits::new(noisy.clone()))?;
     let mut step = corrector.start();
     while let Step::Ask(request) = step {
         let before = server.disclosed();
@@ -55,13 +48,15 @@ fn run(
     }
     let corrected = corrector.corrected();
     let mut undone = corrected.expose().clone();
-    undone.xor_with(corrector.corrections());
+    undone.xor_with(&corrector.corrections());
     assert!(undone == *noisy, "the corrections are what was changed");
     assert!(server.disclosed() <= server.cap());
+    let (disclosed, round_trips) = (server.disclosed(), server.round_trips());
+    assert!(server.into_bits().expose() == reference, "the reference is left as it was");
     Ok(Outcome {
         equal: corrected.expose() == reference,
         errors: reference.hamming_distance(noisy),
-        disclosed: server.disclosed(),
-        round_trips: server.round_trips(),
+        disclosed,
+        round_trips,
     })
 }

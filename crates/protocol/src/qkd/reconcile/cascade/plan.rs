@@ -1,6 +1,6 @@
 //! What both ends derive from the settings: frames, passes, shuffles and the cap on disclosure.
 
-use super::{CascadeSettings, CascadeVariant, LONGEST_BLOCK, ReconcileError};
+use super::{CascadeSettings, CascadeVariant, LONGEST_BLOCK, ReconcileError, binary_entropy};
 use bellwether_bits::Shuffle;
 use core::ops::Range;
 
@@ -91,12 +91,6 @@ impl Plan {
 fn disclosure_cap(bits: usize, frames: usize, rate: f64) -> u64 {
     let expected = bits as f64 * binary_entropy(rate);
     (bits as u64).min((3.0 * expected) as u64 + 64 * frames as u64 + 1000)
-}
-
-/// The binary entropy `-p log2 p - (1 - p) log2 (1 - p)`.
-pub(super) fn binary_entropy(p: f64) -> f64 {
-    let term = |x: f64| if x > 0.0 { -x * libm::log2(x) } else { 0.0 };
-    term(p) + term(1.0 - p)
 }
 
 impl Layout {

@@ -1,7 +1,7 @@
 //! How much reconciliation discloses, for planning and for simulation without bits.
 
 use super::CascadeVariant;
-use super::plan::binary_entropy;
+use super::binary_entropy;
 
 /// Frame lengths of the rows of [`MEASURED`].
 pub(super) const LENGTHS: [usize; 4] = [4096, 16_384, 65_536, 262_144];

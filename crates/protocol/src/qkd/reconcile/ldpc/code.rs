@@ -1,0 +1,174 @@
+//! Codes, and the decoder of a frame.
+
+use super::construct::construct;
+use super::profiles::{COUNT, NARROW, WIDE, profile};
+use bellwether_bits::parity_checks::{Beliefs, MessageTables, ParityChecks};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// Which code: a profile and a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shape {
+    /// The profile, by rising share of checks.
+    pub(super) profile: usize,
+    /// Columns of the base matrix.
+    pub(super) columns: usize,
+    /// Words a column.
+    pub(super) copies: usize,
+}
+
+impl Shape {
+    /// Words of a frame.
+    pub(super) fn words(self) -> usize {
+        self.columns * self.copies
+    }
+
+    /// Words of a syndrome.
+    pub(super) fn checks(self) -> usize {
+        profile(self.profile, self.columns).rows * self.copies
+    }
+
+    /// The shapes whose frames hold `words` words with the least room to spare, and those a size larger.
+    pub(super) fn that_hold(words: usize) -> impl Iterator<Item = Self> {
+        let (columns, least) =
+            if words <= 8 * NARROW { (NARROW, words.div_ceil(NARROW)) } else { (WIDE, words.div_ceil(WIDE)) };
+        // Two halves of a frame are decoded side by side, so that odd numbers are slow; one is the smallest frame.
+        let least = if least == 1 && columns == NARROW { 1 } else { least.next_multiple_of(2) };
+        let larger = if least == 1 { 2 } else { least + 2 };
+        [least, larger]
+            .into_iter()
+            .flat_map(move |copies| (0..COUNT).map(move |profile| Self { profile, columns, copies }))
+    }
+
+    /// The code. It is built once and kept: building takes about as long as decoding a frame does.
+    pub(super) fn code(self) -> Arc<ParityChecks> {
+        static BUILT: LazyLock<Mutex<BTreeMap<Shape, Arc<ParityChecks>>>> = LazyLock::new(Mutex::default);
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = built
+            .entry(self)
+            .or_insert_with(|| Arc::new(construct(&profile(self.profile, self.columns), self.copies)));
+        Arc::clone(code)
+    }
+}
+
+/// Units of belief to the natural unit. The largest message is some 26 units then, and a column of degree 3 that is
+/// told nothing else saturates no byte; a byte that saturates loses what messages differ by from sweep to sweep.
+const UNIT: f64 = 3.6;
+
+/// The magnitude of a bit that is known. With a few messages it saturates no byte, and nothing outweighs it.
+const KNOWN: i8 = 64;
+
+/// The magnitude of a bit of which nothing is known. Not 0, which stands for 128 in the tables.
+const UNKNOWN: i8 = 1;
+
+/// The largest message.
+const LARGEST: f64 = 24.0;
+
+/// Units of doubt to the natural unit, in which doubts add up to 2 or so in a check of a code that works near its
+/// limit; a byte is full at 3.2.
+const DOUBT: f64 = 80.0;
+
+/// Times that a decoder finds few odd checks, and yet no solution, before it takes back what it was told.
+const PATIENCE: usize = 5;
+
+/// Sweeps after which a decoder gives up.
+pub(super) const SWEEPS: usize = 80;
+
+/// What is known of a word of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// As received: right but for errors at the expected rate.
+    Received,
+    /// Right.
+    Known,
+    /// Nothing.
+    Unknown,
+}
+
+/// A decoder for frames of one code with errors at one rate.
+pub(super) struct Decoder {
+    code: Arc<ParityChecks>,
+    tables: MessageTables,
+    beliefs: Beliefs,
+    /// The magnitude that a received bit has.
+    level: i8,
+    /// Sweeps of the last frame.
+    pub(super) sweeps: usize,
+}
+
+impl Decoder {
+    pub(super) fn new(code: Arc<ParityChecks>, error_rate: f64) -> Self {
+        // At very low rates the level would be large, and at very high ones not a whole unit.
+        let error_rate = error_rate.clamp(2e-3, 0.25);
+        let logarithm = libm::log((1.0 - error_rate) / error_rate);
+        let level = libm::round(UNIT * logarithm);
+        let tables = tables(&code, level / logarithm);
+        let beliefs = Beliefs::new(&code);
+        Self { code, tables, beliefs, level: level as i8, sweeps: 0 }
+    }
+
+    /// Decodes a frame: the words whose parities are `syndrome`, if they are found.
+    pub(super) fn decode(&mut self, frame: &[u64], trust: &[Trust], syndrome: &[u64]) -> Option<Vec<u64>> {
+        let levels = |received: i8, unknown: i8, known: i8| -> Vec<i8> {
+            let level = |trust: &Trust| match trust {
+                Trust::Received => received,
+                Trust::Known => known,
+                Trust::Unknown => unknown,
+            };
+            trust.iter().map(level).collect()
+        };
+        self.beliefs.load(&self.code, frame, &levels(self.level, UNKNOWN, KNOWN));
+        let checks = 64 * syndrome.len() as u64;
+        let (mut last, mut stuck, mut received) = (checks, 0, self.level);
+        for sweep in 1..=SWEEPS {
+            self.sweeps = sweep;
+            let odd = self.beliefs.sweep(&self.code, syndrome, &self.tables);
+            // A check may stay odd for the sweep when the bits satisfy it: what it says itself is not in this count.
+            if odd <= checks / 256 || odd >= last && odd <= checks / 32 {
+                let decided = self.beliefs.decide(&self.code);
+                if self.code.syndrome(&decided) == syndrome {
+                    return Some(decided);
+                }
+                stuck += 1;
+            }
+            if stuck == PATIENCE {
+                // A few wrong bits hold one another: messages are not large enough to outweigh several received bits
+                // in a row. Nearly all others are sure by now and can do with less of what was received.
+                stuck = 0;
+                let taken = received / 2;
+                received -= taken;
+                self.beliefs.unload(&self.code, frame, &levels(taken, 0, 0));
+            }
+            last = odd;
+        }
+        None
+    }
+}
+
+/// The meaning of messages with `unit` units of belief to the natural unit.
+fn tables(code: &ParityChecks, unit: f64) -> MessageTables {
+    // The function is its own inverse.
+    let phi = |x: f64| -libm::log(libm::tanh(x / 2.0));
+    let doubt = |magnitude: usize, offset: f64| {
+        if magnitude == 0 {
+            0
+        } else {
+            libm::round(phi(magnitude as f64 / unit) * DOUBT + offset).clamp(0.0, 255.0) as u8
+        }
+    };
+    let magnitude = |doubt: usize| {
+        // Doubts that were rounded to none are a tenth of a unit together. All that is full may be more.
+        let doubt = if doubt == 0 { 0.25 } else { doubt as f64 };
+        if doubt == 255.0 { 0 } else { libm::round(phi(doubt / DOUBT) * unit).min(LARGEST) as u8 }
+    };
+    let without_one = |weight: usize| {
+        let share = (weight as f64 - 2.0) / (weight as f64 - 1.0);
+        core::array::from_fn(|doubt| libm::round(doubt as f64 * share) as u8)
+    };
+    MessageTables {
+        doubt: [-0.375, 0.125, -0.125, 0.375].map(|offset| core::array::from_fn(|m| doubt(m, offset))),
+        doubt_nearest: core::array::from_fn(|m| doubt(m, 0.0)),
+        magnitude: core::array::from_fn(magnitude),
+        without_one: code.rows().iter().map(|row| without_one(row.len())).collect(),
+    }
+}
