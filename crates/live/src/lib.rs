@@ -7,6 +7,7 @@
 pub mod application;
 pub mod audit;
 pub mod directory;
+pub mod distill;
 pub mod emulation;
 pub mod frames;
 mod handshakes;

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod bench;
+mod distill;
 mod inject;
 mod key;
 mod live;
@@ -10,6 +12,8 @@ mod simulate;
 mod tunnel;
 mod wireguard;
 
+pub use bench::Bench;
+pub use distill::{Bound, Claim, Distill, Material, Protection};
 pub use inject::{Basis, Inject, Links, What};
 pub use key::{Format, Get, Key, Server, Status};
 pub use live::{Described, Keeping, Log, LogFormat, LogLevel, Node, Part, PhysicalLayer, Pki, Record, Up};
@@ -57,6 +61,9 @@ pub enum Command {
     /// Record emulated links as detection files, to be played later in the place of devices
     #[command(after_help = live::RECORD_EXAMPLES)]
     Record(Record),
+    /// Make keys of recorded material, together with another process or host
+    #[command(after_help = distill::EXAMPLES)]
+    Distill(Box<Distill>),
     /// Make test identities for a network that runs live, or copy those of one host
     #[command(after_help = live::PKI_EXAMPLES)]
     Pki(Pki),
@@ -78,6 +85,9 @@ pub enum Command {
     /// Make things happen to the emulated light of a network that runs live
     #[command(after_help = inject::EXAMPLES)]
     Inject(Inject),
+    /// Measure on this machine how quick distillation is and how little it discloses
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(Bench),
     /// List the device profiles that network files can name
     #[command(after_help = PROFILES_EXAMPLES)]
     Profiles(Profiles),
@@ -221,6 +231,11 @@ mod tests {
             "bellwether inject --network a.toml loss A-B 3",
             "bellwether inject --network a.toml jam A-B",
             "bellwether pki a.toml --export A",
+            "bellwether distill --alice a --listen 1:1 --out b --bound single-photon",
+            "bellwether distill --alice a --bob a --listen 1:1 --out b --bound single-photon --unauthenticated",
+            "bellwether distill --alice a --listen 1:1 --out b --unauthenticated",
+            "bellwether distill --alice a --out b --bound single-photon --unauthenticated",
+            "bellwether distill --alice a --listen 1:1 --out b --bound single-photon --unauthenticated --key k",
             "bellwether fly",
         ] {
             let error = parse(line).expect_err(line);

@@ -1,6 +1,8 @@
 //! One file a subcommand.
 
+pub(crate) mod bench;
 mod check;
+mod distill;
 mod live;
 mod profiles;
 mod rate;
@@ -24,6 +26,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Node(args) => live::part::node(&args),
         Command::PhysicalLayer(args) => live::part::physical_layer(&args),
         Command::Record(args) => live::record::run(&args),
+        Command::Distill(args) => distill::run(&args),
         Command::Pki(args) => live::pki::run(&args),
         Command::Key(args) => live::key::run(&args),
         Command::Status(args) => live::status::run(&args),
@@ -31,6 +34,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Tunnel(args) => live::tunnel::run(&args),
         Command::WireGuard(args) => live::wireguard::run(&args),
         Command::Inject(args) => live::inject::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Profiles(args) => profiles::run(&args),
         Command::Schema => output::print_json(&bellwether_network::schema()),
         Command::Completions { shell } => {

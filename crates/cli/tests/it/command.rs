@@ -291,6 +291,28 @@ fn completions_know_the_subcommands() {
     }
 }
 
+/// Figures of all that is measured; how good they are is for who reads them, but for what is disclosed, which no other work on
+/// the machine changes.
+#[test]
+fn a_quick_bench_measures_every_family_and_draws_it() {
+    let place = workplace();
+    let output = bellwether(place.path(), "bench --quick --json --svg efficiency.svg");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let rows = report["efficiencies"].as_array().expect("rows");
+    let families: std::collections::BTreeSet<_> = rows.iter().map(|row| row["family"].as_str()).collect();
+    assert_eq!((families.len(), rows.len()), (7, 49));
+    for row in rows {
+        let (family, f) = (row["family"].as_str().unwrap(), row["efficiency"].as_f64().unwrap());
+        assert!((1.0..1.5).contains(&f), "{row}");
+        assert!(family != "grouped-thorough" || f < 1.035, "{row}");
+        assert!(row["corrector_bits_per_s"].as_f64().unwrap() > 0.0);
+    }
+    let figures = report["figures"].as_array().expect("figures");
+    assert!(figures.len() >= 9 && figures.iter().all(|figure| figure["value"].as_f64().unwrap() > 0.0));
+    assert!(std::fs::read_to_string(place.path().join("efficiency.svg")).unwrap().starts_with("<svg"));
+}
+
 /// Interrupted once the trace has begun: the results are there, valid, and say that they are partial.
 #[cfg(unix)]
 #[test]

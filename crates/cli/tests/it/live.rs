@@ -266,6 +266,11 @@ impl Running {
         }
     }
 
+    /// Waits for its end: its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
+    }
+
     pub(crate) fn stop(mut self, name: &str) -> Option<i32> {
         signal(self.child.id(), name);
         self.child.wait().expect("it ends").code()

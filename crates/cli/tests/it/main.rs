@@ -6,6 +6,7 @@ mod command;
 mod crowd;
 #[path = "../../../live/tests/it/database.rs"]
 mod database;
+mod distill;
 mod examples;
 mod hosts;
 mod https;

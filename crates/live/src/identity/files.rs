@@ -197,7 +197,8 @@ pub fn write_public(path: &Path, content: &[u8]) -> Result<(), IdentityFileError
 
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), IdentityFileError> {
     let failed = |source| IdentityFileError::Io { doing: "write", path: path.to_owned(), source };
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A bare name has an empty parent, which is this folder and cannot be opened.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");

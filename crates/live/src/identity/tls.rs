@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub const NODE_PROTOCOL: &[u8] = b"bellwether-node/1";
 /// What programs that use entangled pairs speak with their node inside TLS; a new version of the frames is a new name.
 pub const PROGRAM_PROTOCOL: &[u8] = b"bellwether-program/1";
+/// What the ends of a distillation of recorded material speak inside TLS; a new version of the frames is a new name.
+pub const DISTILLATION_PROTOCOL: &[u8] = b"bellwether-distill/1";
 /// As PostgreSQL names its protocol in ALPN.
 const DATABASE_PROTOCOL: &[u8] = b"postgresql";
 /// What applications speak inside TLS.
@@ -99,6 +101,18 @@ pub fn node_client(
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(config)
+}
+
+/// For an end of a distillation of recorded material that is dialled: as [`node_server`], but for what is spoken inside.
+pub fn distillation_server(mut node: ServerConfig) -> ServerConfig {
+    node.alpn_protocols = vec![DISTILLATION_PROTOCOL.to_vec()];
+    node
+}
+
+/// For an end of a distillation of recorded material that dials: as [`node_client`], but for what is spoken inside.
+pub fn distillation_client(mut node: ClientConfig) -> ClientConfig {
+    node.alpn_protocols = vec![DISTILLATION_PROTOCOL.to_vec()];
+    node
 }
 
 /// For a node's operations interface: as [`node_server`], but HTTP inside. Whoever completes the handshake holds

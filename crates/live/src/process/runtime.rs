@@ -2,7 +2,7 @@
 
 use std::io;
 use std::time::Duration;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 /// How long work that cannot be interrupted, a distillation say, is waited for at the end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -14,6 +14,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let output = runtime.block_on(future);
+    runtime.shutdown_timeout(PATIENCE);
+    Ok(output)
+}
+
+/// Does `work` with a runtime that serves it from threads of its own, and ends that then.
+///
+/// # Errors
+/// If the operating system gives no threads or timers.
+pub fn with<T>(work: impl FnOnce(&Runtime) -> T) -> io::Result<T> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let output = work(&runtime);
     runtime.shutdown_timeout(PATIENCE);
     Ok(output)
 }

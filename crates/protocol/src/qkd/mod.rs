@@ -4,10 +4,12 @@ pub mod alarm;
 pub mod amplify;
 pub mod authenticate;
 mod channel;
+pub mod raw;
 pub mod reconcile;
 pub mod security;
 pub mod session;
 pub mod sift;
+pub mod tags;
 pub mod verify;
 pub mod wire;
 

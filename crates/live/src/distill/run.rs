@@ -1,0 +1,409 @@
+//! One end of a distillation, driven from its files over its line.
+
+use super::line::{Arrived, Line, frames_ahead};
+use super::progress::Progress;
+use super::{AuthenticationFile, FileError, KeyFile, RawKey, Summary};
+use crate::random::SystemRandom;
+use bellwether_protocol::machine::{Input, Output, Protocol};
+use bellwether_protocol::qkd::raw::{
+    CorrectingEnd, RawAlarm, RawCommand, RawEvent, RawFailure, RawJob, RawJobResult, RawRecord, RawSettings,
+    RawSettingsError, ReferenceEnd,
+};
+use bellwether_protocol::qkd::session::OtherEnd;
+use bellwether_units::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+/// How often the wish to stop is looked at, and progress told.
+const TICK: Duration = Duration::from_millis(100);
+/// After so long without anything to do another block begins: long enough for a near end to answer, and short enough
+/// that blocks begin faster than they are worked through.
+const IDLE: Duration = Duration::from_millis(4);
+/// How long the other end may say nothing while something is awaited of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the last frames may take to leave.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Which end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Whose bits count.
+    Alice,
+    /// Who corrects.
+    Bob,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Alice => "alice",
+            Self::Bob => "bob",
+        })
+    }
+}
+
+/// Who is told how it goes.
+pub trait Watch {
+    /// So many bits of so many are done with. Called a few times a second.
+    fn progress(&mut self, bits: u64, of: u64);
+    /// Something is wrong.
+    fn alarm(&mut self, alarm: &RawAlarm);
+    /// Whether to come to an end now.
+    fn is_stopped(&self) -> bool;
+}
+
+/// Why a run did not come to its end. What its summary tells stands.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings cannot be worked with.
+    #[error(transparent)]
+    Settings(#[from] RawSettingsError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The other end, or the talk with it.
+    #[error(transparent)]
+    Failed(RawFailure),
+    /// The connection ended.
+    #[error("the other end is gone: {0}")]
+    Gone(io::Error),
+    /// Nothing came for long.
+    #[error("the other end has said nothing for {} s", PATIENCE.as_secs())]
+    Silent,
+}
+
+/// One end, ready for its line.
+pub struct Run {
+    machine: Machine,
+    longest: usize,
+    raw_key: RawKey,
+    progress: Progress,
+    secret: Option<AuthenticationFile>,
+    keys: KeyFile,
+    summary: Summary,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UsedBits {
+    /// Bits in the raw key.
+    bits: u64,
+    /// The first that may still be used.
+    next: u64,
+}
+
+type Effects = Vec<Output<OtherEnd, RawEvent, RawRecord, RawJob>>;
+
+/// Either machine.
+enum Machine {
+    Alice(Box<ReferenceEnd>),
+    Bob(Box<CorrectingEnd>),
+}
+
+impl Machine {
+    fn handle(
+        &mut self,
+        now: Time,
+        random: &mut SystemRandom,
+        input: Input<'_, OtherEnd, RawCommand, RawJobResult>,
+        out: &mut Effects,
+    ) {
+        match self {
+            Self::Alice(machine) => machine.handle(now, random, input, out),
+            Self::Bob(machine) => machine.handle(now, random, input, out),
+        }
+    }
+
+    fn can_proceed(&self) -> bool {
+        match self {
+            Self::Alice(_) => false,
+            Self::Bob(machine) => machine.can_proceed(),
+        }
+    }
+}
+
+impl Run {
+    /// An end with its raw key and what to do with it (`bits`, `first_bit` and `authenticated` are set from the files),
+    /// the shared secret if the talk is to be authenticated by one, and where keys go.
+    ///
+    /// # Errors
+    /// If the settings cannot be worked with, or the raw key was used up before, or another process uses it.
+    pub fn new(
+        role: Role,
+        raw_key: RawKey,
+        settings: RawSettings,
+        mut secret: Option<AuthenticationFile>,
+        keys: KeyFile,
+    ) -> Result<Self, RunError> {
+        let summary = Summary {
+            role: role.to_string(),
+            raw_key: raw_key.path().display().to_string(),
+            key_file: keys.path().display().to_string(),
+            raw_bits: raw_key.len(),
+            claim: settings.claim.to_string(),
+            epsilon_authentication: secret.is_some().then_some(0.0),
+            ..Summary::default()
+        };
+        let progress = Progress::open::<UsedBits>(raw_key.path(), ".progress")?;
+        let (machine, longest) = prepare(role, &raw_key, settings, secret.as_mut(), &progress)?;
+        Ok(Self { machine, longest, raw_key, progress: progress.0, secret, keys, summary })
+    }
+
+    /// Distils over the line, and tells what came of it. To be called outside of the runtime's threads, which `runtime`
+    /// lends for the line. An error is what kept it from its end; the account until then stands.
+    pub fn carry_out(
+        self,
+        runtime: &Handle,
+        line: Line,
+        watch: &mut dyn Watch,
+    ) -> (Summary, Result<(), RunError>) {
+        let Self { machine, longest, raw_key, progress, secret, keys, mut summary } = self;
+        summary.authentication = match (&secret, line.encrypted) {
+            (Some(_), _) => "a shared secret: information-theoretic (Wegman-Carter)",
+            (None, true) => "certificates alone (TLS): computational, not information-theoretic",
+            (None, false) => "NONE: whoever can change the talk can have the keys",
+        }
+        .to_owned();
+        let (arriving, mut arrived) = mpsc::channel(frames_ahead(longest));
+        let entered = runtime.enter();
+        let (sending, written) = line.start(longest, arriving.clone());
+        tokio::spawn(tick(arriving.clone()));
+        drop(entered);
+        let (jobs, for_worker) = std::sync::mpsc::channel::<RawJob>();
+        let worker = std::thread::spawn(move || {
+            for job in for_worker {
+                if arriving.blocking_send(Arrived::Computed(job.run())).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut driver = Driver {
+            machine,
+            random: SystemRandom::new(),
+            raw_key,
+            progress,
+            secret,
+            keys,
+            jobs,
+            sending,
+            summary: &mut summary,
+            watch,
+            started: Instant::now(),
+            agreed: None,
+            total: 0,
+            stopping: false,
+            ended: None,
+            unsynced: false,
+        };
+        let mut result = driver.run(runtime, &mut arrived);
+        if let Err(error) = driver.keys.sync() {
+            result = result.and(Err(error.into()));
+        }
+        let Driver { jobs, sending, agreed, keys, .. } = driver;
+        drop((jobs, sending));
+        // The last confirmation must leave, or the other end has no keys.
+        let _ = runtime.block_on(async { timeout(FAREWELL, written).await });
+        drop(arrived);
+        let _ = worker.join();
+        summary.seconds = agreed.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        summary.key_bits = keys.bits();
+        if keys.bits() == 0 {
+            summary.key_file.clear();
+        }
+        summary.failure = result.as_ref().err().map(ToString::to_string);
+        (summary, result)
+    }
+}
+
+fn prepare(
+    role: Role,
+    raw_key: &RawKey,
+    settings: RawSettings,
+    secret: Option<&mut AuthenticationFile>,
+    (progress, used): &(Progress, Option<UsedBits>),
+) -> Result<(Machine, usize), RunError> {
+    let content = |problem| FileError::Content { path: raw_key.path().to_owned(), problem };
+    let record = progress.path().display();
+    let first_bit = match used {
+        None => 0,
+        Some(used) if used.bits != raw_key.len() => {
+            return Err(content(format!(
+                "has {} bits, and {record} tells of a raw key of {}: if this is another one, delete that file",
+                raw_key.len(),
+                used.bits
+            ))
+            .into());
+        }
+        Some(used) if used.next >= used.bits => {
+            return Err(content(format!(
+                "all of its {} bits were distilled before, {record} says; a raw key gives key once. If this is another \
+                 one, delete that file",
+                used.bits
+            ))
+            .into());
+        }
+        Some(used) => used.next,
+    };
+    let keys = secret.and_then(AuthenticationFile::take_keys);
+    let settings = RawSettings { bits: raw_key.len(), first_bit, authenticated: keys.is_some(), ..settings };
+    let longest = settings.longest_frame();
+    let machine = match role {
+        Role::Alice => Machine::Alice(Box::new(ReferenceEnd::new(settings, keys)?)),
+        Role::Bob => Machine::Bob(Box::new(CorrectingEnd::new(settings, keys)?)),
+    };
+    Ok((machine, longest))
+}
+
+async fn tick(to: mpsc::Sender<Arrived<RawJobResult>>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        if to.send(Arrived::Tick).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Driver<'a> {
+    machine: Machine,
+    random: SystemRandom,
+    raw_key: RawKey,
+    progress: Progress,
+    secret: Option<AuthenticationFile>,
+    keys: KeyFile,
+    jobs: std::sync::mpsc::Sender<RawJob>,
+    sending: mpsc::UnboundedSender<Vec<u8>>,
+    summary: &'a mut Summary,
+    watch: &'a mut dyn Watch,
+    started: Instant,
+    agreed: Option<Instant>,
+    total: u64,
+    stopping: bool,
+    ended: Option<Option<RawFailure>>,
+    /// Whether keys were written since the file was last made durable.
+    unsynced: bool,
+}
+
+impl Driver<'_> {
+    fn run(
+        &mut self,
+        runtime: &Handle,
+        arrived: &mut mpsc::Receiver<Arrived<RawJobResult>>,
+    ) -> Result<(), RunError> {
+        self.tell(Input::Command(RawCommand::Connect))?;
+        let mut heard = Instant::now();
+        while self.ended.is_none() {
+            let next = match arrived.try_recv() {
+                Ok(next) => Some(next),
+                // Nothing waits, nor comes for a moment: one more block may begin. So as many are under way as the way is
+                // long, and few where it is short.
+                Err(_) if self.machine.can_proceed() => {
+                    match runtime.block_on(async { timeout(IDLE, arrived.recv()).await }) {
+                        Ok(next) => next,
+                        Err(_) => {
+                            self.tell(Input::Command(RawCommand::Proceed))?;
+                            continue;
+                        }
+                    }
+                }
+                Err(_) => arrived.blocking_recv(),
+            };
+            match next {
+                Some(Arrived::Frame(frame)) => {
+                    heard = Instant::now();
+                    self.tell(Input::Frame { from: OtherEnd, bytes: &frame })?;
+                }
+                Some(Arrived::Computed(result)) => self.tell(Input::Computed(result))?,
+                Some(Arrived::Tick) => {
+                    self.watch.progress(self.summary.distilled_bits, self.total);
+                    if self.watch.is_stopped() && !self.stopping {
+                        self.stopping = true;
+                        self.summary.interrupted = true;
+                        self.tell(Input::Command(RawCommand::Stop))?;
+                    }
+                    if heard.elapsed() > PATIENCE && self.agreed.is_some() {
+                        return Err(RunError::Silent);
+                    }
+                }
+                Some(Arrived::Closed(error)) => return Err(RunError::Gone(error)),
+                None => return Err(RunError::Gone(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+        match self.ended.take().flatten() {
+            None => Ok(()),
+            Some(RawFailure::Settings(error)) => Err(RunError::Settings(error)),
+            Some(failure) => Err(RunError::Failed(failure)),
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_, OtherEnd, RawCommand, RawJobResult>) -> Result<(), RunError> {
+        let now = Time::from_picoseconds(self.started.elapsed().as_nanos() as u64 * 1000);
+        let mut effects = Effects::new();
+        self.machine.handle(now, &mut self.random, input, &mut effects);
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            let mut more = Effects::new();
+            match effect {
+                // If the writer is gone, the reader says so.
+                Output::Send { bytes, .. } => drop(self.sending.send(bytes)),
+                Output::Compute(job) => drop(self.jobs.send(job)),
+                Output::Persist(number, record) => {
+                    self.persist(record)?;
+                    self.machine.handle(now, &mut self.random, Input::Persisted(number), &mut more);
+                }
+                Output::Event(RawEvent::Wanted { block, bits }) => {
+                    let bits = self.raw_key.bits(bits)?;
+                    let input = Input::Command(RawCommand::Bits { block, bits });
+                    self.machine.handle(now, &mut self.random, input, &mut more);
+                }
+                Output::Event(event) => self.event(event)?,
+            }
+            // Frames must leave in the order in which the machine asked for them, which its tags cover: what follows from
+            // an effect comes after all that was asked for before.
+            effects.extend(more);
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, record: RawRecord) -> Result<(), RunError> {
+        match record {
+            RawRecord::Used(next) => {
+                self.progress.keep(&UsedBits { bits: self.raw_key.len(), next })?;
+                self.summary.used_bits[1] = next;
+            }
+            RawRecord::Pads(next) => {
+                if let Some(secret) = &self.secret {
+                    secret.used(next)?;
+                    self.summary.next_pads = Some(next);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: RawEvent) -> Result<(), RunError> {
+        match event {
+            RawEvent::Agreed { bits, .. } => {
+                self.summary.used_bits = [bits.start, bits.start];
+                self.total = bits.end - bits.start;
+                self.agreed = Some(Instant::now());
+            }
+            RawEvent::Wanted { .. } => {}
+            RawEvent::Block(block) => self.summary.block(&block),
+            RawEvent::Key { block, key, account } => {
+                self.keys.append(&key)?;
+                self.unsynced = true;
+                self.summary.key(block.0, &account);
+            }
+            RawEvent::Alarm(alarm) => {
+                self.summary.alarms.push(alarm.to_string());
+                self.watch.alarm(&alarm);
+            }
+            RawEvent::Ended { failure } => self.ended = Some(failure),
+        }
+        Ok(())
+    }
+}
