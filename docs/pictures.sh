@@ -7,6 +7,7 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 bellwether() { cargo run --release --quiet -- "$@"; }
 
+bellwether bench --svg "$images/efficiency.svg" >/dev/null
 bellwether rate networks/single-link.toml --sweep fibre.length=0km..300km:61 --svg "$images/rate.svg" >/dev/null
 
 # The first chart of a report, with the report's style inside, stands alone.

@@ -5,11 +5,13 @@
 
 mod axis;
 mod comparison;
+mod efficiency;
 mod histogram;
 mod sweep;
 mod time;
 
 pub use comparison::{Comparison, comparison};
+pub(crate) use efficiency::efficiencies;
 pub use histogram::{Bin, Histogram};
 pub use sweep::sweep;
 pub use time::{Band, Mark, Panel, TimeChart};
