@@ -11,7 +11,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -184,11 +185,13 @@ fn another_secret_is_found_out_and_gives_no_key() {
     assert!(!folder.join("a.key").exists() && !folder.join("b.key").exists());
 }
 
-/// Carries bytes between two programs, each `delay` late, and counts nothing and changes nothing. The address to
-/// connect to.
-fn slow(to: String, delay: Duration) -> String {
+/// Carries bytes between two programs, each `delay` late, and changes nothing. The address to connect to, and how many
+/// bytes it has carried.
+fn slow(to: String, delay: Duration) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    let carried = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&carried);
     thread::spawn(move || {
         let (near, _) = listener.accept().unwrap();
         let far = TcpStream::connect(to).unwrap();
@@ -196,6 +199,7 @@ fn slow(to: String, delay: Duration) -> String {
             [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far.try_clone().unwrap(), near)]
         {
             to.set_nodelay(true).unwrap();
+            let count = Arc::clone(&count);
             let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
             thread::spawn(move || {
                 let mut buffer = vec![0; 1 << 18];
@@ -211,31 +215,33 @@ fn slow(to: String, delay: Duration) -> String {
                     if to.write_all(&bytes).is_err() {
                         return;
                     }
+                    count.fetch_add(bytes.len(), Relaxed);
                 }
                 // Neither end minds if the other is gone already.
                 let _ = to.shutdown(std::net::Shutdown::Write);
             });
         }
     });
-    address
+    (address, carried)
 }
 
-/// Over a round trip of 60 ms, 20 blocks would take some 70 waits each, one after the other 90 s. They are under way
-/// together.
+/// Over a round trip of 60 ms a block of this family takes hundreds of waits: 20 blocks one after the other would take
+/// minutes. They are under way together.
 #[test]
 fn a_long_way_costs_latency_and_no_throughput() {
     let folder = folder();
     let folder = folder.path();
     write_raw(folder, 250_000);
-    let (running, address) =
-        listening(folder, &format!("--alice alice.raw --out a.key {SECRET} --block 100000"));
-    let address = slow(address, Duration::from_millis(30));
-    let line = format!("distill --bob bob.raw --out b.key {SECRET} --block 100000 --connect {address}");
+    let more = format!("{SECRET} --block 100000 --reconciliation grouped-quick");
+    let (running, address) = listening(folder, &format!("--alice alice.raw --out a.key {more}"));
+    let (address, _) = slow(address, Duration::from_millis(30));
+    let line = format!("distill --bob bob.raw --out b.key {more} --connect {address}");
     let output = command(folder, &line).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!((running.wait(), output.status.code()), (Some(0), Some(0)), "{told}");
-    let seconds = account(folder, "b.key")["seconds"].as_f64().unwrap();
-    assert!((2.0..30.0).contains(&seconds), "{seconds} s");
+    let told = account(folder, "b.key");
+    let (seconds, blocks) = (told["seconds"].as_f64().unwrap(), told["key_blocks"].as_u64().unwrap());
+    assert!(blocks >= 20 && seconds < 60.0, "{blocks} blocks, {seconds} s");
     assert_equal(folder);
 }
 
@@ -244,13 +250,18 @@ fn ctrl_c_keeps_the_keys_of_finished_blocks_at_both_ends() {
     let folder = folder();
     let folder = folder.path();
     write_raw(folder, 500_000);
-    // One block at a time over a slow line: some are finished when the signal comes, and most have not begun.
+    // One block at a time over a slow line, and the signal when more has been said than is of three blocks: some are
+    // finished, most have not begun.
+    let more = format!("{SECRET} --block 50000 --reconciliation grouped-quick");
     let (running, address) =
-        listening(folder, &format!("--alice alice.raw --out a.key {SECRET} --block 50000 --in-flight 4"));
-    let address = slow(address, Duration::from_millis(5));
-    let line = format!("distill --bob bob.raw --out b.key {SECRET} --block 50000 --connect {address}");
+        listening(folder, &format!("--alice alice.raw --out a.key {more} --in-flight 1"));
+    let (address, carried) = slow(address, Duration::from_millis(2));
+    let line = format!("distill --bob bob.raw --out b.key {more} --connect {address}");
     let mut bob = command(folder, &line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    thread::sleep(Duration::from_millis(3500));
+    while carried.load(Relaxed) < 100_000 {
+        assert_eq!(bob.try_wait().unwrap(), None, "it ended before three blocks were finished");
+        thread::sleep(Duration::from_millis(10));
+    }
     signal(bob.id(), "INT");
     assert_eq!(bob.wait().unwrap().code(), Some(130));
     assert_eq!(running.wait(), Some(0), "the other end was told to stop");
