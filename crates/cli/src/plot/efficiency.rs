@@ -2,6 +2,7 @@
 
 use super::{STYLE, escape};
 use crate::command::bench::Efficiency;
+use bellwether_units::binary_entropy;
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 920.0;
@@ -15,6 +16,20 @@ const RANGE: (f64, f64) = (1.0, 1.25);
 /// Colours of the curves, in the order of the families.
 const COLOURS: [&str; 8] =
     ["#8a8f98", "#b08948", "#5b8bd0", "#2f6bb3", "#2a9d8f", "#17685f", "#c8553d", "#7a4fa3"];
+
+/// Published codes of infinite length, as the rate of the code and the error rate up to which it works: Elkouss, Leverrier,
+/// Alleaume & Boutros, ISIT 2009, arXiv:0901.2140, Table I.
+const PUBLISHED_CODES: [(f64, f64); 9] = [
+    (0.90, 0.0109),
+    (0.85, 0.0199),
+    (0.80, 0.0298),
+    (0.75, 0.0392),
+    (0.70, 0.0504),
+    (0.65, 0.0633),
+    (0.60, 0.0766),
+    (0.55, 0.0904),
+    (0.50, 0.1071),
+];
 
 /// A plot that stands alone: disclosed bits over the Shannon limit.
 pub(crate) fn efficiencies(rows: &[Efficiency]) -> String {
@@ -77,6 +92,22 @@ pub(crate) fn efficiencies(rows: &[Efficiency]) -> String {
             escape(family)
         );
     }
+    let points: Vec<String> = PUBLISHED_CODES
+        .iter()
+        .filter(|(_, error_rate)| (low..=high).contains(error_rate))
+        .map(|&(code_rate, error_rate)| {
+            let f = (1.0 - code_rate) / binary_entropy(error_rate);
+            format!("{:.1},{:.1}", x(error_rate), y(f))
+        })
+        .collect();
+    let place = TOP + 20.0 * families.len() as f64;
+    let _ = writeln!(
+        svg,
+        "<polyline points=\"{}\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"/><text x=\"{1:.1}\" y=\"{place:.1}\" font-size=\"12\" fill=\"#555\">published codes,</text><text x=\"{1:.1}\" y=\"{2:.1}\" font-size=\"12\" fill=\"#555\">infinitely long (2009)</text>",
+        points.join(" "),
+        WIDTH - RIGHT + 14.0,
+        place + 15.0
+    );
     let _ = writeln!(
         svg,
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-size=\"13\">error rate</text>\n</svg>",

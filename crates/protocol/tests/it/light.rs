@@ -41,6 +41,9 @@ struct Prepared {
     class: u8,
 }
 
+/// Pulses that were sent and have not been detected yet.
+const UNDER_WAY: u64 = 1 << 20;
+
 impl Light {
     /// Two intensities as in Rusca et al. 2018, 1 % misalignment.
     pub(crate) fn decoy(seed: u64, transmittance: f64) -> Self {
@@ -99,9 +102,13 @@ impl Light {
         Prepared { check: part(0) >= self.key_basis, bit: x >> 63 == 1, class: class.unwrap_or(0) as u8 }
     }
 
-    /// What the transmitter's hardware remembers of these pulses.
+    /// What the transmitter's hardware remembers of these pulses: nothing if some are yet to be sent.
+    /// Those under way were sent.
     pub(crate) fn recall(&self, pulses: &[PulseNumber]) -> Preparations {
         let mut out = Preparations::default();
+        if pulses.iter().any(|&pulse| pulse >= self.next + UNDER_WAY) {
+            return out;
+        }
         for &pulse in pulses {
             let prepared = self.prepared(pulse);
             out.bases.push(prepared.check);

@@ -188,8 +188,9 @@ impl Pair {
                     self.push(later, Due::Persisted { end, life, number, record });
                 }
                 Output::Compute(job) => {
+                    let at = if job.makes_key() { later } else { self.now };
                     let result = job.run();
-                    self.push(later, Due::Computed { end, life, result });
+                    self.push(at, Due::Computed { end, life, result });
                 }
             }
         }

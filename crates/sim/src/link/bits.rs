@@ -285,9 +285,10 @@ impl BitsLink {
                     self.plan(source, now.saturating_add(PERSIST), what);
                 }
                 Output::Compute(job) => {
+                    let takes = if job.makes_key() { AMPLIFY } else { Duration::ZERO };
                     let result = Box::new(job.run());
                     let what = Happening::Computed { end, life, result };
-                    self.plan(source, now.saturating_add(AMPLIFY), what);
+                    self.plan(source, now.saturating_add(takes), what);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The whole chain: from clicks to key, at both ends, without the light.
 
+use super::workers::Workers;
 use super::{Figure, median};
 use crate::args::Bench;
 use crate::progress::Stopwatch;
@@ -10,10 +11,11 @@ use bellwether_protocol::qkd::reconcile::Family;
 use bellwether_protocol::qkd::reconcile::grouped::Effort;
 use bellwether_protocol::qkd::security::{Bound, SourceClass};
 use bellwether_protocol::qkd::session::{
-    Durable, LinkEvent, LinkSettings, OtherEnd, Receiver, ReceiverCommand, SettingsError, Transmitter,
-    TransmitterCommand,
+    Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, Receiver, ReceiverCommand, SettingsError,
+    Transmitter, TransmitterCommand,
 };
 use bellwether_units::{Duration, EntityId, LinkId, Purpose, Stream, Time};
+use std::collections::VecDeque;
 
 /// Errors in the clicks.
 const ERROR_RATE: f64 = 0.02;
@@ -21,14 +23,17 @@ const ERROR_RATE: f64 = 0.02;
 /// Mean pulses from click to click, so that a source of 1 GHz gives 10^7 clicks a second.
 const PULSES_A_CLICK: u64 = 100;
 
-/// Both machines, with frames, records and jobs carried from one to the other at once, and the time each takes.
-struct Link {
+/// Both machines, with frames, records and jobs carried from one to the other at once, and the time each takes. Only one of
+/// the two is at work at any time, so that each has all threads.
+struct Link<'a> {
+    workers: &'a Workers,
     now: Time,
     transmitter: Transmitter,
     receiver: Receiver,
     stream: Stream,
-    prepared: Option<Preparations>,
-    due: Vec<Due>,
+    prepared: VecDeque<Preparations>,
+    to_transmitter: Vec<Vec<u8>>,
+    to_receiver: Vec<Vec<u8>>,
     sifted_bits: u64,
     key_bits: u64,
     /// Seconds.
@@ -37,13 +42,8 @@ struct Link {
     receiving: f64,
 }
 
-enum Due {
-    ToTransmitter(Vec<u8>),
-    ToReceiver(Vec<u8>),
-}
-
-impl Link {
-    fn new(block_bits: u64) -> Result<Self, SettingsError> {
+impl<'a> Link<'a> {
+    fn new(block_bits: u64, workers: &'a Workers) -> Result<Self, SettingsError> {
         let source = vec![SourceClass::new(0.5, 0.8), SourceClass::new(0.15, 0.2)];
         let mut settings = LinkSettings::new(LinkId(0), source, Bound::OneDecoyRusca);
         settings.block_bits = block_bits;
@@ -53,38 +53,59 @@ impl Link {
         let durable =
             || Durable::provisioned(secret.duplicate()).expect("the secret is long enough for all pads");
         let mut link = Self {
+            workers,
             now: Time::ZERO,
             transmitter: Transmitter::new(settings.clone(), durable())?,
             receiver: Receiver::new(settings, durable())?,
             stream,
-            prepared: None,
-            due: Vec::new(),
+            prepared: VecDeque::new(),
+            to_transmitter: Vec::new(),
+            to_receiver: Vec::new(),
             sifted_bits: 0,
             key_bits: 0,
             transmitting: 0.0,
             receiving: 0.0,
         };
-        link.receiver(Input::Command(ReceiverCommand::Connect));
-        link.transmitter(Input::Command(TransmitterCommand::Connect));
+        link.receive(|link, jobs| link.receiver(Input::Command(ReceiverCommand::Connect), jobs));
+        link.transmit(|link, jobs| link.transmitter(Input::Command(TransmitterCommand::Connect), jobs));
         link.settle();
         Ok(link)
     }
 
-    fn receiver(&mut self, input: Input<'_, OtherEnd, ReceiverCommand, <Receiver as Protocol>::JobResult>) {
+    /// The receiver's turn: what `begin` tells it, and the jobs that come of it.
+    fn receive(&mut self, begin: impl FnOnce(&mut Self, &mut Vec<Job>)) {
         let from = Stopwatch::start();
+        let mut jobs = Vec::new();
+        begin(self, &mut jobs);
+        while !jobs.is_empty() {
+            for result in self.workers.run(core::mem::take(&mut jobs)) {
+                self.receiver(Input::Computed(result), &mut jobs);
+            }
+        }
+        self.receiving += from.seconds();
+    }
+
+    /// The transmitter's turn.
+    fn transmit(&mut self, begin: impl FnOnce(&mut Self, &mut Vec<Job>)) {
+        let from = Stopwatch::start();
+        let mut jobs = Vec::new();
+        begin(self, &mut jobs);
+        while !jobs.is_empty() {
+            for result in self.workers.run(core::mem::take(&mut jobs)) {
+                self.transmitter(Input::Computed(result), &mut jobs);
+            }
+        }
+        self.transmitting += from.seconds();
+    }
+
+    fn receiver(&mut self, input: Input<'_, OtherEnd, ReceiverCommand, JobResult>, jobs: &mut Vec<Job>) {
         let mut out = Vec::new();
         self.receiver.handle(self.now, &mut self.stream, input, &mut out);
-        self.receiving += from.seconds();
         for effect in out {
             match effect {
-                Output::Send { bytes, .. } => self.due.push(Due::ToTransmitter(bytes)),
-                Output::Persist(number, _) => self.receiver(Input::Persisted(number)),
-                Output::Compute(job) => {
-                    let from = Stopwatch::start();
-                    let result = job.run();
-                    self.receiving += from.seconds();
-                    self.receiver(Input::Computed(result));
-                }
+                Output::Send { bytes, .. } => self.to_transmitter.push(bytes),
+                Output::Persist(number, _) => self.receiver(Input::Persisted(number), jobs),
+                Output::Compute(job) => jobs.push(job),
                 Output::Event(LinkEvent::Key { key, .. }) => self.key_bits += key.len() as u64,
                 Output::Event(LinkEvent::Block(report)) => {
                     self.sifted_bits +=
@@ -97,26 +118,20 @@ impl Link {
 
     fn transmitter(
         &mut self,
-        input: Input<'_, OtherEnd, TransmitterCommand, <Transmitter as Protocol>::JobResult>,
+        input: Input<'_, OtherEnd, TransmitterCommand, JobResult>,
+        jobs: &mut Vec<Job>,
     ) {
-        let from = Stopwatch::start();
         let mut out = Vec::new();
         self.transmitter.handle(self.now, &mut self.stream, input, &mut out);
-        self.transmitting += from.seconds();
         for effect in out {
             match effect {
-                Output::Send { bytes, .. } => self.due.push(Due::ToReceiver(bytes)),
-                Output::Persist(number, _) => self.transmitter(Input::Persisted(number)),
-                Output::Compute(job) => {
-                    let from = Stopwatch::start();
-                    let result = job.run();
-                    self.transmitting += from.seconds();
-                    self.transmitter(Input::Computed(result));
-                }
+                Output::Send { bytes, .. } => self.to_receiver.push(bytes),
+                Output::Persist(number, _) => self.transmitter(Input::Persisted(number), jobs),
+                Output::Compute(job) => jobs.push(job),
                 Output::Event(LinkEvent::Recall { request, .. }) => {
-                    let Some(preparations) = self.prepared.take() else { continue };
+                    let Some(preparations) = self.prepared.pop_front() else { continue };
                     let recalled = TransmitterCommand::Recalled { request, preparations };
-                    self.transmitter(Input::Command(recalled));
+                    self.transmitter(Input::Command(recalled), jobs);
                 }
                 Output::Event(_) => {}
             }
@@ -124,15 +139,23 @@ impl Link {
     }
 
     fn settle(&mut self) {
-        while !self.due.is_empty() {
+        while !(self.to_transmitter.is_empty() && self.to_receiver.is_empty()) {
             self.now += Duration::from_microseconds(1);
-            for frame in core::mem::take(&mut self.due) {
-                match frame {
-                    Due::ToTransmitter(bytes) => {
-                        self.transmitter(Input::Frame { from: OtherEnd, bytes: &bytes });
-                    }
-                    Due::ToReceiver(bytes) => self.receiver(Input::Frame { from: OtherEnd, bytes: &bytes }),
-                }
+            let frames = core::mem::take(&mut self.to_transmitter);
+            if !frames.is_empty() {
+                self.transmit(|link, jobs| {
+                    frames.iter().for_each(|bytes| {
+                        link.transmitter(Input::Frame { from: OtherEnd, bytes }, jobs);
+                    });
+                });
+            }
+            let frames = core::mem::take(&mut self.to_receiver);
+            if !frames.is_empty() {
+                self.receive(|link, jobs| {
+                    frames.iter().for_each(|bytes| {
+                        link.receiver(Input::Frame { from: OtherEnd, bytes }, jobs);
+                    });
+                });
             }
         }
     }
@@ -158,46 +181,73 @@ fn window(stream: &mut Stream, clicks: usize, first_pulse: u64) -> (Detections, 
     (detections, prepared)
 }
 
+/// Blocks under way at the same time.
+const BLOCKS_AT_ONCE: u64 = 4;
+
 pub(super) fn measure(args: &Bench, figures: &mut Vec<Figure>) -> Result<(), SettingsError> {
-    let (clicks, windows) = if args.quick { (1 << 18, 4) } else { (1 << 20, 12) };
-    let mut link = Link::new(clicks as u64 * 3 / 4)?;
+    for threads in [1, usize::from(args.threads)].into_iter().take(1 + usize::from(args.threads > 1)) {
+        Workers::with(threads, |workers| on_threads(args, threads, workers, figures))?;
+    }
+    Ok(())
+}
+
+fn on_threads(
+    args: &Bench,
+    threads: usize,
+    workers: &Workers,
+    figures: &mut Vec<Figure>,
+) -> Result<(), SettingsError> {
+    let (clicks, turns) = if args.quick { (1 << 18, 3) } else { (1 << 20, 6) };
+    let mut link = Link::new(clicks as u64 * 3 / 4, workers)?;
     let mut first = 0;
     let mut times: [Vec<f64>; 3] = Default::default();
-    let mut sifted_in_window = 0.0;
-    for number in 0..windows {
-        let (detections, prepared) = window(&mut link.stream, clicks, first);
-        first = detections.first_pulse + detections.pulse_count;
-        link.prepared = Some(prepared);
+    let mut sifted_in_turn = 0.0;
+    for number in 0..turns {
+        let mut windows = Vec::new();
+        for _ in 0..BLOCKS_AT_ONCE {
+            let (detections, prepared) = window(&mut link.stream, clicks, first);
+            first = detections.first_pulse + detections.pulse_count;
+            link.prepared.push_back(prepared);
+            windows.push(detections);
+        }
         let before = (link.sifted_bits, link.receiving, link.transmitting);
-        link.receiver(Input::Command(ReceiverCommand::Detected(detections)));
+        link.receive(|link, jobs| {
+            for detections in windows {
+                link.receiver(Input::Command(ReceiverCommand::Detected(detections)), jobs);
+            }
+        });
         link.settle();
-        // The first window begins without an expected error rate, and fills caches.
+        // The first turn begins without an expected error rate, and fills caches.
         if number > 0 {
             let (receiving, transmitting) = (link.receiving - before.1, link.transmitting - before.2);
-            sifted_in_window = (link.sifted_bits - before.0) as f64;
+            sifted_in_turn = (link.sifted_bits - before.0) as f64;
             for (times, took) in times.iter_mut().zip([receiving + transmitting, receiving, transmitting]) {
-                times.push(took / sifted_in_window);
+                times.push(took / sifted_in_turn);
             }
         }
     }
     let on = format!("clicks at {} %, 1 in {PULSES_A_CLICK} pulses", 100.0 * ERROR_RATE);
-    for (times, by) in
-        times.into_iter().zip(["both ends in one thread", "the receiver alone", "the transmitter alone"])
-    {
+    let by = match threads {
+        1 => "one thread".to_owned(),
+        more => format!("{more} threads"),
+    };
+    for (times, what) in times.into_iter().zip(["both ends in turn", "the receiver", "the transmitter"]) {
         figures.push(Figure {
             what: "whole chain",
             on: on.clone(),
             value: 1e-6 / median(times),
             unit: "Mbit/s of sifted key",
-            by: by.to_owned(),
+            by: format!("{what}, {by}"),
         });
     }
-    figures.push(Figure {
-        what: "whole chain, key",
-        on,
-        value: 100.0 * link.key_bits as f64 / (link.sifted_bits as f64).max(1.0),
-        unit: "% of sifted key",
-        by: format!("blocks of {sifted_in_window:.0} bits"),
-    });
+    if threads == 1 {
+        figures.push(Figure {
+            what: "whole chain, key",
+            on,
+            value: 100.0 * link.key_bits as f64 / (link.sifted_bits as f64).max(1.0),
+            unit: "% of sifted key",
+            by: format!("blocks of {:.0} bits", sifted_in_turn / BLOCKS_AT_ONCE as f64),
+        });
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod chain;
 mod hashing;
 mod reconciliation;
+mod workers;
 
 use crate::args::Bench;
 use crate::progress::Stopwatch;

@@ -4,6 +4,7 @@ mod windows;
 
 use super::block::{WindowCounts, verification_bits};
 use super::end::{End, InFlight, Role};
+use super::job::{Done, Work};
 use super::message::{DiscardCode, Distil, Message};
 use super::{
     DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, ReceiverCommand,
@@ -48,6 +49,8 @@ struct Window {
 pub(super) enum Stage {
     /// Questions and answers go back and forth.
     Reconciling(Box<CorrectingEnd>),
+    /// An answer is being worked through.
+    Correcting,
     /// Waits to be told how to distil.
     Corrected(Certificate),
     /// Its key is being computed.
@@ -102,13 +105,29 @@ impl Receiver {
         answer: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<(), &'static str> {
+        let session = self.end.channel.session();
         let Some(index) = self.end.find(id)? else { return Ok(()) };
         let in_flight = &mut self.end.blocks[index];
-        let Stage::Reconciling(corrector) = &mut in_flight.stage else {
+        if !matches!(in_flight.stage, Stage::Reconciling(_)) {
             return Err("an answer that was not asked for");
-        };
+        }
         in_flight.moved = now;
-        match corrector.reply(answer) {
+        if let Stage::Reconciling(corrector) = core::mem::replace(&mut in_flight.stage, Stage::Correcting) {
+            let work = Work::Correct { corrector, answer: answer.to_vec() };
+            sink.out.push(Output::Compute(Job { session, block: id, work }));
+        }
+        Ok(())
+    }
+
+    /// An answer was worked through.
+    fn stepped(
+        &mut self,
+        now: Time,
+        id: BlockId,
+        step: Result<Step, ReconcileError>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), &'static str> {
+        match step {
             Ok(Step::Ask(request)) => {
                 self.end.channel.send(Message::Ask { block: id, request: &request }.encode(), false);
             }
@@ -184,16 +203,27 @@ impl Receiver {
         in_flight.moved = now;
         in_flight.stage = Stage::Amplifying { certificate: certificate.clone(), pad_pairs: distil.pad_pairs };
         self.end.releases.push_back(id);
-        sink.out.push(Output::Compute(Job { session: self.end.channel.session(), block: id, amplification }));
+        let work = Work::Amplify(amplification);
+        sink.out.push(Output::Compute(Job { session: self.end.channel.session(), block: id, work }));
         Ok(())
     }
 
-    fn computed(&mut self, now: Time, result: JobResult) {
+    fn computed(&mut self, now: Time, result: JobResult, sink: &mut Sink<'_>) {
         let Some(in_flight) = self.end.computed(&result) else { return };
-        if let Stage::Amplifying { certificate, pad_pairs } = &in_flight.stage {
-            let (certificate, pad_pairs) = (certificate.clone(), *pad_pairs);
-            in_flight.stage = Stage::Amplified { certificate, pad_pairs, key: result.key };
-            in_flight.moved = now;
+        match (result.done, &in_flight.stage) {
+            (Done::Corrected { corrector, step }, Stage::Correcting) => {
+                in_flight.stage = Stage::Reconciling(corrector);
+                in_flight.moved = now;
+                if let Err(what) = self.stepped(now, result.block, step, sink) {
+                    self.end.channel.refuse(now, what, false, &mut sink.effects);
+                }
+            }
+            (Done::Amplified(key), Stage::Amplifying { certificate, pad_pairs }) => {
+                let (certificate, pad_pairs) = (certificate.clone(), *pad_pairs);
+                in_flight.stage = Stage::Amplified { certificate, pad_pairs, key };
+                in_flight.moved = now;
+            }
+            _ => {}
         }
     }
 
@@ -329,7 +359,7 @@ impl Protocol for Receiver {
             }
             Input::Frame { bytes, .. } => self.end.channel.receive(now, bytes, &mut sink.effects),
             Input::Persisted(record) => self.end.channel.persisted(now, record, &mut sink.effects),
-            Input::Computed(result) => self.computed(now, result),
+            Input::Computed(result) => self.computed(now, result, &mut sink),
             Input::Timeout => self.end.channel.timeout(now, &mut sink.effects),
         }
         self.check_stall(now, &mut sink);

@@ -4,6 +4,7 @@ mod windows;
 
 use super::block::{Block, verification_bits};
 use super::end::{End, InFlight, Role};
+use super::job::{Done, Work};
 use super::message::{DiscardCode, Distil, Message};
 use super::receiver::method;
 use super::{
@@ -65,6 +66,8 @@ pub(super) enum Stage {
     Sifted,
     /// Questions and answers go back and forth.
     Serving(Box<ReferenceEnd>),
+    /// An answer is being made.
+    Answering,
     /// Its key is being computed; the receiver is to be told how.
     Amplifying { certificate: Certificate, distil: Distil },
     /// Its key is made, the receiver's not yet.
@@ -136,16 +139,32 @@ impl Transmitter {
         &mut self,
         now: Time,
         id: BlockId,
-        request: &[u8],
+        question: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<(), &'static str> {
         let Some(index) = self.end.find(id)? else { return self.gone(id) };
+        let session = self.end.channel.session();
         let in_flight = &mut self.end.blocks[index];
-        let Stage::Serving(server) = &mut in_flight.stage else {
+        if !matches!(in_flight.stage, Stage::Serving(_)) {
             return Err("a question out of turn");
-        };
+        }
         in_flight.moved = now;
-        match server.answer(request) {
+        if let Stage::Serving(server) = core::mem::replace(&mut in_flight.stage, Stage::Answering) {
+            let work = Work::Answer { server, question: question.to_vec() };
+            sink.out.push(Output::Compute(Job { session, block: id, work }));
+        }
+        Ok(())
+    }
+
+    /// An answer was made.
+    fn answered(
+        &mut self,
+        now: Time,
+        id: BlockId,
+        answer: Result<Vec<u8>, ReconcileError>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), &'static str> {
+        match answer {
             Ok(answer) => {
                 self.end.channel.send(Message::Answer { block: id, answer: &answer }.encode(), false);
             }
@@ -231,19 +250,30 @@ impl Transmitter {
         block.key_bits = key_bits - pad_pairs * 256;
         let distil = Distil { block: id, verification_key, verification, key_bits, pad_pairs, seed };
         *stage = Stage::Amplifying { certificate, distil };
-        sink.out.push(Output::Compute(Job { session: self.end.channel.session(), block: id, amplification }));
+        let work = Work::Amplify(amplification);
+        sink.out.push(Output::Compute(Job { session: self.end.channel.session(), block: id, work }));
         Ok(())
     }
 
-    fn computed(&mut self, now: Time, result: JobResult) {
+    fn computed(&mut self, now: Time, result: JobResult, sink: &mut Sink<'_>) {
         let Some(in_flight) = self.end.computed(&result) else { return };
-        if let Stage::Amplifying { certificate, distil } = &in_flight.stage {
-            let (certificate, pad_pairs) = (certificate.clone(), distil.pad_pairs);
-            let told = Message::Distil(distil.clone()).encode();
-            in_flight.stage = Stage::Amplified { certificate, pad_pairs, key: result.key };
-            in_flight.moved = now;
-            self.end.releases.push_back(result.block);
-            self.end.channel.send(told, true);
+        match (result.done, &in_flight.stage) {
+            (Done::Answered { server, answer }, Stage::Answering) => {
+                in_flight.stage = Stage::Serving(server);
+                in_flight.moved = now;
+                if let Err(what) = self.answered(now, result.block, answer, sink) {
+                    self.end.channel.refuse(now, what, false, &mut sink.effects);
+                }
+            }
+            (Done::Amplified(key), Stage::Amplifying { certificate, distil }) => {
+                let (certificate, pad_pairs) = (certificate.clone(), distil.pad_pairs);
+                let told = Message::Distil(distil.clone()).encode();
+                in_flight.stage = Stage::Amplified { certificate, pad_pairs, key };
+                in_flight.moved = now;
+                self.end.releases.push_back(result.block);
+                self.end.channel.send(told, true);
+            }
+            _ => {}
         }
     }
 
@@ -285,8 +315,10 @@ impl Transmitter {
         if self.end.channel.is_silent() {
             return None;
         }
-        let blocks =
-            self.end.blocks.iter().filter(|in_flight| !matches!(in_flight.stage, Stage::Amplifying { .. }));
+        let blocks = self.end.blocks.iter().filter(|in_flight| {
+            // What this end computes is not the other end's to move.
+            !matches!(in_flight.stage, Stage::Answering | Stage::Amplifying { .. })
+        });
         blocks.map(|in_flight| (Some(in_flight.block.id), in_flight.moved)).min_by_key(|&(_, since)| since)
     }
 }
@@ -295,7 +327,7 @@ impl Stage {
     /// Pairs of pads that its key will give.
     fn pad_pairs(&self) -> u64 {
         match self {
-            Stage::Sifted | Stage::Serving(_) => 0,
+            Stage::Sifted | Stage::Serving(_) | Stage::Answering => 0,
             Stage::Amplifying { distil, .. } => distil.pad_pairs,
             Stage::Amplified { pad_pairs, .. } => *pad_pairs,
         }
@@ -377,7 +409,7 @@ impl Protocol for Transmitter {
             }
             Input::Frame { bytes, .. } => self.end.channel.receive(now, bytes, &mut sink.effects),
             Input::Persisted(record) => self.end.channel.persisted(now, record, &mut sink.effects),
-            Input::Computed(result) => self.computed(now, result),
+            Input::Computed(result) => self.computed(now, result, &mut sink),
             Input::Timeout => self.end.channel.timeout(now, &mut sink.effects),
         }
         self.end.is_back(now);
