@@ -6,6 +6,7 @@
 //! [`Lanes`], in safe code.
 #![allow(unsafe_code, reason = "intrinsics of target features that are checked at run time")]
 
+mod active;
 mod bytes;
 mod compress;
 mod expand;
@@ -19,6 +20,7 @@ mod sweep_x86;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use active::Active;
 pub(crate) use bytes::{ByteKernel, ByteLanes};
 pub(crate) use compress::compress;
 pub(crate) use expand::expand;

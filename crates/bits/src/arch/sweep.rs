@@ -1,7 +1,10 @@
 //! One sweep of a layered message-passing decoder, 64 checks at a time.
 //!
-//! The portable way is what the AVX-512 way is tested against: both compute the same bytes.
+//! The portable way, which the compiler turns into vectors of 256 bits where the machine has them, is what the AVX-512 way is
+//! tested against: all compute the same bytes.
 
+use super::active::Active;
+use super::level::{Level, WordKernel};
 #[cfg(target_arch = "x86_64")]
 use super::sweep_x86::Vbmi;
 
@@ -63,8 +66,10 @@ pub(crate) struct Sweep<'a> {
     pub(crate) copies: usize,
     pub(crate) streams: usize,
     pub(crate) visits: &'a [Visit],
-    /// By row, where its visits of heavy columns begin and where all end.
-    pub(crate) ends: &'a [[u32; 2]],
+    /// By row, where its visits end.
+    pub(crate) ends: &'a [u32],
+    /// Which of the visits are made.
+    pub(crate) active: &'a Active,
     pub(crate) tables: &'a MessageTables,
     pub(crate) syndrome: &'a [u64],
     pub(crate) beliefs: &'a mut [Vector],
@@ -86,12 +91,10 @@ impl Sweep<'_> {
         assert!(self.tables.magnitude.iter().all(|&m| m < 128), "magnitudes");
         let limit = self.columns * (self.copies / self.streams);
         assert!(self.visits.iter().all(|visit| (visit.word as usize) < limit && visit.turn < 64), "visits");
+        assert!(self.active.suits(self.ends, self.copies / self.streams), "lists");
         let mut start = 0;
-        for &[heavy, end] in self.ends {
-            assert!(
-                heavy >= start && end >= heavy && (end - start) as usize * self.streams <= self.held.len(),
-                "rows"
-            );
+        for &end in self.ends {
+            assert!(end >= start && (end - start) as usize * self.streams <= self.held.len(), "rows");
             start = end;
         }
         assert!(start as usize == self.visits.len(), "rows");
@@ -101,7 +104,8 @@ impl Sweep<'_> {
 /// The way in which this machine sweeps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sweeper {
-    Portable,
+    /// What the compiler makes of the portable way.
+    Compiled(Level),
     #[cfg(target_arch = "x86_64")]
     Vbmi(Vbmi),
 }
@@ -113,13 +117,22 @@ impl Sweeper {
         if let Some(token) = Vbmi::detect() {
             return Self::Vbmi(token);
         }
-        Self::Portable
+        Self::Compiled(Level::best())
+    }
+
+    /// All of this machine.
+    #[cfg(test)]
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = Level::all().into_iter().map(Self::Compiled).collect();
+        #[cfg(target_arch = "x86_64")]
+        all.extend(Vbmi::detect().map(Self::Vbmi));
+        all
     }
 
     pub(crate) fn sweep(self, sweep: Sweep<'_>) -> u64 {
         sweep.check();
         match self {
-            Self::Portable => portable(sweep),
+            Self::Compiled(level) => level.run(Compiled(sweep)),
             #[cfg(target_arch = "x86_64")]
             Self::Vbmi(token) => token.sweep(sweep),
         }
@@ -130,7 +143,7 @@ impl Sweeper {
         for (((&word, &level), &turn), beliefs) in words.iter().zip(levels).zip(turns).zip(beliefs) {
             let word = word.rotate_right(u32::from(turn));
             match self {
-                Self::Portable => {
+                Self::Compiled(_) => {
                     let signed = |lane: usize| if word >> lane & 1 == 1 { -level } else { level };
                     *beliefs = Vector(core::array::from_fn(signed));
                 }
@@ -151,90 +164,157 @@ impl Sweeper {
         }
     }
 
-    /// The signs of the beliefs, turned back.
-    pub(crate) fn decide(self, beliefs: &[Vector], turns: &[u8]) -> Vec<u64> {
-        let sign = |beliefs: &Vector| match self {
-            Self::Portable => signs(&beliefs.0),
+    /// Which words of the first stream are settled now: none of their beliefs is below `least` in magnitude, and the same is
+    /// true of the words that go in step with them. Those that `settled` names already are left out.
+    pub(crate) fn settle(self, beliefs: &[Vector], settled: &[u8], least: u8) -> Vec<u32> {
+        assert!(
+            !settled.is_empty() && beliefs.len().is_multiple_of(settled.len()),
+            "streams of equal length"
+        );
+        match self {
+            Self::Compiled(_) => {
+                let sure = |beliefs: &Vector| beliefs.0.iter().all(|belief| belief.unsigned_abs() >= least);
+                let open = (0..settled.len()).filter(|&word| settled[word] == 0);
+                let all_sure = |word: &usize| beliefs[*word..].iter().step_by(settled.len()).all(sure);
+                open.filter(all_sure).map(|word| word as u32).collect()
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Vbmi(token) => token.settle(beliefs, settled, least),
+        }
+    }
+
+    /// The signs of a word's beliefs.
+    #[inline]
+    pub(crate) fn signs(self, beliefs: &Vector) -> u64 {
+        match self {
+            Self::Compiled(_) => signs(&beliefs.0),
             #[cfg(target_arch = "x86_64")]
             Self::Vbmi(token) => token.signs(beliefs),
-        };
-        beliefs.iter().zip(turns).map(|(beliefs, &turn)| sign(beliefs).rotate_left(u32::from(turn))).collect()
+        }
     }
 }
 
+#[inline(always)]
 fn signs(bytes: &[i8; 64]) -> u64 {
     bytes.iter().enumerate().fold(0, |word, (lane, &byte)| word | u64::from(byte < 0) << lane)
 }
 
-/// All bits of a lane's byte where its bit is set.
-fn lanes(word: u64) -> [bool; 64] {
-    core::array::from_fn(|lane| word >> lane & 1 == 1)
-}
+/// A sweep in the language alone. Each loop over the 64 lanes does little, so that compilers find vectors in it.
+struct Compiled<'a>(Sweep<'a>);
 
-fn portable(s: Sweep<'_>) -> u64 {
-    let words = s.columns * s.copies;
-    let mut odd_checks = 0;
-    let stride = s.copies / s.streams;
-    // The streams take turns: a copy of the first half of the frame, one of the second.
-    for copy in (0..stride).flat_map(|copy| (0..s.streams).map(move |stream| copy + stream * stride)) {
-        let mut start = 0;
-        for (row, &[heavy, end]) in s.ends.iter().enumerate() {
-            let visits = &s.visits[start..end as usize];
-            let heavy = heavy as usize - start;
-            let marks = &mut s.marks[copy * s.visits.len() + start..][..visits.len()];
-            start = end as usize;
-            let messages = &mut s.messages[row * s.copies + copy];
-            let (mut parity, mut least, mut doubt) = ([0i8; 64], [127u8; 64], [0u8; 64]);
-            let word_of = |visit: &Visit| (copy * s.columns + visit.word as usize) % words;
-            for (index, visit) in visits.iter().enumerate() {
-                let beliefs = &s.beliefs[word_of(visit)].0;
-                let (signs, marked) = (lanes(marks[index][0]), lanes(marks[index][1]));
-                let table = &s.tables.doubt[index % 4];
-                for lane in 0..64 {
-                    let belief = beliefs[(lane + visit.turn as usize) % 64];
-                    let told =
-                        if marked[lane] { messages.to_least[lane] } else { messages.to_others[lane] } as i8;
-                    let without = if index >= heavy && belief.unsigned_abs() >= 127 {
-                        belief
-                    } else if signs[lane] {
-                        belief.saturating_add(told)
-                    } else {
-                        belief.saturating_sub(told)
-                    };
-                    s.held[index].0[lane] = without;
-                    parity[lane] ^= without;
-                    let magnitude = without.unsigned_abs();
-                    let further = magnitude.max(least[lane]);
-                    doubt[lane] = doubt[lane].saturating_add(table[usize::from(further % 128)]);
-                    least[lane] = least[lane].min(magnitude);
+impl WordKernel for Compiled<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        let s = self.0;
+        let words = s.columns * s.copies;
+        let mut odd_checks = 0;
+        let stride = s.copies / s.streams;
+        // The streams take turns: a copy of the first half of the frame, one of the second.
+        for copy in (0..stride).flat_map(|copy| (0..s.streams).map(move |stream| copy + stream * stride)) {
+            let mut start = 0;
+            for (row, &end) in s.ends.iter().enumerate() {
+                let visits = &s.visits[start..end as usize];
+                let marks = &mut s.marks[copy * s.visits.len() + start..][..visits.len()];
+                start = end as usize;
+                let links = s.active.of(row, copy % stride);
+                let messages = &mut s.messages[row * s.copies + copy];
+                let word_of = |link: usize| (copy * s.columns + visits[link].word as usize) % words;
+                let mut heard = Heard { parity: [0; 64], least: [127; 64], doubt: [0; 64] };
+                for ((&link, held), &marks) in links.iter().zip(s.held.iter_mut()).zip(marks.iter()) {
+                    let link = usize::from(link);
+                    let belief = &s.beliefs[word_of(link)].0;
+                    *held = heard.hear(belief, visits[link].turn, marks, messages, &s.tables.doubt[link % 4]);
                 }
-            }
-            let odd = signs(&parity) ^ s.syndrome[row * s.copies + copy];
-            odd_checks += u64::from(odd.count_ones());
-            for lane in 0..64 {
-                let own = s.tables.doubt_nearest[usize::from(least[lane].max(1))];
-                let reduced = s.tables.without_one[row][usize::from(doubt[lane])];
-                messages.to_least[lane] = s.tables.magnitude[usize::from(doubt[lane])];
-                messages.to_others[lane] = s.tables.magnitude[usize::from(reduced.saturating_add(own))];
-            }
-            let odd = lanes(odd);
-            for (index, visit) in visits.iter().enumerate() {
-                let beliefs = &mut s.beliefs[word_of(visit)].0;
-                let (mut signs, mut marked) = (0, 0);
+                let odd = signs(&heard.parity) ^ s.syndrome[row * s.copies + copy];
+                odd_checks += u64::from(odd.count_ones());
                 for lane in 0..64 {
-                    let without = s.held[index].0[lane];
-                    let is_least = without.unsigned_abs() == least[lane];
-                    let negative = (without < 0) ^ odd[lane];
-                    let told =
-                        if is_least { messages.to_least[lane] } else { messages.to_others[lane] } as i8;
-                    beliefs[lane] =
-                        if negative { without.saturating_sub(told) } else { without.saturating_add(told) };
-                    signs |= u64::from(negative) << lane;
-                    marked |= u64::from(is_least) << lane;
+                    let own = s.tables.doubt_nearest[usize::from(heard.least[lane].max(1))];
+                    let reduced = s.tables.without_one[row][usize::from(heard.doubt[lane])];
+                    messages.to_least[lane] = s.tables.magnitude[usize::from(heard.doubt[lane])];
+                    messages.to_others[lane] = s.tables.magnitude[usize::from(reduced.saturating_add(own))];
                 }
-                marks[index] = [signs, marked];
+                for ((&link, held), marks) in links.iter().zip(s.held.iter()).zip(marks) {
+                    let link = usize::from(link);
+                    let belief = &mut s.beliefs[word_of(link)].0;
+                    *marks = tell(&held.0, odd, &heard.least, messages, belief);
+                }
             }
         }
+        odd_checks
     }
-    odd_checks
+}
+
+/// What 64 checks have heard so far.
+struct Heard {
+    parity: [i8; 64],
+    least: [u8; 64],
+    doubt: [u8; 64],
+}
+
+impl Heard {
+    /// Hears one link: its beliefs without what these checks told last.
+    #[inline(always)]
+    fn hear(
+        &mut self,
+        belief: &[i8; 64],
+        turn: u32,
+        marks: [u64; 2],
+        told: &CheckMessages,
+        table: &[u8; 128],
+    ) -> Vector {
+        let mut turned = [0i8; 64];
+        let (low, high) = belief.split_at(turn as usize);
+        turned[..high.len()].copy_from_slice(high);
+        turned[high.len()..].copy_from_slice(low);
+        let [signs, marked] = marks.map(lanes);
+        let mut without = [0i8; 64];
+        for lane in 0..64 {
+            let least = told.to_least[lane] & marked[lane];
+            let message = (told.to_others[lane] & !marked[lane] | least) as i8;
+            let (less, more) = (turned[lane].saturating_sub(message), turned[lane].saturating_add(message));
+            without[lane] = if signs[lane] == 0 { less } else { more };
+        }
+        let mut further = [0u8; 64];
+        for lane in 0..64 {
+            let magnitude = without[lane].unsigned_abs();
+            self.parity[lane] ^= without[lane];
+            further[lane] = magnitude.max(self.least[lane]) % 128;
+            self.least[lane] = self.least[lane].min(magnitude);
+        }
+        let doubt = further.map(|magnitude| table[usize::from(magnitude)]);
+        for (sum, doubt) in self.doubt.iter_mut().zip(doubt) {
+            *sum = sum.saturating_add(doubt);
+        }
+        Vector(without)
+    }
+}
+
+/// Tells a link, and says which signs and marks it was told with.
+#[inline(always)]
+fn tell(
+    without: &[i8; 64],
+    odd: u64,
+    least: &[u8; 64],
+    told: &CheckMessages,
+    belief: &mut [i8; 64],
+) -> [u64; 2] {
+    let odd = lanes(odd);
+    let (mut negative, mut marked) = ([0i8; 64], [0i8; 64]);
+    for lane in 0..64 {
+        let is_least = if without[lane].unsigned_abs() == least[lane] { 0xff } else { 0 };
+        let message = (told.to_others[lane] & !is_least | told.to_least[lane] & is_least) as i8;
+        negative[lane] = without[lane] ^ odd[lane] as i8;
+        marked[lane] = is_least as i8;
+        let (less, more) = (without[lane].saturating_sub(message), without[lane].saturating_add(message));
+        belief[lane] = if negative[lane] < 0 { less } else { more };
+    }
+    [signs(&negative), signs(&marked)]
+}
+
+/// All ones in the bytes of lanes whose bit is set.
+#[inline(always)]
+fn lanes(word: u64) -> [u8; 64] {
+    core::array::from_fn(|lane| if word >> lane & 1 == 1 { 0xff } else { 0 })
 }

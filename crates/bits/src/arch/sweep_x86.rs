@@ -61,6 +61,29 @@ impl Vbmi {
         unsafe { enabled(word, level, beliefs) }
     }
 
+    /// What [`super::sweep::Sweeper::settle`] says.
+    pub(crate) fn settle(self, beliefs: &[Vector], settled: &[u8], least: u8) -> Vec<u32> {
+        #[target_feature(enable = "avx512f,avx512bw")]
+        fn enabled(beliefs: &[Vector], settled: &[u8], least: u8) -> Vec<u32> {
+            let least = _mm512_set1_epi8(least as i8);
+            let mut found = Vec::new();
+            for (word, &already) in settled.iter().enumerate() {
+                let unsure = |beliefs: &Vector| {
+                    // SAFETY: a `Vector` is 64 bytes, aligned to 64.
+                    let belief = unsafe { _mm512_load_si512(core::ptr::from_ref(beliefs).cast()) };
+                    _mm512_cmplt_epu8_mask(_mm512_abs_epi8(belief), least)
+                };
+                let mut streams = beliefs[word..].iter().step_by(settled.len());
+                if already == 0 && streams.all(|beliefs| unsure(beliefs) == 0) {
+                    found.push(word as u32);
+                }
+            }
+            found
+        }
+        // SAFETY: the token proves the features.
+        unsafe { enabled(beliefs, settled, least) }
+    }
+
     #[inline(always)]
     pub(crate) fn signs(self, beliefs: &Vector) -> u64 {
         #[target_feature(enable = "avx512f,avx512bw")]
@@ -100,7 +123,7 @@ fn look_up(table: &[u8; 256], index: __m512i) -> __m512i {
 /// [`Sweep::check`] did not panic, and `S` is the number of streams.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,popcnt")]
 unsafe fn sweep_streams<const S: usize>(s: Sweep<'_>) -> u64 {
-    let Sweep { columns, copies, visits, ends, tables, syndrome, .. } = s;
+    let Sweep { columns, copies, visits, ends, active, tables, syndrome, .. } = s;
     let tables: &MessageTables = tables;
     let words = (columns * copies) as u32;
     let stride = copies / S;
@@ -111,8 +134,8 @@ unsafe fn sweep_streams<const S: usize>(s: Sweep<'_>) -> u64 {
     for copy in 0..stride {
         let mut start = 0;
         let from: [u32; S] = core::array::from_fn(|i| ((copy + i * stride) * columns) as u32);
-        for (row, &[heavy, end]) in ends.iter().enumerate() {
-            let heavy = heavy as usize - start;
+        for (row, &end) in ends.iter().enumerate() {
+            let active = active.of(row, copy);
             // SAFETY: `check` proved that `ends` rise to the length of `visits`.
             let row_visits = unsafe { visits.get_unchecked(start..end as usize) };
             let check: [usize; S] = core::array::from_fn(|i| row * copies + copy + i * stride);
@@ -132,46 +155,35 @@ unsafe fn sweep_streams<const S: usize>(s: Sweep<'_>) -> u64 {
                 )
             };
             let (mut parity, mut least, mut doubt) = ([zero; S], [most; S], [zero; S]);
-            // A macro, so that both loops are compiled with the features of this function and none asks which it is.
-            macro_rules! hear {
-                ($range:expr, $guarded:literal) => {
-                    for index in $range {
-                        let table = &tables.doubt[index % 4];
-                        // SAFETY: `index` is less than the number of visits; the table has two halves of 64 bytes, and
-                        // `check` proved the turn to be less than 64.
-                        let (low, high, turn, word) = unsafe {
-                            let visit = row_visits.get_unchecked(index);
-                            let turn = TURNS.0.as_ptr().add(visit.turn as usize);
-                            (part(table, 0), part(table, 1), _mm512_load_si512(turn.cast()), visit.word)
-                        };
-                        for i in 0..S {
-                            // SAFETY: the word lies within `beliefs`: `from` and `word` are less than `words`. The link
-                            // lies within `marks`, and `held` has a place for every link of a row and stream.
-                            unsafe {
-                                let belief = _mm512_load_si512(beliefs.add(wrap(from[i] + word, words)).cast());
-                                let belief = _mm512_permutexvar_epi8(turn, belief);
-                                let [signs, marked] = *marks[i].add(index);
-                                let told = _mm512_mask_blend_epi8(marked, to_others[i], to_least[i]);
-                                let (less, more) = if $guarded {
-                                    let free = _mm512_cmplt_epu8_mask(_mm512_abs_epi8(belief), most);
-                                    (_mm512_mask_subs_epi8(belief, free, belief, told), signs & free)
-                                } else {
-                                    (_mm512_subs_epi8(belief, told), signs)
-                                };
-                                let without = _mm512_mask_adds_epi8(less, more, belief, told);
-                                _mm512_store_si512(held.add(index * S + i).cast(), without);
-                                parity[i] = _mm512_xor_si512(parity[i], without);
-                                let magnitude = _mm512_abs_epi8(without);
-                                let further = _mm512_max_epu8(magnitude, least[i]);
-                                doubt[i] = _mm512_adds_epu8(doubt[i], _mm512_permutex2var_epi8(low, further, high));
-                                least[i] = _mm512_min_epu8(least[i], magnitude);
-                            }
-                        }
-                    }
+            for (place, link) in active.iter().enumerate() {
+                let index = usize::from(*link);
+                let table = &tables.doubt[index % 4];
+                // SAFETY: `active` names links of this row only, so that `index` is less than the number of its visits; the
+                // table has two halves of 64 bytes, and `check` proved the turn to be less than 64.
+                let (low, high, turn, word) = unsafe {
+                    let visit = row_visits.get_unchecked(index);
+                    let turn = TURNS.0.as_ptr().add(visit.turn as usize);
+                    (part(table, 0), part(table, 1), _mm512_load_si512(turn.cast()), visit.word)
                 };
+                for i in 0..S {
+                    // SAFETY: the word lies within `beliefs`: `from` and `word` are less than `words`. The place
+                    // lies within `marks`, and `held` has a place for every link of a row and stream.
+                    unsafe {
+                        let belief = _mm512_load_si512(beliefs.add(wrap(from[i] + word, words)).cast());
+                        let belief = _mm512_permutexvar_epi8(turn, belief);
+                        let [signs, marked] = *marks[i].add(place);
+                        let told = _mm512_mask_blend_epi8(marked, to_others[i], to_least[i]);
+                        let less = _mm512_subs_epi8(belief, told);
+                        let without = _mm512_mask_adds_epi8(less, signs, belief, told);
+                        _mm512_store_si512(held.add(place * S + i).cast(), without);
+                        parity[i] = _mm512_xor_si512(parity[i], without);
+                        let magnitude = _mm512_abs_epi8(without);
+                        let further = _mm512_max_epu8(magnitude, least[i]);
+                        doubt[i] = _mm512_adds_epu8(doubt[i], _mm512_permutex2var_epi8(low, further, high));
+                        least[i] = _mm512_min_epu8(least[i], magnitude);
+                    }
+                }
             }
-            hear!(0..heavy, false);
-            hear!(heavy..row_visits.len(), true);
             let mut odd = [zero; S];
             for i in 0..S {
                 let table = &tables.doubt_nearest;
@@ -194,16 +206,17 @@ unsafe fn sweep_streams<const S: usize>(s: Sweep<'_>) -> u64 {
                     _mm512_store_si512(message[i].cast::<__m512i>().add(1), to_others[i]);
                 }
             }
-            for (index, visit) in row_visits.iter().enumerate() {
+            for (place, link) in active.iter().enumerate() {
+                let index = usize::from(*link);
                 for i in 0..S {
                     // SAFETY: as in the loop above.
                     unsafe {
-                        let word = wrap(from[i] + visit.word, words);
-                        let without = _mm512_load_si512(held.add(index * S + i).cast());
+                        let word = wrap(from[i] + row_visits.get_unchecked(index).word, words);
+                        let without = _mm512_load_si512(held.add(place * S + i).cast());
                         let marked = _mm512_cmpeq_epi8_mask(_mm512_abs_epi8(without), least[i]);
                         let told = _mm512_mask_blend_epi8(marked, to_others[i], to_least[i]);
                         let signs = _mm512_movepi8_mask(_mm512_xor_si512(without, odd[i]));
-                        *marks[i].add(index) = [signs, marked];
+                        *marks[i].add(place) = [signs, marked];
                         let belief = _mm512_adds_epi8(without, told);
                         let belief = _mm512_mask_subs_epi8(belief, signs, without, told);
                         _mm512_store_si512(beliefs.add(word).cast(), belief);

@@ -14,6 +14,7 @@ mod beliefs;
 #[cfg(test)]
 mod tests;
 
+use crate::arch::{Level, WordKernel};
 pub use crate::arch::{MessageTables, Visit};
 pub use beliefs::Beliefs;
 
@@ -40,8 +41,10 @@ pub struct ParityChecks {
     rows: Vec<Vec<Link>>,
     /// What the decoder visits, row by row.
     visits: Vec<Visit>,
-    /// By row, where its visits of heavy columns begin, and where all end.
-    ends: Vec<[u32; 2]>,
+    /// By row, where its visits end.
+    ends: Vec<u32>,
+    /// By column, the row, step and turn of each of its links.
+    met: Vec<Vec<[usize; 3]>>,
     /// By word, how far its beliefs are turned between sweeps.
     rest: Vec<u8>,
 }
@@ -66,29 +69,32 @@ impl ParityChecks {
                 );
             }
         }
-        let mut degrees = vec![0; columns];
-        for link in rows.iter().flatten() {
-            degrees[link.column] += 1;
-        }
         for row in &mut rows {
-            row.sort_unstable_by_key(|link| (degrees[link.column] >= HEAVY, link.column));
+            row.sort_unstable_by_key(|link| link.column);
+        }
+        let mut met = vec![Vec::new(); columns];
+        for (number, row) in rows.iter().enumerate() {
+            for link in row {
+                met[link.column].push([number, link.step, link.turn]);
+            }
         }
         let mut matrix = Self {
             columns,
             copies,
             visits: Vec::new(),
             ends: Vec::new(),
+            met,
             rest: vec![0; columns * copies],
             rows,
         };
-        matrix.order_visits(period, &degrees);
+        matrix.order_visits(period);
         matrix
     }
 
     /// Finds the order in which each word is visited. Its beliefs stay turned as its last visitor had them, and a
     /// visitor turns them on from there. Those of further step come first, and the order is the same for all words of
     /// a column but for where it begins: a word near the start of the frame is met by far steps only at the end.
-    fn order_visits(&mut self, period: usize, degrees: &[usize]) {
+    fn order_visits(&mut self, period: usize) {
         let mut visitors: Vec<Vec<(usize, usize, usize)>> = vec![Vec::new(); self.columns];
         let mut turns: Vec<Vec<u32>> = Vec::new();
         for (number, row) in self.rows.iter().enumerate() {
@@ -120,8 +126,7 @@ impl ParityChecks {
             for (link, &turn) in row.iter().zip(turns) {
                 self.visits.push(Visit { word: (link.step * self.columns + link.column) as u32, turn });
             }
-            let heavy = row.iter().filter(|link| degrees[link.column] >= HEAVY).count();
-            self.ends.push([self.visits.len() - heavy, self.visits.len()].map(|end| end as u32));
+            self.ends.push(self.visits.len() as u32);
         }
     }
 
@@ -161,24 +166,40 @@ impl ParityChecks {
     /// If the frame has another number of words than [`words`](Self::words).
     pub fn syndrome(&self, frame: &[u64]) -> Vec<u64> {
         assert_eq!(frame.len(), self.words(), "words of the frame");
-        let (columns, copies) = (self.columns, self.copies);
+        Level::best().run(Parities { checks: self, frame })
+    }
+}
+
+/// [`ParityChecks::syndrome`] on any instruction set.
+struct Parities<'a> {
+    checks: &'a ParityChecks,
+    frame: &'a [u64],
+}
+
+impl WordKernel for Parities<'_> {
+    type Output = Vec<u64>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u64> {
+        let ParityChecks { columns, copies, ref rows, .. } = *self.checks;
         // By column, so that the copies of a row are computed side by side.
-        let mut turned = vec![0; frame.len()];
-        for (copy, words) in frame.chunks_exact(columns).enumerate() {
+        let mut turned = vec![0; self.frame.len()];
+        for (copy, words) in self.frame.chunks_exact(columns).enumerate() {
             for (column, &word) in words.iter().enumerate() {
                 turned[column * copies + copy] = word;
             }
         }
-        let mut syndrome = vec![0; self.syndrome_words()];
-        for (row, sums) in self.rows.iter().zip(syndrome.chunks_exact_mut(copies)) {
+        let mut syndrome = vec![0; rows.len() * copies];
+        for (row, sums) in rows.iter().zip(syndrome.chunks_exact_mut(copies)) {
             for link in row {
                 let words = &turned[link.column * copies..][..copies];
                 let (near, far) = sums.split_at_mut(copies - link.step);
+                let turn = link.turn as u32;
                 for (sum, word) in near.iter_mut().zip(&words[link.step..]) {
-                    *sum ^= word.rotate_right(link.turn as u32);
+                    *sum ^= word.rotate_right(turn);
                 }
                 for (sum, word) in far.iter_mut().zip(words) {
-                    *sum ^= word.rotate_right(link.turn as u32);
+                    *sum ^= word.rotate_right(turn);
                 }
             }
         }
@@ -186,10 +207,6 @@ impl ParityChecks {
         syndrome
     }
 }
-
-/// From this degree on the belief of a bit may be far more than a byte holds. What was lost to the limit would be
-/// missed when messages change; a belief at the limit is taken to stay there whatever one check has said.
-const HEAVY: usize = 15;
 
 /// How many copies are swept side by side: two halves of a frame never meet in a word when the steps are shorter
 /// than half of the copies.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::arch::Sweeper;
+use crate::arch::{Level, Sweeper};
 
 struct Mix(u64);
 
@@ -74,13 +74,14 @@ fn beliefs_without_messages_are_the_frame() {
         tables.magnitude = [0; 256];
         let frame: Vec<u64> = (0..checks.words()).map(|_| random.next()).collect();
         let mut beliefs = Beliefs::new(&checks);
-        beliefs.load(&checks, &frame, &vec![5; frame.len()]);
+        let (levels, syndrome) = (vec![5; frame.len()], checks.syndrome(&frame));
+        beliefs.load(&checks, &frame, &levels, &syndrome);
         assert_eq!(beliefs.decide(&checks), frame);
-        let syndrome = checks.syndrome(&frame);
-        assert_eq!(beliefs.sweep(&checks, &syndrome, &tables), 0, "parities hold with {copies} copies");
+        assert_eq!(beliefs.sweep(&checks, &tables), 0, "parities hold with {copies} copies");
         assert_eq!(beliefs.decide(&checks), frame);
         let wrong: Vec<u64> = syndrome.iter().map(|word| word ^ 0b101).collect();
-        assert_eq!(beliefs.sweep(&checks, &wrong, &tables), 2 * wrong.len() as u64);
+        beliefs.load(&checks, &frame, &levels, &wrong);
+        assert_eq!(beliefs.sweep(&checks, &tables), 2 * wrong.len() as u64);
     }
 }
 
@@ -88,6 +89,7 @@ fn beliefs_without_messages_are_the_frame() {
 #[test]
 fn all_ways_of_sweeping_agree() {
     let mut random = Mix(3);
+    let mut settled = 0;
     for copies in [1, 2, 3, 8] {
         for _ in 0..4 {
             let checks = matrix(30, 40, copies, &mut random);
@@ -95,17 +97,59 @@ fn all_ways_of_sweeping_agree() {
             let frame: Vec<u64> = (0..checks.words()).map(|_| random.next()).collect();
             let levels: Vec<i8> = frame.iter().map(|_| random.below(128) as i8).collect();
             let syndrome: Vec<u64> = (0..checks.syndrome_words()).map(|_| random.next()).collect();
-            let mut portable = Beliefs::with(&checks, Sweeper::Portable);
-            let mut best = Beliefs::with(&checks, Sweeper::best());
-            portable.load(&checks, &frame, &levels);
-            best.load(&checks, &frame, &levels);
-            for _ in 0..6 {
-                let odd = portable.sweep(&checks, &syndrome, &tables);
-                assert_eq!(odd, best.sweep(&checks, &syndrome, &tables), "{copies} copies");
-                assert!(portable.beliefs == best.beliefs && portable.messages == best.messages);
-                assert_eq!(portable.marks, best.marks);
-                assert_eq!(portable.decide(&checks), best.decide(&checks));
+            let mut portable = Beliefs::with(&checks, Sweeper::Compiled(Level::Portable));
+            portable.load(&checks, &frame, &levels, &syndrome);
+            let mut others: Vec<Beliefs> =
+                Sweeper::all().into_iter().map(|way| Beliefs::with(&checks, way)).collect();
+            for other in &mut others {
+                other.load(&checks, &frame, &levels, &syndrome);
             }
+            for sweep in 0..8 {
+                let least = [255, 1, 2, 3][sweep / 2];
+                portable.settle(&checks, least);
+                let odd = portable.sweep(&checks, &tables);
+                for other in &mut others {
+                    other.settle(&checks, least);
+                    assert_eq!(other.sweep(&checks, &tables), odd, "{copies} copies");
+                    assert!(portable.beliefs == other.beliefs && portable.messages == other.messages);
+                    assert!(portable.due == other.due && portable.settled == other.settled);
+                    assert_eq!(portable.marks, other.marks);
+                    assert_eq!(portable.decide(&checks), other.decide(&checks));
+                }
+            }
+            settled += portable.settled.iter().filter(|&&settled| settled == 1).count();
         }
+    }
+    assert!(settled > 0, "some words were left out");
+}
+
+/// Words that are settled keep their beliefs, and the parities of the others are what these words leave of the syndrome.
+#[test]
+fn settled_words_are_left_alone() {
+    let mut random = Mix(4);
+    for copies in [1, 3, 8] {
+        let checks = matrix(20, 4, copies, &mut random);
+        let mut tables = tables(4, &mut random);
+        let frame: Vec<u64> = (0..checks.words()).map(|_| random.next()).collect();
+        let period = copies / streams(copies);
+        // Two columns of three are sure, in both halves alike.
+        let levels: Vec<i8> = (0..frame.len()).map(|word| if word % 20 % 3 == 0 { 5 } else { 90 }).collect();
+        let syndrome = checks.syndrome(&frame);
+        let mut beliefs = Beliefs::new(&checks);
+        beliefs.load(&checks, &frame, &levels, &syndrome);
+        beliefs.settle(&checks, 90);
+        assert_eq!(beliefs.settled.iter().map(|&settled| usize::from(settled)).sum::<usize>(), 13 * period);
+        let open: Vec<u64> =
+            frame.iter().zip(&levels).map(|(&word, &level)| if level == 5 { word } else { 0 }).collect();
+        assert_eq!(beliefs.due, checks.syndrome(&open));
+        let before = beliefs.beliefs.clone();
+        assert_eq!(beliefs.sweep(&checks, &tables), 0, "parities hold");
+        let changed = before.iter().zip(&beliefs.beliefs).enumerate().filter(|(_, (a, b))| a != b);
+        assert!(changed.clone().all(|(word, _)| levels[word] == 5) && changed.count() > 0);
+        // A load starts anew.
+        tables.magnitude = [0; 256];
+        beliefs.load(&checks, &open, &levels, &syndrome);
+        assert_eq!(beliefs.decide(&checks), open);
+        assert!(beliefs.sweep(&checks, &tables) > 0);
     }
 }
