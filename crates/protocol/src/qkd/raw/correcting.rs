@@ -7,6 +7,7 @@ use super::event::{
 use super::message::{Kind, Message};
 use super::reconciling::{self, MILLION, Method};
 use super::sample;
+use super::seal::Seals;
 use super::session::{Allowed, Finished, Out, Session};
 use super::settings::{RawSettings, RawSettingsError};
 use crate::machine::{Input, Output, Protocol};
@@ -42,6 +43,8 @@ struct InFlight {
     counts: BlockCounts,
     family: Option<Family>,
     round_trips: u64,
+    /// Which bits are no sample, if errors are to be told.
+    rest: Option<BitString>,
     stage: Stage,
 }
 
@@ -65,9 +68,17 @@ impl CorrectingEnd {
     /// # Errors
     /// If the settings cannot be worked with.
     pub fn new(settings: RawSettings, keys: Option<AuthenticationKeys>) -> Result<Self, RawSettingsError> {
+        Self::after(settings, Seals::new(keys))
+    }
+
+    /// The same on a connection on which something was said before, which the first tags cover as well.
+    ///
+    /// # Errors
+    /// If the settings cannot be worked with.
+    pub fn after(settings: RawSettings, seals: Seals) -> Result<Self, RawSettingsError> {
         settings.validate()?;
         Ok(Self {
-            session: Session::new(settings, keys),
+            session: Session::new(settings, seals),
             next: 0,
             blocks: BTreeMap::new(),
             made: VecDeque::new(),
@@ -108,6 +119,7 @@ impl CorrectingEnd {
             counts: BlockCounts::default(),
             family: None,
             round_trips: 0,
+            rest: None,
             stage: Stage::Wanted,
         };
         self.blocks.insert(block.0, in_flight);
@@ -122,6 +134,9 @@ impl CorrectingEnd {
         let size = sample::size(in_flight.bits, self.session.settings.sample_millionths);
         let mask = sample::draw(bits.len(), size, rng);
         let sample = bits.expose().select(&mask);
+        if self.session.settings.tell_errors {
+            in_flight.rest = Some(mask.not());
+        }
         let rest = if size == 0 { bits } else { SecretBits::new(bits.expose().select(&mask.not())) };
         in_flight.counts.key.sifted = rest.len() as u64;
         in_flight.counts.sample.sifted = size as u64;
@@ -358,6 +373,10 @@ impl InFlight {
         self.round_trips = correcting.round_trips();
         *last_seen = Some(self.counts.key);
         session.send(Kind::Corrected { block, disclosed, errors }, out);
+        if let Some(compared) = self.rest.take() {
+            let (bits, wrong) = (session.range(block.0), correcting.corrections());
+            out.push(Output::Event(RawEvent::Compared { block, bits, compared, wrong }));
+        }
         let account = Account::new(session.settings.claim, self.counts, &session.settings.security)?;
         self.stage = Stage::Corrected { bits: correcting.corrected(), account: Box::new(account) };
         Ok(())

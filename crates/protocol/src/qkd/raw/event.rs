@@ -7,7 +7,7 @@ use crate::qkd::authenticate::AuthenticationError;
 use crate::qkd::reconcile::{Family, ReconcileError};
 use crate::qkd::security::NoKey;
 use crate::qkd::wire::Malformed;
-use bellwether_bits::SecretBits;
+use bellwether_bits::{BitString, SecretBits};
 use bellwether_units::BlockId;
 use core::ops::Range;
 
@@ -44,6 +44,18 @@ pub enum RawEvent {
         block: BlockId,
         /// Which bits of the raw key, the first being 0.
         bits: Range<u64>,
+    },
+    /// Which bits of a block were wrong, where [`RawSettings::tell_errors`](super::RawSettings::tell_errors) asks for it: at
+    /// the reference end those of the sample, at the correcting end those of the rest.
+    Compared {
+        /// Which block.
+        block: BlockId,
+        /// Its bits of the raw key.
+        bits: Range<u64>,
+        /// Which of them are told of: a bit for each.
+        compared: BitString,
+        /// Which of those were wrong: a bit for each.
+        wrong: BitString,
     },
     /// How a block ended at this end. Told once for each block that began, before its key.
     Block(RawBlock),

@@ -42,4 +42,5 @@ pub use event::{
 };
 pub use message::Message;
 pub use reference::ReferenceEnd;
+pub use seal::Seals;
 pub use settings::{RawSettings, RawSettingsError};

@@ -7,6 +7,7 @@ use super::event::{
 use super::message::{Kind, Message};
 use super::reconciling::Method;
 use super::sample;
+use super::seal::Seals;
 use super::session::{Allowed, Finished, Out, Session};
 use super::settings::{RawSettings, RawSettingsError};
 use crate::machine::{Input, Output, Protocol};
@@ -62,9 +63,17 @@ impl ReferenceEnd {
     /// # Errors
     /// If the settings cannot be worked with.
     pub fn new(settings: RawSettings, keys: Option<AuthenticationKeys>) -> Result<Self, RawSettingsError> {
+        Self::after(settings, Seals::new(keys))
+    }
+
+    /// The same on a connection on which something was said before, which the first tags cover as well.
+    ///
+    /// # Errors
+    /// If the settings cannot be worked with.
+    pub fn after(settings: RawSettings, seals: Seals) -> Result<Self, RawSettingsError> {
         settings.validate()?;
         Ok(Self {
-            session: Session::new(settings, keys),
+            session: Session::new(settings, seals),
             next: 0,
             blocks: BTreeMap::new(),
             made: VecDeque::new(),
@@ -173,8 +182,13 @@ impl ReferenceEnd {
         if bits.len() as u64 != in_flight.bits {
             return;
         }
-        let here = bits.expose().select(mask);
+        let mut here = bits.expose().select(mask);
         let errors = here.hamming_distance(sample) as u64;
+        if self.session.settings.tell_errors {
+            here.xor_with(sample);
+            let (compared, bits) = (mask.clone(), self.session.range(block.0));
+            out.push(Output::Event(RawEvent::Compared { block, bits, compared, wrong: here }));
+        }
         in_flight.counts.sample = ClassCounts { sifted: sample.len() as u64, errors };
         let rest = SecretBits::new(bits.expose().select(&mask.not()));
         in_flight.counts.key.sifted = rest.len() as u64;

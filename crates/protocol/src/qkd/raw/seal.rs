@@ -5,8 +5,10 @@ use crate::qkd::authenticate::{
     AuthenticationError, AuthenticationKeys, Direction, Tag, TranscriptHash, forgery_probability,
 };
 
-/// The running transcripts of both directions.
-pub(super) struct Seals {
+/// What was said on a connection since the last tag, in both directions, and the secret that tags are made of, if there is
+/// one. Whoever speaks on the connection before the machines of raw keys do hands it on to them, so that the first tags
+/// cover that as well.
+pub struct Seals {
     keys: Option<AuthenticationKeys>,
     sent: Option<TranscriptHash>,
     received: Option<TranscriptHash>,
@@ -16,21 +18,27 @@ pub(super) struct Seals {
 }
 
 impl Seals {
-    pub(super) fn new(keys: Option<AuthenticationKeys>) -> Self {
+    /// Nothing was said yet.
+    pub fn new(keys: Option<AuthenticationKeys>) -> Self {
         let sent = keys.as_ref().map(AuthenticationKeys::sending_transcript);
         let received = keys.as_ref().map(AuthenticationKeys::receiving_transcript);
         Self { keys, sent, received, received_bytes: 0, forgery: 0.0 }
     }
 
+    /// Whether there are tags.
+    pub fn are_wanted(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// A frame leaves, in this order.
-    pub(super) fn sending(&mut self, frame: &[u8]) {
+    pub(in crate::qkd) fn sending(&mut self, frame: &[u8]) {
         if let Some(sent) = &mut self.sent {
             sent.absorb(frame);
         }
     }
 
     /// A frame, without the tag that it may carry, has arrived, in this order.
-    pub(super) fn receiving(&mut self, frame: &[u8]) {
+    pub(in crate::qkd) fn receiving(&mut self, frame: &[u8]) {
         if let Some(received) = &mut self.received {
             received.absorb(frame);
             self.received_bytes = self.received_bytes.saturating_add(frame.len() as u64 + 8);

@@ -6,7 +6,7 @@ use super::message::{Kind, Message};
 use super::seal::Seals;
 use super::settings::{Plan, RawSettings};
 use crate::machine::Output;
-use crate::qkd::authenticate::{AuthenticationKeys, Tag};
+use crate::qkd::authenticate::Tag;
 use crate::qkd::session::OtherEnd;
 use bellwether_bits::SecretBits;
 use bellwether_units::BlockId;
@@ -53,11 +53,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(settings: RawSettings, keys: Option<AuthenticationKeys>) -> Self {
-        let settings = RawSettings { authenticated: keys.is_some(), ..settings };
+    pub(super) fn new(settings: RawSettings, seals: Seals) -> Self {
+        let settings = RawSettings { authenticated: seals.are_wanted(), ..settings };
         Self {
             settings,
-            seals: Seals::new(keys),
+            seals,
             plan: None,
             stopping: false,
             over: false,

@@ -11,8 +11,8 @@ const MILLION: u64 = 1_000_000;
 /// The longest block: what one frame can carry of its seed.
 const LONGEST_BLOCK: u64 = 1 << 28;
 
-/// What an end is to do with its raw key. All but `first_bit`, `error_rate`, `family`, `seal_after` and `blocks_in_flight` must be
-/// equal at both ends, who compare them before anything else.
+/// What an end is to do with its raw key. All but `first_bit`, `error_rate`, `family`, `seal_after`,
+/// `blocks_in_flight` and `tell_errors` must be equal at both ends, who compare them before anything else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawSettings {
     /// How many bits the raw key has.
@@ -37,6 +37,8 @@ pub struct RawSettings {
     pub blocks_in_flight: u32,
     /// After how many finished blocks the reference end seals.
     pub seal_after: u32,
+    /// Whether to tell which bits were wrong, as [`RawEvent::Compared`](super::RawEvent::Compared).
+    pub tell_errors: bool,
 }
 
 /// Why settings cannot be worked with.
@@ -82,6 +84,7 @@ impl RawSettings {
             family: None,
             blocks_in_flight: 64,
             seal_after: 64,
+            tell_errors: false,
         }
     }
 

@@ -88,7 +88,7 @@ impl Told {
     fn event(&mut self, event: RawEvent) {
         assert!(self.ended.is_none(), "{event:?} after the end");
         match event {
-            RawEvent::Agreed { .. } | RawEvent::Wanted { .. } => {}
+            RawEvent::Agreed { .. } | RawEvent::Wanted { .. } | RawEvent::Compared { .. } => {}
             RawEvent::Block(block) => self.blocks.push(block),
             RawEvent::Key { block, key, account } => self.keys.push((block, key, account)),
             RawEvent::Alarm(alarm) => self.alarms.push(alarm),
