@@ -63,6 +63,9 @@ pub struct Distill {
     /// Print the account as JSON
     #[arg(long)]
     pub json: bool,
+    /// How a record of time tags is read and sifted.
+    #[command(flatten)]
+    pub time_tags: super::TimeTags,
 }
 
 /// What bounds an eavesdropper's knowledge: one of the two must be chosen.
@@ -115,6 +118,12 @@ pub enum Material {
     Bits,
     /// A sifted raw key as characters 0 and 1
     Text,
+    /// Time tags with a header
+    TimeTags,
+    /// Time tags, records of nine bytes alone
+    BareTimeTags,
+    /// Time tags as comma-separated values: time_ps,channel
+    ClickCsv,
 }
 
 /// A proven bound.
@@ -134,4 +143,6 @@ Examples:
   bellwether distill --alice alice.raw --listen 0.0.0.0:7100 --out alice.key \\
       --bound single-photon --auth-key auth.key
   bellwether distill --bob bob.raw --connect alice.example:7100 --out bob.key \\
-      --bound single-photon --auth-key auth.key";
+      --bound single-photon --auth-key auth.key
+  bellwether distill --alice alice.tags --listen 0.0.0.0:7100 --out alice.key \\
+      --bound single-photon --auth-key auth.key --channels 1=Z0,2=Z1,3=X0,4=X1";

@@ -9,6 +9,7 @@ mod operations;
 mod partners;
 mod rate;
 mod simulate;
+mod time_tags;
 mod tunnel;
 mod wireguard;
 
@@ -21,6 +22,7 @@ pub use operations::{Audit, NodeStatus, Search, Verify};
 pub use partners::Partners;
 pub use rate::{Rate, Sweep};
 pub use simulate::{Detail, Simulate};
+pub use time_tags::TimeTags;
 pub use tunnel::{Connect, End, Listen, Tunnel};
 pub use wireguard::{WireGuard, WireGuardConnect, WireGuardEnd, WireGuardListen};
 

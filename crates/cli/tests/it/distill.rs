@@ -16,9 +16,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const SECRET: &str = "--bound single-photon --auth-key auth.key";
+pub(crate) const SECRET: &str = "--bound single-photon --auth-key auth.key";
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let secret: Vec<u8> = random(9).flat_map(u64::to_le_bytes).take(4096).collect();
     fs::write(folder.path().join("auth.key"), secret).unwrap();
@@ -27,7 +27,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Numbers without end (xorshift64*).
-fn random(seed: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn random(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     std::iter::from_fn(move || {
         state ^= state >> 12;
@@ -59,14 +59,14 @@ fn write_raw(folder: &Path, bytes: usize) {
     fs::write(folder.join("bob.raw"), headed(&there)).unwrap();
 }
 
-fn command(folder: &Path, line: &str) -> Command {
+pub(crate) fn command(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
     command.current_dir(folder).args(line.split(' ').filter(|word| !word.is_empty()));
     command
 }
 
 /// Starts the end that listens, and says where.
-fn listening(folder: &Path, line: &str) -> (Running, String) {
+pub(crate) fn listening(folder: &Path, line: &str) -> (Running, String) {
     let mut running = Running::start(command(folder, &format!("distill {line} --listen 127.0.0.1:0")));
     let told = running.until("listening at ");
     let address = told.split_whitespace().last().expect("an address").to_owned();
@@ -74,18 +74,18 @@ fn listening(folder: &Path, line: &str) -> (Running, String) {
 }
 
 /// Both ends, to their end: exit codes of the one that listens and of the other, and what the other said.
-fn both(folder: &Path, listen: &str, connect: &str) -> (Option<i32>, Output) {
+pub(crate) fn both(folder: &Path, listen: &str, connect: &str) -> (Option<i32>, Output) {
     let (running, address) = listening(folder, listen);
     let output = command(folder, &format!("distill {connect} --connect {address}")).output().unwrap();
     (running.wait(), output)
 }
 
-fn account(folder: &Path, key: &str) -> Value {
+pub(crate) fn account(folder: &Path, key: &str) -> Value {
     serde_json::from_slice(&fs::read(folder.join(format!("{key}.json"))).unwrap()).unwrap()
 }
 
 /// The keys of both ends are there, equal, and their owner's alone.
-fn assert_equal(folder: &Path) -> u64 {
+pub(crate) fn assert_equal(folder: &Path) -> u64 {
     let [a, b] = ["a.key", "b.key"].map(|name| fs::read(folder.join(name)).unwrap());
     assert!(!a.is_empty() && a == b, "{} and {} bytes", a.len(), b.len());
     let mode = fs::metadata(folder.join("a.key")).unwrap().permissions().mode();

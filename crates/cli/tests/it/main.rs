@@ -23,5 +23,6 @@ mod sample_pairs;
 mod secoqc;
 mod teleport;
 mod text;
+mod time_tags;
 mod token;
 mod webhook;

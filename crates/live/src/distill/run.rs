@@ -1,17 +1,20 @@
 //! One end of a distillation, driven from its files over its line.
 
 use super::line::{Arrived, Line, frames_ahead};
+use super::material::{Material, Source, unused_bits, unused_time};
 use super::progress::Progress;
-use super::{AuthenticationFile, FileError, KeyFile, RawKey, Summary};
+use super::sifting::{Lent, Sifting};
+use super::summary::{SiftingSummary, Summary};
+use super::{AuthenticationFile, FileError, KeyFile};
 use crate::random::SystemRandom;
 use bellwether_protocol::machine::{Input, Output, Protocol};
 use bellwether_protocol::qkd::raw::{
     CorrectingEnd, RawAlarm, RawCommand, RawEvent, RawFailure, RawJob, RawJobResult, RawRecord, RawSettings,
-    RawSettingsError, ReferenceEnd,
+    RawSettingsError, ReferenceEnd, Seals,
 };
 use bellwether_protocol::qkd::session::OtherEnd;
+use bellwether_protocol::qkd::tags::{self, TagFailure, TagJob, TagJobResult, TagSettingsError};
 use bellwether_units::Time;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -25,7 +28,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// that blocks begin faster than they are worked through.
 const IDLE: Duration = Duration::from_millis(4);
 /// How long the other end may say nothing while something is awaited of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the last frames may take to leave.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -51,6 +54,8 @@ impl std::fmt::Display for Role {
 pub trait Watch {
     /// So many bits of so many are done with. Called a few times a second.
     fn progress(&mut self, bits: u64, of: u64);
+    /// So many bytes of the record are read, of so many, to be sifted. Called a few times a second.
+    fn sifting(&mut self, bytes: u64, of: u64);
     /// Something is wrong.
     fn alarm(&mut self, alarm: &RawAlarm);
     /// Whether to come to an end now.
@@ -63,6 +68,12 @@ pub enum RunError {
     /// The settings cannot be worked with.
     #[error(transparent)]
     Settings(#[from] RawSettingsError),
+    /// The settings of sifting cannot be worked with.
+    #[error(transparent)]
+    TagSettings(#[from] TagSettingsError),
+    /// The records could not be sifted.
+    #[error(transparent)]
+    Sifting(TagFailure),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -79,21 +90,42 @@ pub enum RunError {
 
 /// One end, ready for its line.
 pub struct Run {
-    machine: Machine,
-    longest: usize,
-    raw_key: RawKey,
+    role: Role,
+    stage: Stage,
+    settings: RawSettings,
     progress: Progress,
     secret: Option<AuthenticationFile>,
     keys: KeyFile,
     summary: Summary,
 }
 
-#[derive(Serialize, Deserialize)]
-struct UsedBits {
-    /// Bits in the raw key.
-    bits: u64,
-    /// The first that may still be used.
-    next: u64,
+/// What comes first.
+enum Stage {
+    /// A record is sifted; keys are made of what is left.
+    Sifting(Sifting),
+    /// Keys are made of a raw key.
+    Distilling(Machine, Source),
+}
+
+/// Work for another thread.
+pub(super) enum Work {
+    Raw(RawJob),
+    Tags(TagJob),
+}
+
+/// What came of it.
+pub(super) enum Done {
+    Raw(RawJobResult),
+    Tags(TagJobResult),
+}
+
+impl Work {
+    fn run(self) -> Done {
+        match self {
+            Self::Raw(job) => Done::Raw(job.run()),
+            Self::Tags(job) => Done::Tags(job.run()),
+        }
+    }
 }
 
 type Effects = Vec<Output<OtherEnd, RawEvent, RawRecord, RawJob>>;
@@ -105,6 +137,14 @@ enum Machine {
 }
 
 impl Machine {
+    /// The machine of an end, on a connection on which `seals` know what was said.
+    fn new(role: Role, settings: RawSettings, seals: Seals) -> Result<Self, RawSettingsError> {
+        Ok(match role {
+            Role::Alice => Self::Alice(Box::new(ReferenceEnd::after(settings, seals)?)),
+            Role::Bob => Self::Bob(Box::new(CorrectingEnd::after(settings, seals)?)),
+        })
+    }
+
     fn handle(
         &mut self,
         now: Time,
@@ -127,30 +167,45 @@ impl Machine {
 }
 
 impl Run {
-    /// An end with its raw key and what to do with it (`bits`, `first_bit` and `authenticated` are set from the files),
+    /// An end with its material and what to do with it (`bits`, `first_bit` and `authenticated` are set from the files),
     /// the shared secret if the talk is to be authenticated by one, and where keys go.
     ///
     /// # Errors
-    /// If the settings cannot be worked with, or the raw key was used up before, or another process uses it.
+    /// If the settings cannot be worked with, or the material was used up before, or another process uses it.
     pub fn new(
         role: Role,
-        raw_key: RawKey,
+        material: Material,
         settings: RawSettings,
         mut secret: Option<AuthenticationFile>,
         keys: KeyFile,
     ) -> Result<Self, RunError> {
         let summary = Summary {
             role: role.to_string(),
-            raw_key: raw_key.path().display().to_string(),
+            raw_key: material.path().display().to_string(),
             key_file: keys.path().display().to_string(),
-            raw_bits: raw_key.len(),
             claim: settings.claim.to_string(),
             epsilon_authentication: secret.is_some().then_some(0.0),
             ..Summary::default()
         };
-        let progress = Progress::open::<UsedBits>(raw_key.path(), ".progress")?;
-        let (machine, longest) = prepare(role, &raw_key, settings, secret.as_mut(), &progress)?;
-        Ok(Self { machine, longest, raw_key, progress: progress.0, secret, keys, summary })
+        let shared = secret.as_mut().and_then(AuthenticationFile::take_keys);
+        let settings = RawSettings { authenticated: shared.is_some(), ..settings };
+        let seals = Seals::new(shared);
+        let (stage, progress) = match material {
+            Material::RawKey(raw_key) => {
+                let (progress, first_bit) = unused_bits(&raw_key)?;
+                let settings = RawSettings { bits: raw_key.len(), first_bit, ..settings.clone() };
+                let machine = Machine::new(role, settings, seals)?;
+                (Stage::Distilling(machine, Source::RawKey(raw_key)), progress)
+            }
+            Material::TimeTags(mut record, tag_settings) => {
+                let (progress, time) = unused_time(&record)?;
+                record.begin_at(time)?;
+                // Found out before anything is said.
+                settings.validate()?;
+                (Stage::Sifting(Sifting::new(role, record, tag_settings, seals)?), progress)
+            }
+        };
+        Ok(Self { role, stage, settings, progress, secret, keys, summary })
     }
 
     /// Distils over the line, and tells what came of it. To be called outside of the runtime's threads, which `runtime`
@@ -161,19 +216,20 @@ impl Run {
         line: Line,
         watch: &mut dyn Watch,
     ) -> (Summary, Result<(), RunError>) {
-        let Self { machine, longest, raw_key, progress, secret, keys, mut summary } = self;
+        let Self { role, stage, settings, progress, secret, mut keys, mut summary } = self;
         summary.authentication = match (&secret, line.encrypted) {
             (Some(_), _) => "a shared secret: information-theoretic (Wegman-Carter)",
             (None, true) => "certificates alone (TLS): computational, not information-theoretic",
             (None, false) => "NONE: whoever can change the talk can have the keys",
         }
         .to_owned();
+        let longest = settings.longest_frame().max(tags::LONGEST_FRAME);
         let (arriving, mut arrived) = mpsc::channel(frames_ahead(longest));
         let entered = runtime.enter();
         let (sending, written) = line.start(longest, arriving.clone());
         tokio::spawn(tick(arriving.clone()));
         drop(entered);
-        let (jobs, for_worker) = std::sync::mpsc::channel::<RawJob>();
+        let (jobs, for_worker) = std::sync::mpsc::channel::<Work>();
         let worker = std::thread::spawn(move || {
             for job in for_worker {
                 if arriving.blocking_send(Arrived::Computed(job.run())).is_err() {
@@ -181,35 +237,47 @@ impl Run {
                 }
             }
         });
-        let mut driver = Driver {
-            machine,
-            random: SystemRandom::new(),
-            raw_key,
-            progress,
-            secret,
-            keys,
-            jobs,
-            sending,
-            summary: &mut summary,
-            watch,
-            started: Instant::now(),
-            agreed: None,
-            total: 0,
-            stopping: false,
-            ended: None,
-            unsynced: false,
+        let started = Instant::now();
+        let mut lent = Lent { arrived: &mut arrived, sending: &sending, jobs: &jobs, watch, started };
+        let ready = match stage {
+            Stage::Distilling(machine, source) => Ok((machine, source)),
+            Stage::Sifting(sifting) => sift(role, sifting, settings, &mut lent, &mut summary),
         };
-        let mut result = driver.run(runtime, &mut arrived);
-        if let Err(error) = driver.keys.sync() {
-            result = result.and(Err(error.into()));
-        }
-        let Driver { jobs, sending, agreed, keys, .. } = driver;
+        let result = match ready {
+            Err(error) => Err(error),
+            Ok((machine, source)) => {
+                summary.raw_bits = source.len();
+                let mut driver = Driver {
+                    machine,
+                    random: SystemRandom::new(),
+                    source,
+                    progress,
+                    secret,
+                    keys: &mut keys,
+                    jobs: &jobs,
+                    sending: &sending,
+                    summary: &mut summary,
+                    watch,
+                    started,
+                    agreed: None,
+                    total: 0,
+                    stopping: false,
+                    ended: None,
+                };
+                let result = driver.run(runtime, &mut arrived);
+                summary.seconds = driver.agreed.map_or(0.0, |since| since.elapsed().as_secs_f64());
+                result
+            }
+        };
+        let result = match (result, keys.sync()) {
+            (result, Ok(())) => result,
+            (result, Err(error)) => result.and(Err(error.into())),
+        };
         drop((jobs, sending));
         // The last confirmation must leave, or the other end has no keys.
         let _ = runtime.block_on(async { timeout(FAREWELL, written).await });
         drop(arrived);
         let _ = worker.join();
-        summary.seconds = agreed.map_or(0.0, |since| since.elapsed().as_secs_f64());
         summary.key_bits = keys.bits();
         if keys.bits() == 0 {
             summary.key_file.clear();
@@ -219,46 +287,27 @@ impl Run {
     }
 }
 
-fn prepare(
+/// Sifts a record, and tells what came of it: the machine and the bits for what follows.
+fn sift(
     role: Role,
-    raw_key: &RawKey,
+    sifting: Sifting,
     settings: RawSettings,
-    secret: Option<&mut AuthenticationFile>,
-    (progress, used): &(Progress, Option<UsedBits>),
-) -> Result<(Machine, usize), RunError> {
-    let content = |problem| FileError::Content { path: raw_key.path().to_owned(), problem };
-    let record = progress.path().display();
-    let first_bit = match used {
-        None => 0,
-        Some(used) if used.bits != raw_key.len() => {
-            return Err(content(format!(
-                "has {} bits, and {record} tells of a raw key of {}: if this is another one, delete that file",
-                raw_key.len(),
-                used.bits
-            ))
-            .into());
-        }
-        Some(used) if used.next >= used.bits => {
-            return Err(content(format!(
-                "all of its {} bits were distilled before, {record} says; a raw key gives key once. If this is another \
-                 one, delete that file",
-                used.bits
-            ))
-            .into());
-        }
-        Some(used) => used.next,
-    };
-    let keys = secret.and_then(AuthenticationFile::take_keys);
-    let settings = RawSettings { bits: raw_key.len(), first_bit, authenticated: keys.is_some(), ..settings };
-    let longest = settings.longest_frame();
-    let machine = match role {
-        Role::Alice => Machine::Alice(Box::new(ReferenceEnd::new(settings, keys)?)),
-        Role::Bob => Machine::Bob(Box::new(CorrectingEnd::new(settings, keys)?)),
-    };
-    Ok((machine, longest))
+    lent: &mut Lent<'_>,
+    summary: &mut Summary,
+) -> Result<(Machine, Source), RunError> {
+    let bytes = sifting.record.bytes();
+    let sifted = sifting.run(lent);
+    summary.sifting_seconds = Some(lent.started.elapsed().as_secs_f64());
+    let sifted = sifted.inspect_err(|error| {
+        summary.interrupted = matches!(error, RunError::Sifting(TagFailure::Stopped("this")));
+    })?;
+    summary.sifting = Some(SiftingSummary::new(&sifted.account));
+    let settings = RawSettings { bits: sifted.key.len(), first_bit: 0, tell_errors: true, ..settings };
+    let machine = Machine::new(role, settings, sifted.seals)?;
+    Ok((machine, Source::Sifted(sifted.key, bytes)))
 }
 
-async fn tick(to: mpsc::Sender<Arrived<RawJobResult>>) {
+async fn tick(to: mpsc::Sender<Arrived<Done>>) {
     loop {
         tokio::time::sleep(TICK).await;
         if to.send(Arrived::Tick).await.is_err() {
@@ -270,12 +319,12 @@ async fn tick(to: mpsc::Sender<Arrived<RawJobResult>>) {
 struct Driver<'a> {
     machine: Machine,
     random: SystemRandom,
-    raw_key: RawKey,
+    source: Source,
     progress: Progress,
     secret: Option<AuthenticationFile>,
-    keys: KeyFile,
-    jobs: std::sync::mpsc::Sender<RawJob>,
-    sending: mpsc::UnboundedSender<Vec<u8>>,
+    keys: &'a mut KeyFile,
+    jobs: &'a std::sync::mpsc::Sender<Work>,
+    sending: &'a mpsc::UnboundedSender<Vec<u8>>,
     summary: &'a mut Summary,
     watch: &'a mut dyn Watch,
     started: Instant,
@@ -283,16 +332,10 @@ struct Driver<'a> {
     total: u64,
     stopping: bool,
     ended: Option<Option<RawFailure>>,
-    /// Whether keys were written since the file was last made durable.
-    unsynced: bool,
 }
 
 impl Driver<'_> {
-    fn run(
-        &mut self,
-        runtime: &Handle,
-        arrived: &mut mpsc::Receiver<Arrived<RawJobResult>>,
-    ) -> Result<(), RunError> {
+    fn run(&mut self, runtime: &Handle, arrived: &mut mpsc::Receiver<Arrived<Done>>) -> Result<(), RunError> {
         self.tell(Input::Command(RawCommand::Connect))?;
         let mut heard = Instant::now();
         while self.ended.is_none() {
@@ -316,7 +359,8 @@ impl Driver<'_> {
                     heard = Instant::now();
                     self.tell(Input::Frame { from: OtherEnd, bytes: &frame })?;
                 }
-                Some(Arrived::Computed(result)) => self.tell(Input::Computed(result))?,
+                Some(Arrived::Computed(Done::Raw(result))) => self.tell(Input::Computed(result))?,
+                Some(Arrived::Computed(Done::Tags(_))) => {}
                 Some(Arrived::Tick) => {
                     self.watch.progress(self.summary.distilled_bits, self.total);
                     if self.watch.is_stopped() && !self.stopping {
@@ -349,13 +393,13 @@ impl Driver<'_> {
             match effect {
                 // If the writer is gone, the reader says so.
                 Output::Send { bytes, .. } => drop(self.sending.send(bytes)),
-                Output::Compute(job) => drop(self.jobs.send(job)),
+                Output::Compute(job) => drop(self.jobs.send(Work::Raw(job))),
                 Output::Persist(number, record) => {
                     self.persist(record)?;
                     self.machine.handle(now, &mut self.random, Input::Persisted(number), &mut more);
                 }
                 Output::Event(RawEvent::Wanted { block, bits }) => {
-                    let bits = self.raw_key.bits(bits)?;
+                    let bits = self.source.bits(bits)?;
                     let input = Input::Command(RawCommand::Bits { block, bits });
                     self.machine.handle(now, &mut self.random, input, &mut more);
                 }
@@ -371,7 +415,7 @@ impl Driver<'_> {
     fn persist(&mut self, record: RawRecord) -> Result<(), RunError> {
         match record {
             RawRecord::Used(next) => {
-                self.progress.keep(&UsedBits { bits: self.raw_key.len(), next })?;
+                self.source.used(&self.progress, next)?;
                 self.summary.used_bits[1] = next;
             }
             RawRecord::Pads(next) => {
@@ -392,10 +436,14 @@ impl Driver<'_> {
                 self.agreed = Some(Instant::now());
             }
             RawEvent::Wanted { .. } => {}
+            RawEvent::Compared { bits, compared, wrong, .. } => {
+                if let (Some(bases), Some(sifting)) = (self.source.bases(bits), &mut self.summary.sifting) {
+                    sifting.compared(&bases, &compared, &wrong);
+                }
+            }
             RawEvent::Block(block) => self.summary.block(&block),
             RawEvent::Key { block, key, account } => {
                 self.keys.append(&key)?;
-                self.unsynced = true;
                 self.summary.key(block.0, &account);
             }
             RawEvent::Alarm(alarm) => {

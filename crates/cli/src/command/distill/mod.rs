@@ -2,9 +2,11 @@
 
 mod told;
 
-use crate::args::{Bound, Distill, Material, Protection};
+use crate::args::{Bound, Distill, Material, Protection, TimeTags};
 use crate::progress::StopFlag;
 use crate::{Failure, output};
+use bellwether_live::distill;
+use bellwether_live::distill::tags::{TagFormat, TagRecord};
 use bellwether_live::distill::{
     AuthenticationFile, Certified, FileError, Format, KeyFile, Line, RawKey, Role, Run, RunError, Summary,
     connect, listen, unless_stopped,
@@ -13,6 +15,9 @@ use bellwether_live::identity::files::{load_identity, load_roots};
 use bellwether_live::process::runtime;
 use bellwether_protocol::qkd::raw::{RawSettings, SecrecyClaim};
 use bellwether_protocol::qkd::security::SecurityParameters;
+use bellwether_protocol::qkd::tags::clock::Search;
+use bellwether_protocol::qkd::tags::{TagFailure, TagSettings};
+use bellwether_units::Duration;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(args: &Distill) -> Result<(), Failure> {
@@ -21,8 +26,8 @@ pub(crate) fn run(args: &Distill) -> Result<(), Failure> {
         (None, Some(path)) => (Role::Bob, path),
         (None, None) => return Err(Failure::input("give --alice FILE or --bob FILE")),
     };
-    let raw_key = RawKey::open(path, args.format.map(format), args.bits).map_err(Failure::input)?;
-    let settings = settings(args, raw_key.len())?;
+    let material = material(args, path)?;
+    let settings = settings(args)?;
     let secret = args.protection.auth_key.as_deref().map(|path| AuthenticationFile::open(path, role));
     let secret = secret.transpose().map_err(Failure::input)?;
     let certified = certified(&args.protection)?;
@@ -42,7 +47,7 @@ pub(crate) fn run(args: &Distill) -> Result<(), Failure> {
         }
         other => Failure::live(other),
     })?;
-    let run = Run::new(role, raw_key, settings, secret, keys).map_err(Failure::input)?;
+    let run = Run::new(role, material, settings, secret, keys).map_err(Failure::input)?;
     let stop = StopFlag::on_interrupt();
     let done = runtime::with(|runtime| -> Result<_, Failure> {
         let waiting = unless_stopped(|| stop.is_set(), line(args, certified));
@@ -66,8 +71,15 @@ pub(crate) fn run(args: &Distill) -> Result<(), Failure> {
 
 fn finish(summary: &Summary, result: Result<(), RunError>) -> Result<(), Failure> {
     match result {
-        Err(error @ (RunError::Settings(_) | RunError::File(FileError::Content { .. }))) => {
-            Err(Failure::input(error))
+        Err(RunError::Sifting(TagFailure::Stopped("this"))) => Err(Failure::Interrupted),
+        Err(
+            error @ (RunError::Settings(_)
+            | RunError::TagSettings(_)
+            | RunError::Sifting(TagFailure::Settings(_))
+            | RunError::File(FileError::Content { .. })),
+        ) => Err(Failure::input(error)),
+        Err(error @ RunError::Sifting(TagFailure::Clocks(_))) => {
+            Err(Failure::live(format!("{error}\n{}", told::CLOCKS)))
         }
         Err(error) => Err(Failure::live(error)),
         Ok(()) if summary.interrupted => Err(Failure::Interrupted),
@@ -97,7 +109,7 @@ async fn line(args: &Distill, certified: Option<Certified>) -> Result<Line, Fail
     line.map_err(Failure::live)
 }
 
-fn settings(args: &Distill, bits: u64) -> Result<RawSettings, Failure> {
+fn settings(args: &Distill) -> Result<RawSettings, Failure> {
     let claim = match (args.claim.bound, args.claim.min_entropy_rate) {
         (Some(Bound::SinglePhoton), _) => SecrecyClaim::SinglePhoton,
         (None, Some(rate)) => SecrecyClaim::MinEntropy(rate),
@@ -115,7 +127,8 @@ fn settings(args: &Distill, bits: u64) -> Result<RawSettings, Failure> {
         error_rate: args.error_rate,
         family: args.reconciliation,
         blocks_in_flight: args.in_flight,
-        ..RawSettings::new(bits, claim)
+        // How many bits there are, the material tells.
+        ..RawSettings::new(1, claim)
     };
     settings.validate().map_err(Failure::input)?;
     Ok(settings)
@@ -131,10 +144,55 @@ fn certified(protection: &Protection) -> Result<Option<Certified>, Failure> {
     Ok(Some(Certified { identity, roots, peer: peer.clone() }))
 }
 
-fn format(material: Material) -> Format {
-    match material {
-        Material::RawKey => Format::Headed,
-        Material::Bits => Format::Packed,
-        Material::Text => Format::Text,
+/// This end's material, in the format that is given or that its first bytes show.
+fn material(args: &Distill, path: &Path) -> Result<distill::Material, Failure> {
+    let raw_key = |format| -> Result<distill::Material, Failure> {
+        if let Some(option) = args.time_tags.given() {
+            return Err(Failure::Input(format!(
+                "{option} is for time tags, and {} is a raw key",
+                path.display()
+            )));
+        }
+        let raw_key = RawKey::open(path, format, args.bits).map_err(Failure::input)?;
+        Ok(distill::Material::RawKey(raw_key))
+    };
+    let tags = |format| -> Result<distill::Material, Failure> {
+        if args.bits.is_some() {
+            return Err(Failure::Input(format!("--bits is for raw keys, and {} is none", path.display())));
+        }
+        let channels = args.time_tags.channels.clone().unwrap_or_default();
+        let channels = match &args.time_tags.delays {
+            Some(delays) => channels.with_delays(delays).map_err(Failure::Input)?,
+            None => channels,
+        };
+        let record = TagRecord::open(path, format, channels).map_err(Failure::input)?;
+        Ok(distill::Material::TimeTags(Box::new(record), tag_settings(&args.time_tags)?))
+    };
+    match args.format {
+        Some(Material::RawKey) => raw_key(Some(Format::Headed)),
+        Some(Material::Bits) => raw_key(Some(Format::Packed)),
+        Some(Material::Text) => raw_key(Some(Format::Text)),
+        Some(Material::TimeTags) => tags(Some(TagFormat::Headed)),
+        Some(Material::BareTimeTags) => tags(Some(TagFormat::Bare)),
+        Some(Material::ClickCsv) => tags(Some(TagFormat::Columns)),
+        None if TagRecord::is_one(path) => tags(None),
+        None => raw_key(None),
     }
+}
+
+fn tag_settings(args: &TimeTags) -> Result<TagSettings, Failure> {
+    let usual = TagSettings::default();
+    let span = |given: Option<Duration>, usual| given.map_or(usual, Duration::picoseconds);
+    let settings = TagSettings {
+        rounding: span(args.rounding, usual.rounding),
+        together: span(args.together, usual.together),
+        window: args.window.map(Duration::picoseconds),
+        search: Search {
+            offset: args.offset_within.map_or(usual.search.offset, |span| span.picoseconds() as f64),
+            drift: args.drift_within.map_or(usual.search.drift, |ppm| ppm * 1e-6),
+        },
+        offset: args.clock_offset,
+    };
+    settings.validate().map_err(Failure::input)?;
+    Ok(settings)
 }
