@@ -13,6 +13,8 @@
 
 pub mod client;
 mod columns;
+pub(crate) mod memory;
+pub(crate) mod played;
 pub mod record;
 pub mod recording;
 pub mod replay;

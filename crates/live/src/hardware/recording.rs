@@ -218,6 +218,11 @@ impl<R: Read> RecordingReader<R> {
         &self.header
     }
 
+    /// How many bytes were read.
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
     /// The next record; after [`Record::End`] nothing.
     ///
     /// # Errors

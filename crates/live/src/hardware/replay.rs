@@ -4,17 +4,16 @@
 //! `.progress` at the end) and made durable *before* pulses are handed out. A node that starts again goes on
 //! after them; a few windows around a restart are lost, as they would be with a device.
 
+use super::memory::{Answer, Memory, Records};
+use super::played::{AHEAD, Played};
 use super::recording::{Header, Record, RecordingError, RecordingReader};
 use super::server::span;
 use super::{Devices, Hidden, LinkHardware, Recall, Side, Signal, Window, connection};
-use bellwether_bits::BitString;
 use bellwether_network::Link;
 use bellwether_protocol::hardware::{Preparations, PulseNumber};
 use bellwether_units::{Duration, Time};
-use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use tokio::time::{Instant, sleep_until};
 
@@ -77,8 +76,6 @@ pub enum ReplayError {
     },
 }
 
-/// How many windows ahead progress is made durable, so that not every window waits for the disk.
-const AHEAD: u64 = 16;
 /// How late a window may be taken.
 const BUFFER: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -86,6 +83,13 @@ const BUFFER: std::time::Duration = std::time::Duration::from_secs(1);
 const SAME_RATE: f64 = 1e-6;
 
 type FileReader = RecordingReader<BufReader<File>>;
+
+impl Records for FileReader {
+    type Error = RecordingError;
+    fn next_record(&mut self) -> Result<Option<Record>, RecordingError> {
+        RecordingReader::next_record(self)
+    }
+}
 
 /// The devices at `side` of a link, played from the file at `path`, on the current tokio runtime.
 ///
@@ -125,10 +129,8 @@ fn play(path: &Path, side: Side, pace: Pace, link: Option<&Link>) -> Result<Link
             tracing::warn!(link = link.name, %file, of, "the recording is said to be of another link");
         }
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".progress");
-    let beside = PathBuf::from(beside);
-    let progress = Progress::open(&beside, header.run);
+    let beside = Played::beside(path);
+    let progress = Played::open(&beside, header.run);
     let progress = progress.map_err(|error| ReplayError::Progress { path: beside, error })?;
     let (mut hardware, devices) = connection();
     hardware.waits = true;
@@ -140,60 +142,10 @@ fn play(path: &Path, side: Side, pace: Pace, link: Option<&Link>) -> Result<Link
     Ok(hardware)
 }
 
-/// How far a recording was handed out.
-struct Progress {
-    file: File,
-    run: u64,
-    /// The first pulse that may be handed out.
-    until: PulseNumber,
-}
-
-impl Progress {
-    const LENGTH: usize = 24;
-
-    fn open(path: &Path, run: u64) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::WouldBlock, "another process plays it"),
-            TryLockError::Error(error) => error,
-        })?;
-        let mut bytes = Vec::new();
-        Read::by_ref(&mut file).take(Self::LENGTH as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.is_empty() {
-            // A file that is not in its folder after a power loss would let the recording be played from its start again.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-            return Ok(Self { file, run, until: 0 });
-        }
-        let kept: Option<[u64; 2]> = <[u8; Self::LENGTH]>::try_from(&bytes[..]).ok().and_then(|bytes| {
-            let word =
-                |at: usize| bytes[at..at + 8].iter().rev().fold(0, |word, b| word << 8 | u64::from(*b));
-            (bytes[16..] == Sha256::digest(&bytes[..16])[..8]).then(|| [word(0), word(8)])
-        });
-        let [kept_run, until] = kept.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "it does not say how far the recording was played")
-        })?;
-        // Another recording took the file's name: nothing of it was handed out.
-        Ok(Self { file, run, until: if kept_run == run { until } else { 0 } })
-    }
-
-    /// Makes durable that nothing before `until` will be handed out again.
-    fn keep(&mut self, until: PulseNumber) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(Self::LENGTH);
-        bytes.extend_from_slice(&self.run.to_le_bytes());
-        bytes.extend_from_slice(&until.to_le_bytes());
-        let sum = Sha256::digest(&bytes);
-        bytes.extend_from_slice(&sum[..8]);
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&bytes)?;
-        self.file.sync_data()
-    }
-}
-
 struct Player {
     header: Header,
     reader: FileReader,
-    progress: Progress,
+    progress: Played,
     devices: Devices,
 }
 
@@ -206,7 +158,7 @@ impl Player {
     /// A receiver's part.
     async fn play_clicks(self, pace: Pace) {
         let Self { header, mut reader, mut progress, devices } = self;
-        let begin = progress.until;
+        let begin = progress.until();
         let mut kept = begin;
         let mut clock: Option<(Instant, Time)> = None;
         let mut lost = 0;
@@ -293,15 +245,9 @@ impl Player {
         if started.is_err() || self.devices.signals.send(Signal::Light(true)).await.is_err() {
             return;
         }
-        let unasked = self.progress.until;
-        let mut memory = Some(FileMemory {
-            reader: Some(self.reader),
-            progress: self.progress,
-            kept: unasked,
-            unasked,
-            stretches: VecDeque::new(),
-            light: None,
-        });
+        let unasked = self.progress.until();
+        let mut memory =
+            Some(FileMemory { memory: Memory::new(self.reader, unasked), progress: self.progress });
         while let Some(Recall { request, pulses }) = self.devices.recalls.recv().await {
             let mut preparations = Preparations::default();
             if let Some(mut taken) = memory.take() {
@@ -310,7 +256,7 @@ impl Player {
                     (taken, answer)
                 });
                 if let Some((again, answer)) = work.await {
-                    let light = again.light;
+                    let light = again.memory.light();
                     memory = Some(again);
                     match answer {
                         Ok(answer) => preparations = answer,
@@ -335,88 +281,25 @@ impl Player {
     }
 }
 
-/// What a transmitter's file remembers.
+/// A transmitter's file, and how far it was asked for.
 struct FileMemory {
-    /// Nothing once the file has ended.
-    reader: Option<FileReader>,
-    progress: Progress,
-    /// What is durably never handed out again, which runs ahead of `unasked`.
-    kept: PulseNumber,
-    /// The first pulse that was never asked for, nor any after it.
-    unasked: PulseNumber,
-    stretches: VecDeque<Stretch>,
-    /// What the file last said of the light.
-    light: Option<bool>,
-}
-
-struct Stretch {
-    end: PulseNumber,
-    length: u64,
-    pulses: Vec<PulseNumber>,
-    preparations: Preparations,
+    memory: Memory<FileReader>,
+    /// What is durably never handed out again runs ahead of what was asked for.
+    progress: Played,
 }
 
 impl FileMemory {
-    /// What was prepared in `pulses`; nothing unless the file tells of all of them and none was asked for
-    /// before.
+    /// What was prepared in `pulses`; nothing unless the file tells of all of them and none was asked for before.
     fn recall(&mut self, pulses: &[PulseNumber]) -> Result<Preparations, RecordingError> {
-        let rising = pulses.windows(2).all(|pair| pair[0] < pair[1]);
-        let (Some(&first), Some(&last)) = (pulses.first(), pulses.last()) else {
-            return Ok(Preparations::default());
-        };
-        if !rising || first < self.unasked {
-            return Ok(Preparations::default());
+        let answer = self.memory.recall(pulses)?;
+        let unasked = self.memory.unasked();
+        if unasked > self.progress.until() {
+            let ahead = self.memory.stretch_length().saturating_mul(AHEAD);
+            self.progress.keep(unasked.saturating_add(ahead))?;
         }
-        self.unasked = last.saturating_add(1);
-        self.stretches.retain(|stretch| stretch.end > first);
-        self.read_until(first, last)?;
-        let found = self.find(pulses);
-        self.stretches.retain(|stretch| stretch.end > self.unasked);
-        if self.unasked > self.kept {
-            let length = self.stretches.back().map_or(0, |stretch| stretch.length);
-            self.kept = self.unasked.saturating_add(length.saturating_mul(AHEAD));
-            self.progress.keep(self.kept)?;
-        }
-        Ok(found.unwrap_or_default())
-    }
-
-    /// Reads on until the file has told of `last`; what ends before `first` is not kept.
-    fn read_until(&mut self, first: PulseNumber, last: PulseNumber) -> Result<(), RecordingError> {
-        while self.stretches.back().is_none_or(|stretch| stretch.end <= last) {
-            let Some(reader) = &mut self.reader else { return Ok(()) };
-            match reader.next_record()? {
-                Some(Record::Sent { first_pulse, pulse_count, pulses, preparations }) => {
-                    let end = first_pulse.saturating_add(pulse_count);
-                    if end > first {
-                        let stretch = Stretch { end, length: pulse_count, pulses, preparations };
-                        self.stretches.push_back(stretch);
-                    }
-                }
-                Some(Record::Light { seen, .. }) => self.light = Some(seen),
-                Some(Record::Window(_)) => {}
-                Some(Record::End) | None => self.reader = None,
-            }
-        }
-        Ok(())
-    }
-
-    fn find(&self, pulses: &[PulseNumber]) -> Option<Preparations> {
-        let mut found = Preparations {
-            bases: BitString::with_capacity(pulses.len()),
-            bits: BitString::with_capacity(pulses.len()),
-            intensities: Vec::with_capacity(pulses.len()),
-        };
-        let mut stretches = self.stretches.iter().peekable();
-        for &pulse in pulses {
-            while stretches.peek().is_some_and(|stretch| stretch.end <= pulse) {
-                stretches.next();
-            }
-            let stretch = stretches.peek()?;
-            let at = stretch.pulses.binary_search(&pulse).ok()?;
-            found.bases.push(stretch.preparations.bases.get(at));
-            found.bits.push(stretch.preparations.bits.get(at));
-            found.intensities.push(stretch.preparations.intensities[at]);
-        }
-        Some(found)
+        Ok(match answer {
+            Answer::Told(preparations) => preparations,
+            Answer::Missing(_) | Answer::Refused => Preparations::default(),
+        })
     }
 }
