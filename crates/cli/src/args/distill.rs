@@ -26,33 +26,39 @@ pub struct Distill {
     #[arg(long, value_enum)]
     pub format: Option<Material>,
     /// How many bits packed material without a header has
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "network")]
     pub bits: Option<u64>,
+    /// The link whose devices recorded detections [default: the only one of the network]
+    #[arg(long, value_name = "LINK", requires = "network")]
+    pub link: Option<String>,
+    /// Override a value of the network file: link.A-B.protocol.block_size="1 Mbit"; may be given many times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = super::assignment, requires = "network")]
+    pub set: Vec<String>,
     /// What bounds an eavesdropper's knowledge.
     #[command(flatten)]
     pub claim: Claim,
     /// How far a block's key may be from a secret one (trace distance)
-    #[arg(long, value_name = "EPSILON", default_value_t = 1e-10)]
+    #[arg(long, value_name = "EPSILON", default_value_t = 1e-10, conflicts_with = "network")]
     pub secrecy: f64,
     /// With which probability a block's keys may differ at the ends
-    #[arg(long, value_name = "EPSILON", default_value_t = 1e-15)]
+    #[arg(long, value_name = "EPSILON", default_value_t = 1e-15, conflicts_with = "network")]
     pub correctness: f64,
     /// About how many raw bits become one key
-    #[arg(long, value_name = "BITS", default_value_t = 4_000_000)]
+    #[arg(long, value_name = "BITS", default_value_t = 4_000_000, conflicts_with = "network")]
     pub block: u64,
     /// The share of the raw bits that is disclosed to count errors [default: 0.1, or 0 with --min-entropy-rate and
     /// --error-rate]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", conflicts_with = "network")]
     pub sample: Option<f64>,
     /// The error rate to expect, as a guess: it costs bits if it is wrong and never secrecy
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", conflicts_with = "network")]
     pub error_rate: Option<f64>,
     /// How to reconcile: cascade-original, cascade-yan, cascade-option-7, cascade-option-8, grouped-quick or
-    /// grouped-thorough [default: what makes most key a second over this line]
+    /// grouped-thorough [default: what makes most key a second over this line; with --network, what it says]
     #[arg(long, value_name = "FAMILY", value_parser = family)]
     pub reconciliation: Option<Family>,
     /// How many blocks may be under way at once
-    #[arg(long, value_name = "NUMBER", default_value_t = 64)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 64, conflicts_with = "network")]
     pub in_flight: u32,
     /// How the talk is protected.
     #[command(flatten)]
@@ -68,7 +74,7 @@ pub struct Distill {
     pub time_tags: super::TimeTags,
 }
 
-/// What bounds an eavesdropper's knowledge: one of the two must be chosen.
+/// What bounds an eavesdropper's knowledge: one of these must be chosen.
 #[derive(Clone, Debug, Arguments)]
 #[group(required = true, multiple = false)]
 pub struct Claim {
@@ -78,6 +84,10 @@ pub struct Claim {
     /// Your own: so many bits of (smooth) min-entropy a raw bit, before anything is said
     #[arg(long, value_name = "BITS")]
     pub min_entropy_rate: Option<f64>,
+    /// Decoy states: the material is detections, and what was prepared, of a link of this network file, whose protocol and
+    /// bound are used
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Option<PathBuf>,
 }
 
 /// How the talk is protected.
@@ -124,6 +134,10 @@ pub enum Material {
     BareTimeTags,
     /// Time tags as comma-separated values: time_ps,channel
     ClickCsv,
+    /// A detection file
+    Detections,
+    /// Detections, or what was prepared, as rows of text
+    Csv,
 }
 
 /// A proven bound.
@@ -145,4 +159,6 @@ Examples:
   bellwether distill --bob bob.raw --connect alice.example:7100 --out bob.key \\
       --bound single-photon --auth-key auth.key
   bellwether distill --alice alice.tags --listen 0.0.0.0:7100 --out alice.key \\
-      --bound single-photon --auth-key auth.key --channels 1=Z0,2=Z1,3=X0,4=X1";
+      --bound single-photon --auth-key auth.key --channels 1=Z0,2=Z1,3=X0,4=X1
+  bellwether distill --alice A-B.transmitter.bin --listen 0.0.0.0:7100 --out alice.key \\
+      --network network.toml --link A-B --auth-key auth.key";

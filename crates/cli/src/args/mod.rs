@@ -238,6 +238,10 @@ mod tests {
             "bellwether distill --alice a --listen 1:1 --out b --unauthenticated",
             "bellwether distill --alice a --out b --bound single-photon --unauthenticated",
             "bellwether distill --alice a --listen 1:1 --out b --bound single-photon --unauthenticated --key k",
+            "bellwether distill --alice a --listen 1:1 --out b --bound single-photon --unauthenticated --link A-B",
+            "bellwether distill --alice a --listen 1:1 --out b --bound single-photon --network n --unauthenticated",
+            "bellwether distill --alice a --listen 1:1 --out b --network n --unauthenticated --block 5",
+            "bellwether distill --alice a --listen 1:1 --out b --network n --unauthenticated --set x",
             "bellwether fly",
         ] {
             let error = parse(line).expect_err(line);

@@ -187,7 +187,7 @@ fn another_secret_is_found_out_and_gives_no_key() {
 
 /// Carries bytes between two programs, each `delay` late, and changes nothing. The address to connect to, and how many
 /// bytes it has carried.
-fn slow(to: String, delay: Duration) -> (String, Arc<AtomicUsize>) {
+pub(crate) fn slow(to: String, delay: Duration) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let carried = Arc::new(AtomicUsize::new(0));

@@ -6,6 +6,7 @@ mod command;
 mod crowd;
 #[path = "../../../live/tests/it/database.rs"]
 mod database;
+mod detections;
 mod distill;
 mod examples;
 mod hosts;

@@ -1,12 +1,15 @@
-//! Recorded raw material and a connection become keys, in two processes: what `bellwether distill` does.
+//! Recorded material and a connection become keys, in two processes: what `bellwether distill` does.
 //!
 //! [`RawKey`] reads a raw key and [`tags::TagRecord`] a record of time tags, [`AuthenticationFile`] a shared secret, [`connect`] or [`listen`] give a [`Line`] to the
 //! other end, and [`Run::carry_out`] drives the machines of
 //! [`bellwether_protocol::qkd::raw`], where need be after those of [`bellwether_protocol::qkd::tags`], until keys stand in a [`KeyFile`]. What was used of a raw key, and of a secret, is
 //! kept beside the files and is durable before it is used: neither is used twice.
+//!
+//! [`LinkMaterial`] and [`LinkRun`] do the same of recorded detections and what was prepared for them.
 
 mod key_file;
 mod line;
+mod link;
 mod material;
 mod progress;
 mod raw_key;
@@ -18,6 +21,7 @@ pub mod tags;
 
 pub use key_file::KeyFile;
 pub use line::{Certified, Line, LineError, connect, listen, unless_stopped};
+pub use link::{LinkBlockSummary, LinkFormat, LinkMaterial, LinkRun, LinkRunError, LinkSummary};
 pub use material::Material;
 pub use raw_key::{Format, RawKey, raw_key_file};
 pub use run::{Role, Run, RunError, Watch};

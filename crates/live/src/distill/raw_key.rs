@@ -11,6 +11,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// How a file begins that says how many bits it holds.
 const MAGIC: &[u8; 8] = b"BwRawKey";
+/// How a file of detections begins, which is no raw key.
+const DETECTIONS: &[u8] = b"BwDetect";
 /// Magic, version, number of bits.
 const HEADER: u64 = 17;
 const VERSION: u8 = 1;
@@ -70,12 +72,18 @@ impl RawKey {
         let format = match format {
             Some(format) => format,
             None if first.starts_with(MAGIC) => Format::Headed,
+            None if first.starts_with(DETECTIONS) => {
+                return Err(content(
+                    "is a detection file: give --network with the file that describes its link, and --link"
+                        .to_owned(),
+                ));
+            }
             None if looked > 0 && first.iter().all(|&byte| is_text(byte)) => Format::Text,
             None if bits.is_some() => Format::Packed,
             None => {
                 return Err(content(format!(
                     "is neither a raw key with a header (which begins with `BwRawKey`) nor text of 0 and 1; if it is \
-                     packed bits, say how many with --bits (the file has room for {})",
+                     packed bits, say how many with --bits (the file has room for {}); rows of detections go with --network",
                     size * 8
                 )));
             }

@@ -9,7 +9,7 @@ use super::{AuthenticationFile, FileError, KeyFile};
 use crate::random::SystemRandom;
 use bellwether_protocol::machine::{Input, Output, Protocol};
 use bellwether_protocol::qkd::raw::{
-    CorrectingEnd, RawAlarm, RawCommand, RawEvent, RawFailure, RawJob, RawJobResult, RawRecord, RawSettings,
+    CorrectingEnd, RawCommand, RawEvent, RawFailure, RawJob, RawJobResult, RawRecord, RawSettings,
     RawSettingsError, ReferenceEnd, Seals,
 };
 use bellwether_protocol::qkd::session::OtherEnd;
@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_millis(4);
 /// How long the other end may say nothing while something is awaited of it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the last frames may take to leave.
-const FAREWELL: Duration = Duration::from_secs(10);
+pub(super) const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Which end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +52,12 @@ impl std::fmt::Display for Role {
 
 /// Who is told how it goes.
 pub trait Watch {
-    /// So many bits of so many are done with. Called a few times a second.
-    fn progress(&mut self, bits: u64, of: u64);
+    /// So much of so much is done with, which made or used so many sifted bits. Called a few times a second.
+    fn progress(&mut self, done: u64, of: u64, bits: u64);
     /// So many bytes of the record are read, of so many, to be sifted. Called a few times a second.
     fn sifting(&mut self, bytes: u64, of: u64);
     /// Something is wrong.
-    fn alarm(&mut self, alarm: &RawAlarm);
+    fn alarm(&mut self, alarm: &dyn std::fmt::Display);
     /// Whether to come to an end now.
     fn is_stopped(&self) -> bool;
 }
@@ -307,7 +307,7 @@ fn sift(
     Ok((machine, Source::Sifted(sifted.key, bytes)))
 }
 
-async fn tick(to: mpsc::Sender<Arrived<Done>>) {
+pub(super) async fn tick<J>(to: mpsc::Sender<Arrived<J>>) {
     loop {
         tokio::time::sleep(TICK).await;
         if to.send(Arrived::Tick).await.is_err() {
@@ -362,7 +362,8 @@ impl Driver<'_> {
                 Some(Arrived::Computed(Done::Raw(result))) => self.tell(Input::Computed(result))?,
                 Some(Arrived::Computed(Done::Tags(_))) => {}
                 Some(Arrived::Tick) => {
-                    self.watch.progress(self.summary.distilled_bits, self.total);
+                    let bits = self.summary.distilled_bits;
+                    self.watch.progress(bits, self.total, bits);
                     if self.watch.is_stopped() && !self.stopping {
                         self.stopping = true;
                         self.summary.interrupted = true;

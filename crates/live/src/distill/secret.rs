@@ -5,7 +5,8 @@ use super::progress::Progress;
 use super::run::Role;
 use crate::identity::files::read_private;
 use bellwether_bits::{BitString, SecretBits};
-use bellwether_protocol::qkd::authenticate::{AuthenticationKeys, Direction};
+use bellwether_protocol::qkd::authenticate::{AuthenticationError, AuthenticationKeys, Direction};
+use bellwether_protocol::qkd::session::Durable;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -16,6 +17,8 @@ const LEAST_BYTES: usize = 64;
 /// hashes, and each further 32 pay for one seal.
 pub struct AuthenticationFile {
     keys: Option<AuthenticationKeys>,
+    secret: SecretBits,
+    next_pads: [u64; 2],
     progress: Progress,
 }
 
@@ -48,7 +51,7 @@ impl AuthenticationFile {
             Role::Alice => Direction::TransmitterToReceiver,
             Role::Bob => Direction::ReceiverToTransmitter,
         };
-        let keys = AuthenticationKeys::resume(secret, direction, 0, next);
+        let keys = AuthenticationKeys::resume(secret.duplicate(), direction, 0, next);
         let keys = keys.map_err(|error| content(error.to_string()))?;
         if keys.remaining(direction) == 0 || keys.remaining(direction.reverse()) == 0 {
             return Err(content(format!(
@@ -56,14 +59,21 @@ impl AuthenticationFile {
                 progress.path().display()
             )));
         }
-        Ok(Self { keys: Some(keys), progress })
+        Ok(Self { keys: Some(keys), secret, next_pads: next, progress })
     }
 
     pub(super) fn take_keys(&mut self) -> Option<AuthenticationKeys> {
         self.keys.take()
     }
 
+    /// The secret as an end of a link session takes it.
+    pub(super) fn durable(&self) -> Result<Durable, AuthenticationError> {
+        Ok(Durable::provisioned(self.secret.duplicate())?.with_next_pads(self.next_pads))
+    }
+
     pub(super) fn used(&self, next_pads: [u64; 2]) -> Result<(), FileError> {
-        self.progress.keep(&Used { next_pads })
+        // What is set down ahead of its use may lie beyond the last.
+        let pads = (self.secret.len() / 256).saturating_sub(1) as u64;
+        self.progress.keep(&Used { next_pads: next_pads.map(|next| next.min(pads)) })
     }
 }

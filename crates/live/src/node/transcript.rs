@@ -148,6 +148,14 @@ impl Machine {
         }
     }
 
+    /// Whether nothing that a receiver was told of is under way: all but the block that is being gathered.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self {
+            Self::Transmitter(machine) => machine.blocks_in_flight() == 0,
+            Self::Receiver(machine) => machine.is_idle(),
+        }
+    }
+
     /// Whether a window of detections would be made use of.
     pub(crate) fn takes_windows(&self) -> bool {
         match self {

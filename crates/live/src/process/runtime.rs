@@ -2,7 +2,9 @@
 
 use std::io;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+
+pub use tokio::runtime::Runtime;
 
 /// How long work that cannot be interrupted, a distillation say, is waited for at the end.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! `bellwether distill`: keys of recorded material, with another process or host.
 
+mod link;
 mod told;
 
 use crate::args::{Bound, Distill, Material, Protection, TimeTags};
@@ -8,16 +9,17 @@ use crate::{Failure, output};
 use bellwether_live::distill;
 use bellwether_live::distill::tags::{TagFormat, TagRecord};
 use bellwether_live::distill::{
-    AuthenticationFile, Certified, FileError, Format, KeyFile, Line, RawKey, Role, Run, RunError, Summary,
-    connect, listen, unless_stopped,
+    AuthenticationFile, Certified, FileError, Format, KeyFile, Line, RawKey, Role, Run, RunError, connect,
+    listen, unless_stopped,
 };
 use bellwether_live::identity::files::{load_identity, load_roots};
-use bellwether_live::process::runtime;
+use bellwether_live::process::runtime::{self, Runtime};
 use bellwether_protocol::qkd::raw::{RawSettings, SecrecyClaim};
 use bellwether_protocol::qkd::security::SecurityParameters;
 use bellwether_protocol::qkd::tags::clock::Search;
 use bellwether_protocol::qkd::tags::{TagFailure, TagSettings};
 use bellwether_units::Duration;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(args: &Distill) -> Result<(), Failure> {
@@ -26,64 +28,100 @@ pub(crate) fn run(args: &Distill) -> Result<(), Failure> {
         (None, Some(path)) => (Role::Bob, path),
         (None, None) => return Err(Failure::input("give --alice FILE or --bob FILE")),
     };
-    let material = material(args, path)?;
-    let settings = settings(args)?;
-    let secret = args.protection.auth_key.as_deref().map(|path| AuthenticationFile::open(path, role));
-    let secret = secret.transpose().map_err(Failure::input)?;
-    let certified = certified(&args.protection)?;
-    if secret.is_none() && certified.is_none() {
-        output::tell(
-            "warning: nothing protects the talk: whoever can change it can have the keys; give --auth-key, or use \
-             the keys for tests alone",
-        );
+    match &args.claim.network {
+        Some(network) => link::run(args, network, role, path),
+        None => raw_key(args, role, path),
     }
-    let beside = account_of(&args.out);
-    if beside.exists() {
-        return Err(Failure::Input(format!("{} is there already: name another --out", beside.display())));
-    }
-    let keys = KeyFile::create(&args.out).map_err(|error| match error {
-        FileError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => {
-            Failure::Input(format!("{} is there already: keys are never overwritten", args.out.display()))
-        }
-        other => Failure::live(other),
-    })?;
-    let run = Run::new(role, material, settings, secret, keys).map_err(Failure::input)?;
-    let stop = StopFlag::on_interrupt();
-    let done = runtime::with(|runtime| -> Result<_, Failure> {
-        let waiting = unless_stopped(|| stop.is_set(), line(args, certified));
-        let Some(line) = runtime.block_on(waiting) else { return Err(Failure::Interrupted) };
-        let line = line?;
-        let mut watch = told::Watch::new(stop.clone());
-        Ok(run.carry_out(runtime.handle(), line, &mut watch))
-    });
-    let (summary, result) = done.map_err(Failure::live)??;
-    // The account stands beside the keys whatever becomes of the printed one.
-    if summary.key_bits > 0 {
-        output::write_file(&beside, output::json(&summary)?.as_bytes())?;
-    }
-    if args.json {
-        output::print_json(&summary)?
-    } else {
-        output::print(&told::account(&summary))?
-    }
-    finish(&summary, result)
 }
 
-fn finish(summary: &Summary, result: Result<(), RunError>) -> Result<(), Failure> {
-    match result {
-        Err(RunError::Sifting(TagFailure::Stopped("this"))) => Err(Failure::Interrupted),
-        Err(
-            error @ (RunError::Settings(_)
-            | RunError::TagSettings(_)
-            | RunError::Sifting(TagFailure::Settings(_))
-            | RunError::File(FileError::Content { .. })),
-        ) => Err(Failure::input(error)),
-        Err(error @ RunError::Sifting(TagFailure::Clocks(_))) => {
-            Err(Failure::live(format!("{error}\n{}", told::CLOCKS)))
+/// Keys of sifted raw keys, or of time tags.
+fn raw_key(args: &Distill, role: Role, path: &Path) -> Result<(), Failure> {
+    let material = material(args, path)?;
+    let settings = settings(args)?;
+    let ready = Ready::new(args, role)?;
+    let run = Run::new(role, material, settings, ready.secret, ready.keys).map_err(Failure::input)?;
+    let (summary, result) = over_the_line(args, ready.certified, |runtime, line, watch| {
+        run.carry_out(runtime.handle(), line, watch)
+    })?;
+    tell(args, &summary, summary.key_bits, || told::account(&summary))?;
+    let result = result.map_err(|error| match error {
+        RunError::Sifting(TagFailure::Stopped("this")) => Failure::Interrupted,
+        RunError::Settings(_)
+        | RunError::TagSettings(_)
+        | RunError::Sifting(TagFailure::Settings(_))
+        | RunError::File(FileError::Content { .. }) => Failure::input(error),
+        RunError::Sifting(TagFailure::Clocks(_)) => Failure::live(format!("{error}\n{}", told::CLOCKS)),
+        error => Failure::live(error),
+    });
+    finish(result, summary.interrupted, summary.key_bits)
+}
+
+/// What a run needs beside its material, whatever that is.
+struct Ready {
+    secret: Option<AuthenticationFile>,
+    certified: Option<Certified>,
+    keys: KeyFile,
+}
+
+impl Ready {
+    fn new(args: &Distill, role: Role) -> Result<Self, Failure> {
+        let secret = args.protection.auth_key.as_deref().map(|path| AuthenticationFile::open(path, role));
+        let secret = secret.transpose().map_err(Failure::input)?;
+        let certified = certified(&args.protection)?;
+        if secret.is_none() && certified.is_none() {
+            output::tell(
+                "warning: nothing protects the talk: whoever can change it can have the keys; give --auth-key, or use \
+                 the keys for tests alone",
+            );
         }
-        Err(error) => Err(Failure::live(error)),
-        Ok(()) if summary.interrupted => Err(Failure::Interrupted),
-        Ok(()) if summary.key_bits == 0 => Err(Failure::live("no block gave a key; the account says why")),
+        let beside = account_of(&args.out);
+        if beside.exists() {
+            return Err(Failure::Input(format!("{} is there already: name another --out", beside.display())));
+        }
+        let keys = KeyFile::create(&args.out).map_err(|error| match error {
+            FileError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                Failure::Input(format!("{} is there already: keys are never overwritten", args.out.display()))
+            }
+            other => Failure::live(other),
+        })?;
+        Ok(Self { secret, certified, keys })
+    }
+}
+
+/// Meets the other end and does `work` over the line to it.
+fn over_the_line<T>(
+    args: &Distill,
+    certified: Option<Certified>,
+    work: impl FnOnce(&Runtime, Line, &mut told::Watch) -> T,
+) -> Result<T, Failure> {
+    let stop = StopFlag::on_interrupt();
+    let done = runtime::with(|runtime| -> Result<T, Failure> {
+        let waiting = unless_stopped(|| stop.is_set(), line(args, certified));
+        let Some(line) = runtime.block_on(waiting) else { return Err(Failure::Interrupted) };
+        Ok(work(runtime, line?, &mut told::Watch::new(stop.clone())))
+    });
+    done.map_err(Failure::live)?
+}
+
+/// Tells the account: beside the keys, whatever becomes of the printed one, and on standard output.
+fn tell<S: Serialize>(
+    args: &Distill,
+    summary: &S,
+    key_bits: u64,
+    in_words: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    if key_bits > 0 {
+        output::write_file(&account_of(&args.out), output::json(summary)?.as_bytes())?;
+    }
+    if args.json { output::print_json(summary) } else { output::print(&in_words()) }
+}
+
+/// The end of a run that failed, was interrupted, or made so many bits of key.
+fn finish(result: Result<(), Failure>, interrupted: bool, key_bits: u64) -> Result<(), Failure> {
+    match result {
+        Err(failure) => Err(failure),
+        Ok(()) if interrupted => Err(Failure::Interrupted),
+        Ok(()) if key_bits == 0 => Err(Failure::live("no block gave a key; the account says why")),
         Ok(()) => Ok(()),
     }
 }
@@ -113,7 +151,7 @@ fn settings(args: &Distill) -> Result<RawSettings, Failure> {
     let claim = match (args.claim.bound, args.claim.min_entropy_rate) {
         (Some(Bound::SinglePhoton), _) => SecrecyClaim::SinglePhoton,
         (None, Some(rate)) => SecrecyClaim::MinEntropy(rate),
-        (None, None) => return Err(Failure::input("give --bound or --min-entropy-rate")),
+        (None, None) => return Err(Failure::input("give --bound, --min-entropy-rate or --network")),
     };
     let usual = if claim.needs_sample() || args.error_rate.is_none() { 0.1 } else { 0.0 };
     let share = args.sample.unwrap_or(usual);
@@ -175,6 +213,9 @@ fn material(args: &Distill, path: &Path) -> Result<distill::Material, Failure> {
         Some(Material::TimeTags) => tags(Some(TagFormat::Headed)),
         Some(Material::BareTimeTags) => tags(Some(TagFormat::Bare)),
         Some(Material::ClickCsv) => tags(Some(TagFormat::Columns)),
+        Some(Material::Detections | Material::Csv) => {
+            Err(Failure::input("detections are those of a link: give --network FILE and --link LINK"))
+        }
         None if TagRecord::is_one(path) => tags(None),
         None => raw_key(None),
     }

@@ -2,8 +2,7 @@
 
 use crate::progress::{StopFlag, Stopwatch};
 use crate::{output, words};
-use bellwether_live::distill::{self, ClickSummary, SiftingSummary, Summary};
-use bellwether_protocol::qkd::raw::RawAlarm;
+use bellwether_live::distill::{self, ClickSummary, LinkSummary, SiftingSummary, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write;
 
@@ -35,7 +34,7 @@ impl Watch {
 }
 
 impl distill::Watch for Watch {
-    fn progress(&mut self, bits: u64, of: u64) {
+    fn progress(&mut self, done: u64, of: u64, bits: u64) {
         let elapsed = self.clock.seconds();
         if self.bar.is_none() && elapsed > PATIENCE_S && of > 0 {
             let bar = ProgressBar::with_draw_target(Some(of), ProgressDrawTarget::stderr());
@@ -47,9 +46,9 @@ impl distill::Watch for Watch {
         }
         if let Some(bar) = &self.bar {
             bar.set_length(of);
-            bar.set_position(bits);
+            bar.set_position(done);
             let speed = words::rate(bits as f64 / elapsed.max(1e-9));
-            bar.set_message(format!("{} of {}, {speed}", words::bits(bits), words::bits(of)));
+            bar.set_message(format!("{}, {speed}", words::bits(bits)));
         }
     }
 
@@ -68,7 +67,7 @@ impl distill::Watch for Watch {
         }
     }
 
-    fn alarm(&mut self, alarm: &RawAlarm) {
+    fn alarm(&mut self, alarm: &dyn std::fmt::Display) {
         self.alarms += 1;
         if self.alarms <= ALARMS {
             let line = format!("ALARM: {alarm}");
@@ -200,4 +199,64 @@ fn sifted(sifting: &SiftingSummary) -> Vec<(&'static str, String)> {
         lines.push(("WARNING", text));
     }
     lines
+}
+
+/// The account of a run over recordings of a link, in words.
+pub(super) fn link_account(summary: &LinkSummary) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<16} {value}");
+    };
+    match summary.key_bits {
+        0 => line("key", "none".to_owned()),
+        bits => line("key", format!("{} in {}", words::bits(bits), summary.key_file)),
+    }
+    let [from, to] = summary.used_pulses;
+    line(
+        "light",
+        format!("{} of link {} (pulses {from} to {to})", words::seconds(summary.light_seconds), summary.link),
+    );
+    line("clicks", words::count(summary.clicks));
+    let mut blocks = format!("{} with key", summary.key_blocks);
+    for (reason, count) in &summary.discarded_blocks {
+        let _ = write!(blocks, ", {count} {reason}");
+    }
+    line("blocks", blocks);
+    if summary.unfinished_bits > 0 {
+        let (had, of) = (words::bits(summary.unfinished_bits), words::bits(summary.block_bits));
+        line("left over", format!("{had} of a block of {of}, which gave no key (`block_size` of the link)"));
+    }
+    if summary.key_blocks > 0 {
+        line(
+            "error rate",
+            format!(
+                "{} in the key basis, {} in the check basis",
+                words::percent_or_dash(summary.error_rate),
+                words::percent_or_dash(summary.check_error_rate)
+            ),
+        );
+        let efficiency = summary.efficiency.map_or(String::new(), |f| format!(", f = {f:.3}"));
+        let leak = summary.reconciliation_leak;
+        line("disclosed", format!("{} in reconciliation{efficiency}", words::bits(leak)));
+        let authentication =
+            summary.epsilon_authentication.map_or(String::new(), |e| format!(", authentication {e:.1e}"));
+        line(
+            "epsilon",
+            format!(
+                "secrecy {:.1e}, correctness {:.1e}{authentication}, of all keys together",
+                summary.epsilon_secrecy, summary.epsilon_correctness
+            ),
+        );
+    }
+    line("rests on", summary.claim.clone());
+    line("authentication", summary.authentication.clone());
+    if summary.seconds > 0.0 {
+        let rate = words::rate(summary.sifted_bits as f64 / summary.seconds);
+        line("took", format!("{}, {rate} of sifted bits", words::seconds(summary.seconds)));
+    }
+    if !summary.alarms.is_empty() {
+        line("alarms", format!("{}, first: {}", summary.alarms.len(), summary.alarms[0]));
+    }
+    text
 }

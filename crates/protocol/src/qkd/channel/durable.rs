@@ -44,6 +44,17 @@ impl Durable {
         Ok(Self { session: 0, next_block: 0, secret, first: 0, next: [0, 0] })
     }
 
+    /// The same for an end that ran before with the same secret: the first pad of each direction that may still be
+    /// used, from the transmitter and then from the receiver.
+    pub fn with_next_pads(self, next: [u64; 2]) -> Self {
+        Self { next, ..self }
+    }
+
+    /// The first pad of each direction that was never used, from the transmitter and then from the receiver.
+    pub fn next_pads(&self) -> [u64; 2] {
+        self.next
+    }
+
     /// A second copy, which is wiped as well.
     pub fn duplicate(&self) -> Self {
         Self { secret: self.secret.duplicate(), ..*self }

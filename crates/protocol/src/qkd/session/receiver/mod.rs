@@ -98,6 +98,11 @@ impl Receiver {
         self.not_taking().is_none()
     }
 
+    /// Whether nothing waits for the other end: all windows are answered, and all blocks that were closed have ended.
+    pub fn is_idle(&self) -> bool {
+        self.windows.is_empty() && self.end.blocks.is_empty()
+    }
+
     fn answered(
         &mut self,
         now: Time,
