@@ -197,7 +197,7 @@ fn what_cannot_be_is_told_and_uses_nothing_up() {
     fs::write(folder.join("other.tags"), binary(&other)).unwrap();
     for (bob, part, code) in [
         ("bob.tags --rounding 500ps", "the rounding of times is 500 ps here and 1000 ps at the other end", 2),
-        ("raw.txt", "the other end", 1),
+        ("raw.txt", "it has a record of time tags, and this end a raw key", 1),
         ("other.tags", "the clocks cannot be related: no offset stands out", 1),
     ] {
         let (listening, output) = both(

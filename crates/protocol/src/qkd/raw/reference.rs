@@ -16,6 +16,7 @@ use crate::qkd::authenticate::{AuthenticationKeys, Tag};
 use crate::qkd::reconcile::{self, Family, ReconcileError};
 use crate::qkd::security::ClassCounts;
 use crate::qkd::session::OtherEnd;
+use crate::qkd::tags::TagMessage;
 use crate::qkd::verify;
 use bellwether_bits::{BitString, SecretBits};
 use bellwether_units::{BlockId, Time};
@@ -91,6 +92,9 @@ impl ReferenceEnd {
     fn frame(&mut self, rng: &mut dyn Rng, bytes: &[u8], out: &mut Out) -> Result<(), RawFailure> {
         if bytes.len() > self.session.settings.longest_frame() {
             return Err(crate::qkd::Malformed::TooLong.into());
+        }
+        if self.session.plan.is_none() && TagMessage::is_one(bytes) {
+            return Err(RawFailure::Misbehaved("it has a record of time tags, and this end a raw key"));
         }
         let (Message(message), covered, tag) = Message::decode(bytes)?;
         self.session.seals.receiving(covered);

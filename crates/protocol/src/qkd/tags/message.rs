@@ -59,6 +59,11 @@ pub(super) struct Told {
 }
 
 impl TagMessage {
+    /// Whether a frame's first byte is that of a message of these.
+    pub(in crate::qkd) fn is_one(frame: &[u8]) -> bool {
+        matches!(frame.first(), Some(65..=74))
+    }
+
     /// Reads a frame.
     ///
     /// # Errors

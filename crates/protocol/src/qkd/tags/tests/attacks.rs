@@ -2,6 +2,7 @@
 
 use super::super::message::{Kind, Told};
 use super::*;
+use crate::qkd::raw::{CorrectingEnd, RawEvent, RawSettings, SecrecyClaim};
 use proptest::prelude::*;
 
 /// A record that is quick to sift.
@@ -224,4 +225,16 @@ fn an_end_with_a_raw_key_is_told_apart() {
     pair.alice.tell(Input::Command(TagCommand::Connect));
     pair.alice.tell(Input::Frame { from: OtherEnd, bytes: &[1, 1, 9] });
     assert!(pair.alice.failure().to_string().contains("it has a raw key"));
+
+    let settings = RawSettings::new(1000, SecrecyClaim::SinglePhoton);
+    let mut raw = CorrectingEnd::new(settings, None).unwrap();
+    let (mut random, mut out) = (Stream::new(1, EntityId(0), Purpose::named("raw")), Vec::new());
+    let hello =
+        Pair::of(small_settings(), &small(), 1).alice.tell(Input::Command(TagCommand::Connect)).remove(0);
+    raw.handle(Time::ZERO, &mut random, Input::Frame { from: OtherEnd, bytes: &hello }, &mut out);
+    let told = out.iter().find_map(|output| match output {
+        Output::Event(RawEvent::Ended { failure: Some(failure) }) => Some(failure.to_string()),
+        _ => None,
+    });
+    assert!(told.unwrap().contains("it has a record of time tags"));
 }
