@@ -280,6 +280,7 @@ fn shortened(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(
         bytes: &[u8],
@@ -375,5 +376,28 @@ mod tests {
             }
         }
         assert_eq!(times, expected);
+    }
+
+    proptest! {
+        /// Whatever stands in a file: it is read or refused, and in pieces of any size alike.
+        #[test]
+        fn pieces_of_any_size_read_alike(
+            tags in prop::collection::vec((0u64..40, 0u8..12), 0..60),
+            text in "[0-9,\n\r x-]{0,120}",
+            cut in any::<prop::sample::Index>(),
+            piece in 1usize..40,
+        ) {
+            let mut time = 0;
+            let rising = tags.iter().map(|&(gap, channel)| { time += gap; (time, channel) });
+            let records = records(&rising.collect::<Vec<_>>());
+            let mut headed = [b"BwTimTag\x01", &records[..]].concat();
+            headed.truncate(headed.len() - cut.index(2));
+            let columns = format!("time_ps,channel\n{text}");
+            for bytes in [&headed[..], columns.as_bytes(), text.as_bytes()] {
+                for format in [None, Some(TagFormat::Bare), Some(TagFormat::Columns)] {
+                    prop_assert_eq!(read(bytes, format, USUAL, piece), read(bytes, format, USUAL, 1 << 10));
+                }
+            }
+        }
     }
 }
