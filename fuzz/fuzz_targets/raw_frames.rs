@@ -146,7 +146,7 @@ fuzz_target!(|attack: Attack| {
     }
     assert!(alice.keys.len() <= 4 && bob.keys.len() <= 4, "a block gives key once");
     if attack.tags {
-        assert!(alice.keys.len() <= bob.keys.len(), "the correcting end tells first");
+        assert!(bob.keys.len() <= alice.keys.len(), "the reference end tells first");
         for (a, b) in alice.keys.iter().zip(&bob.keys) {
             assert!(a.0 == b.0 && a.1 == b.1, "{} has different keys", a.0);
         }

@@ -176,8 +176,8 @@ fn another_secret_is_found_out_and_gives_no_key() {
     fs::set_permissions(folder.join("other.key"), fs::Permissions::from_mode(0o600)).unwrap();
     let (code, output) = both(
         folder,
-        &format!("--alice alice.raw --out a.key {SECRET}"),
         "--bob bob.raw --out b.key --bound single-photon --auth-key other.key",
+        &format!("--alice alice.raw --out a.key {SECRET}"),
     );
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!((code, output.status.code()), (Some(1), Some(1)), "{told}");

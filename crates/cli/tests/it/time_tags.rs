@@ -212,8 +212,45 @@ fn what_cannot_be_is_told_and_uses_nothing_up() {
         );
         assert!(told.contains(part), "{told}");
         assert!(!folder.join("a.key").exists() && !folder.join("b.key").exists());
-        assert!(!folder.join("alice.tags.progress").exists(), "sifting uses nothing up");
+        assert!(matches!(next_time(folder, "alice"), None | Some(Some(0))), "sifting uses nothing up");
     }
+}
+
+/// The first time that may still be used by the record beside a record, if there is one; nothing inside if all is used.
+fn next_time(folder: &Path, end: &str) -> Option<Option<u64>> {
+    let text = fs::read(folder.join(format!("{end}.tags.progress"))).ok()?;
+    Some(serde_json::from_slice::<Value>(&text).unwrap()["next_time"].as_u64())
+}
+
+/// What was told once is told again only in the same way.
+#[test]
+fn a_record_is_not_told_in_two_ways() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, &pairs(1e5, 0.5));
+    // The clocks are further apart than is looked for, so that no key is made of what was told.
+    let (_, output) = both(
+        folder,
+        &format!("--alice alice.tags --out a.key {SECRET} --clock-offset 50s --offset-within 1ms"),
+        &format!("--bob bob.tags --out b.key {SECRET}"),
+    );
+    assert!(!output.status.success());
+    let line = format!("distill --bob bob.tags --out b.key {SECRET} --connect 127.0.0.1:1");
+    let output = command(folder, &format!("{line} --channels 0=Z0,1=X0,2=Z1,3=X1")).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && told.contains("was told before"), "{told}");
+    let (code, output) = both(
+        folder,
+        &format!("--alice alice.tags --out a.key {SECRET} {NEAR}"),
+        &format!("--bob bob.tags --out b.key {SECRET}"),
+    );
+    assert_eq!(
+        (code, output.status.code()),
+        (Some(0), Some(0)),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_equal(folder);
 }
 
 /// Bob is killed while keys are made. What was disclosed is not used again, and the rest of both records gives key.
@@ -228,7 +265,7 @@ fn a_crash_uses_up_what_was_disclosed_and_no_more() {
         listening(folder, &format!("--alice alice.tags --out a.key {SECRET} {NEAR} {blocks}"));
     let line = format!("distill --bob bob.tags --out b.key {SECRET} {blocks} --connect {address}");
     let mut bob = command(folder, &line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while ["alice", "bob"].iter().any(|end| !folder.join(format!("{end}.tags.progress")).exists()) {
+    while ["alice", "bob"].iter().any(|end| matches!(next_time(folder, end), None | Some(Some(0)))) {
         assert!(bob.try_wait().unwrap().is_none(), "it ended before anything was used");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }

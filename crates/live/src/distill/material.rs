@@ -30,8 +30,8 @@ impl Material {
 /// Where the bits of blocks come from.
 pub(super) enum Source {
     RawKey(RawKey),
-    /// Sifted bits of a record, and how many bytes its file has.
-    Sifted(SiftedKey, u64),
+    /// Sifted bits of a record, and how it was told.
+    Sifted(SiftedKey, UsedTime),
 }
 
 /// How far a raw key was used.
@@ -44,12 +44,27 @@ struct UsedBits {
 }
 
 /// How far a record of time tags was used.
-#[derive(Serialize, Deserialize)]
-struct UsedTime {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct UsedTime {
     /// Bytes of its file.
     bytes: u64,
     /// The first time whose clicks may still be used, in picoseconds by the record's own clock; none if all is used.
     next_time: Option<u64>,
+    /// The settings under which its events were told. Under others they would tell more: two maps of channels together, for
+    /// one, which detector clicked.
+    told: Option<String>,
+}
+
+impl UsedTime {
+    /// The first time whose clicks may be used.
+    pub(super) fn first(&self) -> u64 {
+        self.next_time.unwrap_or(u64::MAX)
+    }
+
+    /// The events are about to be told: durable when this returns.
+    pub(super) fn telling(&self, progress: &Progress) -> Result<(), FileError> {
+        progress.keep(self)
+    }
 }
 
 impl Source {
@@ -80,10 +95,10 @@ impl Source {
         match self {
             Self::RawKey(raw_key) => progress.keep(&UsedBits { bits: raw_key.len(), next }),
             // Nothing is used yet that was not when it began.
-            Self::Sifted(..) if next == 0 => Ok(()),
-            Self::Sifted(key, bytes) => {
+            Self::Sifted(_, used) if next == 0 => progress.keep(used),
+            Self::Sifted(key, used) => {
                 let next_time = (next < key.len()).then(|| key.used_before(next));
-                progress.keep(&UsedTime { bytes: *bytes, next_time })
+                progress.keep(&UsedTime { next_time, ..used.clone() })
             }
         }
     }
@@ -115,8 +130,17 @@ pub(super) fn unused_bits(raw_key: &RawKey) -> Result<(Progress, u64), FileError
     Ok((progress, first))
 }
 
-/// The record of what was used of time tags, and the first time whose clicks were not.
-pub(super) fn unused_time(tags: &TagRecord) -> Result<(Progress, u64), FileError> {
+/// The record of what was used of time tags, and what is left to be told under these settings.
+pub(super) fn unused_time(
+    tags: &TagRecord,
+    settings: &TagSettings,
+) -> Result<(Progress, UsedTime), FileError> {
+    let telling = format!(
+        "{}; rounded to {} ps, together within {} ps",
+        tags.channels(),
+        settings.rounding,
+        settings.together
+    );
     let (progress, used) = Progress::open::<UsedTime>(tags.path(), ".progress")?;
     let content = |problem| Err(FileError::Content { path: tags.path().to_owned(), problem });
     let record = progress.path().display();
@@ -135,7 +159,14 @@ pub(super) fn unused_time(tags: &TagRecord) -> Result<(Progress, u64), FileError
                  one, delete that file"
             ));
         }
+        Some(UsedTime { told: Some(told), .. }) if told != telling => {
+            return content(format!(
+                "was told before, {record} says, with channels, delays, rounding and --together that were other ones: {told}; \
+                 now they are {telling}. To tell it again in another way would show a listener which detectors clicked: \
+                 use the same, or another record"
+            ));
+        }
         Some(UsedTime { next_time: Some(time), .. }) => time,
     };
-    Ok((progress, first))
+    Ok((progress, UsedTime { bytes: tags.bytes(), next_time: Some(first), told: Some(telling) }))
 }

@@ -1,7 +1,7 @@
 //! One end of a distillation, driven from its files over its line.
 
 use super::line::{Arrived, Line, frames_ahead};
-use super::material::{Material, Source, unused_bits, unused_time};
+use super::material::{Material, Source, UsedTime, unused_bits, unused_time};
 use super::progress::Progress;
 use super::sifting::{Lent, Sifting};
 use super::summary::{SiftingSummary, Summary};
@@ -102,7 +102,7 @@ pub struct Run {
 /// What comes first.
 enum Stage {
     /// A record is sifted; keys are made of what is left.
-    Sifting(Sifting),
+    Sifting(Sifting, UsedTime),
     /// Keys are made of a raw key.
     Distilling(Machine, Source),
 }
@@ -198,11 +198,11 @@ impl Run {
                 (Stage::Distilling(machine, Source::RawKey(raw_key)), progress)
             }
             Material::TimeTags(mut record, tag_settings) => {
-                let (progress, time) = unused_time(&record)?;
-                record.begin_at(time)?;
+                let (progress, used) = unused_time(&record, &tag_settings)?;
+                record.begin_at(used.first())?;
                 // Found out before anything is said.
                 settings.validate()?;
-                (Stage::Sifting(Sifting::new(role, record, tag_settings, seals)?), progress)
+                (Stage::Sifting(Sifting::new(role, record, tag_settings, seals)?, used), progress)
             }
         };
         Ok(Self { role, stage, settings, progress, secret, keys, summary })
@@ -241,7 +241,9 @@ impl Run {
         let mut lent = Lent { arrived: &mut arrived, sending: &sending, jobs: &jobs, watch, started };
         let ready = match stage {
             Stage::Distilling(machine, source) => Ok((machine, source)),
-            Stage::Sifting(sifting) => sift(role, sifting, settings, &mut lent, &mut summary),
+            Stage::Sifting(sifting, used) => {
+                sift(role, sifting, (&progress, used), settings, &mut lent, &mut summary)
+            }
         };
         let result = match ready {
             Err(error) => Err(error),
@@ -291,12 +293,12 @@ impl Run {
 fn sift(
     role: Role,
     sifting: Sifting,
+    (progress, used): (&Progress, UsedTime),
     settings: RawSettings,
     lent: &mut Lent<'_>,
     summary: &mut Summary,
 ) -> Result<(Machine, Source), RunError> {
-    let bytes = sifting.record.bytes();
-    let sifted = sifting.run(lent);
+    let sifted = sifting.run(lent, &|| used.telling(progress));
     summary.sifting_seconds = Some(lent.started.elapsed().as_secs_f64());
     let sifted = sifted.inspect_err(|error| {
         summary.interrupted = matches!(error, RunError::Sifting(TagFailure::Stopped("this")));
@@ -304,7 +306,7 @@ fn sift(
     summary.sifting = Some(SiftingSummary::new(&sifted.account));
     let settings = RawSettings { bits: sifted.key.len(), first_bit: 0, tell_errors: true, ..settings };
     let machine = Machine::new(role, settings, sifted.seals)?;
-    Ok((machine, Source::Sifted(sifted.key, bytes)))
+    Ok((machine, Source::Sifted(sifted.key, used)))
 }
 
 pub(super) async fn tick<J>(to: mpsc::Sender<Arrived<J>>) {

@@ -1,5 +1,6 @@
 //! Sifts a record of time tags with the other end, before keys are made of what is left.
 
+use super::FileError;
 use super::line::Arrived;
 use super::run::{Done, PATIENCE, Role, RunError, Watch, Work};
 use super::tags::TagRecord;
@@ -77,10 +78,14 @@ impl Sifting {
         Ok(Self { machine, record })
     }
 
-    /// Sifts to the end of the shorter record.
-    pub(super) fn run(mut self, lent: &mut Lent<'_>) -> Result<Sifted, RunError> {
+    /// Sifts to the end of the shorter record; `telling` is done before anything of it is told.
+    pub(super) fn run(
+        mut self,
+        lent: &mut Lent<'_>,
+        telling: &dyn Fn() -> Result<(), FileError>,
+    ) -> Result<Sifted, RunError> {
         let mut random = SystemRandom::new();
-        let mut result = self.tell(Input::Command(TagCommand::Connect), &mut random, lent)?;
+        let mut result = self.tell(Input::Command(TagCommand::Connect), &mut random, lent, telling)?;
         let mut heard = Instant::now();
         let mut agreed = false;
         loop {
@@ -91,7 +96,7 @@ impl Sifting {
                 Some(Arrived::Frame(frame)) => {
                     (heard, agreed) = (Instant::now(), true);
                     let input = Input::Frame { from: OtherEnd, bytes: &frame };
-                    result = self.tell(input, &mut random, lent)?;
+                    result = self.tell(input, &mut random, lent, telling)?;
                     continue;
                 }
                 Some(Arrived::Computed(Done::Tags(done))) => Input::Computed(done),
@@ -111,7 +116,7 @@ impl Sifting {
                 Some(Arrived::Closed(error)) => return Err(RunError::Gone(error)),
                 None => return Err(RunError::Gone(io::ErrorKind::BrokenPipe.into())),
             };
-            result = self.tell(input, &mut random, lent)?;
+            result = self.tell(input, &mut random, lent, telling)?;
         }
     }
 
@@ -121,6 +126,7 @@ impl Sifting {
         input: Input<'_, OtherEnd, TagCommand, TagJobResult>,
         random: &mut SystemRandom,
         lent: &mut Lent<'_>,
+        telling: &dyn Fn() -> Result<(), FileError>,
     ) -> Result<Option<Result<Box<Sifted>, TagFailure>>, RunError> {
         let now = now(lent.started);
         let mut effects = Effects::new();
@@ -132,7 +138,7 @@ impl Sifting {
                 // If the writer is gone, the reader says so.
                 Output::Send { bytes, .. } => drop(lent.sending.send(bytes)),
                 Output::Compute(job) => drop(lent.jobs.send(Work::Tags(job))),
-                Output::Event(TagEvent::Agreed) => {}
+                Output::Event(TagEvent::Agreed) => telling()?,
                 Output::Event(TagEvent::Wanted) => {
                     let (clicks, last) = self.record.read()?;
                     let input = Input::Command(TagCommand::Clicks { clicks, last });

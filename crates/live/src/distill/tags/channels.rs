@@ -108,6 +108,14 @@ impl Channels {
         self.delays.iter().any(|&delay| delay != 0)
     }
 
+    /// What channels are known, with the delays that are not 0.
+    pub(super) fn told_with_delays(&self) -> String {
+        let delays = (0..=255u8).filter(|&channel| self.delay(channel) != 0);
+        let delays: Vec<String> =
+            delays.map(|channel| format!("{channel}={} ps", self.delay(channel))).collect();
+        if delays.is_empty() { self.told() } else { format!("{} delayed {}", self.told(), delays.join(",")) }
+    }
+
     /// Which channels are known, in words.
     pub(super) fn told(&self) -> String {
         let known: Vec<String> = (0..=255u8)

@@ -49,6 +49,11 @@ impl TagRecord {
         &self.path
     }
 
+    /// What its channels stand for, and their delays.
+    pub(super) fn channels(&self) -> String {
+        self.reader.channels().told_with_delays()
+    }
+
     /// How many bytes the file has.
     pub fn bytes(&self) -> u64 {
         self.bytes

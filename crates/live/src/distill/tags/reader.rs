@@ -68,6 +68,11 @@ pub struct TagReader<R> {
 }
 
 impl<R: Read> TagReader<R> {
+    /// What its channels stand for.
+    pub(super) fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
     /// Reads the beginning: `format` is what the first bytes show if it is not given.
     ///
     /// # Errors

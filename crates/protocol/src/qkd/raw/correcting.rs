@@ -32,6 +32,8 @@ pub struct CorrectingEnd {
     made: VecDeque<Finished>,
     /// Keys that are told once the record of the pads is durable, and whether these are the last.
     confirming: Option<(Vec<Finished>, bool)>,
+    /// The same, once the other end has sealed it.
+    sealed: Option<(Vec<Finished>, bool)>,
     /// The shortest wait for an answer that was seen; no block begins before there is one.
     round_trip: Option<Duration>,
     pinged: Time,
@@ -84,6 +86,7 @@ impl CorrectingEnd {
             blocks: BTreeMap::new(),
             made: VecDeque::new(),
             confirming: None,
+            sealed: None,
             round_trip: None,
             pinged: Time::ZERO,
             last_seen: None,
@@ -194,7 +197,8 @@ impl CorrectingEnd {
                 self.waited(now.since(self.pinged));
                 Ok(())
             }
-            Kind::Seal { made, last } => self.sealed(made, last, tag, out),
+            Kind::Close { made, last } => self.close(made, last, out),
+            Kind::Seal => self.sealed(tag, out),
             _ => Err(RawFailure::Misbehaved("a message that only the correcting end sends")),
         }
     }
@@ -277,19 +281,30 @@ impl CorrectingEnd {
         })
     }
 
-    fn sealed(&mut self, made: u64, last: bool, tag: Option<Tag>, out: &mut Out) -> Result<(), RawFailure> {
-        if made > self.made.len() as u64 || self.confirming.is_some() {
+    /// Confirms, with a tag over all that this end has said: the other end seals nothing that rests on forged words.
+    fn close(&mut self, made: u64, last: bool, out: &mut Out) -> Result<(), RawFailure> {
+        if made > self.made.len() as u64 || self.confirming.is_some() || self.sealed.is_some() {
             return Err(RawFailure::Misbehaved("a seal of keys that were not made"));
         }
-        self.session.verify(tag)?;
         let keys = self.made.drain(..made as usize).collect();
         self.confirming = Some((keys, last));
         self.session.send_sealed(Kind::Confirm, out)
     }
 
-    /// The pads are durably used, and the confirmation is on its way: tells the keys.
+    /// Both ends have found what the other said authentic.
+    fn sealed(&mut self, tag: Option<Tag>, out: &mut Out) -> Result<(), RawFailure> {
+        let Some(confirmed) = self.confirming.take() else {
+            return Err(RawFailure::Misbehaved("a seal of nothing"));
+        };
+        self.session.verify(tag)?;
+        self.sealed = Some(confirmed);
+        self.session.use_pads(out);
+        Ok(())
+    }
+
+    /// The pads are durably used: tells the keys that are sealed.
     fn release(&mut self, out: &mut Out) {
-        let Some((keys, last)) = self.confirming.take() else { return };
+        let Some((keys, last)) = self.sealed.take() else { return };
         self.session.tell(keys.into_iter(), out);
         if last {
             self.end(None, out);

@@ -13,10 +13,11 @@
 //! | 9 | made | correcting | block |
 //! | 10 | discard | either | block; 1 if it is about verification, else 0 |
 //! | 11 | stop | correcting | |
-//! | 12 | seal | reference | how many blocks of those made are sealed; 1 if it is the last seal; pad (8 bytes); tag (16 bytes) |
+//! | 12 | close | reference | how many blocks of those made are to be sealed; 1 if it is the last seal |
 //! | 13 | confirm | correcting | pad (8 bytes); tag (16 bytes) |
 //! | 14 | ping | correcting | |
 //! | 15 | pong | reference | |
+//! | 16 | seal | reference | pad (8 bytes); tag (16 bytes) |
 //!
 //! Numbers without a size are [counts](crate::qkd::wire), and a question, an answer or bits go to the end. A tag covers
 //! everything of its direction since the last, its own frame included but for pad and tag.
@@ -49,8 +50,9 @@ pub(super) enum Kind<'a> {
     Made { block: BlockId },
     Discard { block: BlockId, verification: bool },
     Stop,
-    Seal { made: u64, last: bool },
+    Close { made: u64, last: bool },
     Confirm,
+    Seal,
     Ping,
     Pong,
 }
@@ -62,7 +64,7 @@ impl<'a> Message<'a> {
     /// If no honest end writes it.
     pub fn decode(frame: &'a [u8]) -> Result<(Self, &'a [u8], Option<Tag>), Malformed> {
         let (covered, tag) = match frame.first() {
-            Some(12 | 13) => {
+            Some(13 | 16) => {
                 let (covered, tag) =
                     frame.split_last_chunk::<{ Tag::ENCODED_LEN }>().ok_or(Malformed::Truncated)?;
                 (covered, Some(Tag::from_bytes(*tag)))
@@ -113,10 +115,11 @@ impl<'a> Message<'a> {
             9 => Kind::Made { block: block(&mut from)? },
             10 => Kind::Discard { block: block(&mut from)?, verification: from.flag()? },
             11 => Kind::Stop,
-            12 => Kind::Seal { made: from.count()?, last: from.flag()? },
+            12 => Kind::Close { made: from.count()?, last: from.flag()? },
             13 => Kind::Confirm,
             14 => Kind::Ping,
             15 => Kind::Pong,
+            16 => Kind::Seal,
             other => return Err(Malformed::Kind(other)),
         };
         from.finish()?;
@@ -191,7 +194,7 @@ impl<'a> Message<'a> {
                 to.u8(u8::from(*verification));
             }
             Kind::Stop => to.u8(11),
-            Kind::Seal { made, last } => {
+            Kind::Close { made, last } => {
                 to.u8(12);
                 to.count(*made);
                 to.u8(u8::from(*last));
@@ -199,6 +202,7 @@ impl<'a> Message<'a> {
             Kind::Confirm => to.u8(13),
             Kind::Ping => to.u8(14),
             Kind::Pong => to.u8(15),
+            Kind::Seal => to.u8(16),
         }
         to.finish()
     }

@@ -34,6 +34,8 @@ pub struct ReferenceEnd {
     keys: BTreeMap<u64, Finished>,
     /// The seal that waits for its confirmation: how many blocks, and whether it is the last.
     sealing: Option<(u64, bool)>,
+    /// The round trip was asked for.
+    pinged: bool,
     /// The confirmed seal that waits for its record.
     confirmed: Option<(u64, bool)>,
 }
@@ -80,6 +82,7 @@ impl ReferenceEnd {
             made: VecDeque::new(),
             keys: BTreeMap::new(),
             sealing: None,
+            pinged: false,
             confirmed: None,
         })
     }
@@ -123,6 +126,9 @@ impl ReferenceEnd {
             }
             Kind::Confirm => self.confirm(tag, out),
             Kind::Ping => {
+                if core::mem::replace(&mut self.pinged, true) {
+                    return Err(RawFailure::Misbehaved("a second ping"));
+                }
                 self.session.send(Kind::Pong, out);
                 Ok(())
             }
@@ -251,7 +257,7 @@ impl ReferenceEnd {
         }
     }
 
-    /// Seals what is made if it is enough, or all.
+    /// Asks for the confirmation of what is made if it is enough, or all.
     fn seal(&mut self, out: &mut Out) -> Result<(), RawFailure> {
         let Some(plan) = self.session.plan else { return Ok(()) };
         if self.sealing.is_some() || self.confirmed.is_some() || self.session.is_over() {
@@ -262,22 +268,22 @@ impl ReferenceEnd {
         if !last && made < u64::from(self.session.settings.seal_after) {
             return Ok(());
         }
-        self.session.send_sealed(Kind::Seal { made, last }, out)?;
+        self.session.send(Kind::Close { made, last }, out);
         self.sealing = Some((made, last));
         Ok(())
     }
 
+    /// All that the other end said is authentic: what this end said is sealed.
     fn confirm(&mut self, tag: Option<Tag>, out: &mut Out) -> Result<(), RawFailure> {
         let Some(sealed) = self.sealing.take() else {
             return Err(RawFailure::Misbehaved("a confirmation of nothing"));
         };
         self.session.verify(tag)?;
         self.confirmed = Some(sealed);
-        self.session.use_pads(out);
-        Ok(())
+        self.session.send_sealed(Kind::Seal, out)
     }
 
-    /// The confirmation is durable: tells the keys.
+    /// The pads are durably used, and the seal is on its way: tells the keys.
     fn release(&mut self, out: &mut Out) -> Result<(), RawFailure> {
         let Some((made, last)) = self.confirmed.take() else { return Ok(()) };
         let blocks: Vec<BlockId> = self.made.drain(..made as usize).collect();

@@ -8,7 +8,7 @@ use super::job::{Done, Work};
 use super::message::{DiscardCode, Distil, Message};
 use super::{
     DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, ReceiverCommand,
-    SettingsError, Sink,
+    SettingsError, Sink, TagPolicy,
 };
 use crate::hardware::{Basis, PulseNumber};
 use crate::machine::{Input, Output, Protocol};
@@ -220,7 +220,8 @@ impl Receiver {
                 in_flight.stage = Stage::Reconciling(corrector);
                 in_flight.moved = now;
                 if let Err(what) = self.stepped(now, result.block, step, sink) {
-                    self.end.channel.refuse(now, what, false, &mut sink.effects);
+                    let sealed = self.end.settings.tags == TagPolicy::EveryMessage;
+                    self.end.channel.refuse(now, what, sealed, &mut sink.effects);
                 }
             }
             (Done::Amplified(key), Stage::Amplifying { certificate, pad_pairs }) => {

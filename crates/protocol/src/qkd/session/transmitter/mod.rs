@@ -9,7 +9,7 @@ use super::message::{DiscardCode, Distil, Message};
 use super::receiver::method;
 use super::{
     DiscardReason, Durable, Job, JobResult, LinkEvent, LinkSettings, OtherEnd, SettingsError, Sink,
-    TransmitterCommand,
+    TagPolicy, TransmitterCommand,
 };
 use crate::hardware::{Preparations, PulseNumber};
 use crate::machine::{Input, Output, Protocol};
@@ -262,7 +262,8 @@ impl Transmitter {
                 in_flight.stage = Stage::Serving(server);
                 in_flight.moved = now;
                 if let Err(what) = self.answered(now, result.block, answer, sink) {
-                    self.end.channel.refuse(now, what, false, &mut sink.effects);
+                    let sealed = self.end.settings.tags == TagPolicy::EveryMessage;
+                    self.end.channel.refuse(now, what, sealed, &mut sink.effects);
                 }
             }
             (Done::Amplified(key), Stage::Amplifying { certificate, distil }) => {
