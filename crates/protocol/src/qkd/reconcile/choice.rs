@@ -160,11 +160,14 @@ pub fn choose(conditions: &Conditions) -> Family {
     best.unwrap_or(Family::Grouped(Effort::Quick))
 }
 
+/// Bits in the shortest frame for which codes are chosen.
+const SHORTEST_CODE: usize = 1 << 17;
+
 /// Efficiency, round trips and nanoseconds a bit of codes of so many bits at this error rate, about, as
 /// `cargo bench -p bellwether-protocol --bench ldpc` measures them: shorter frames need more.
 fn expected_of_ldpc(frame: usize, rate: f64) -> (f64, f64, f64) {
-    if rate > 0.12 {
-        // No code has as many checks.
+    if rate > 0.12 || frame < SHORTEST_CODE {
+        // No code has as many checks, or some frames would not be decoded whatever they are told.
         return (f64::INFINITY, 1.0, 1e6);
     }
     let shorter = libm::log2((1u64 << 20) as f64 / frame.clamp(1 << 12, 1 << 20) as f64);
