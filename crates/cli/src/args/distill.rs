@@ -29,10 +29,10 @@ pub struct Distill {
     #[arg(long, value_name = "NUMBER", conflicts_with = "network")]
     pub bits: Option<u64>,
     /// The link whose devices recorded detections [default: the only one of the network]
-    #[arg(long, value_name = "LINK", requires = "network")]
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["bound", "min_entropy_rate"])]
     pub link: Option<String>,
     /// Override a value of the network file: link.A-B.protocol.block_size="1 Mbit"; may be given many times
-    #[arg(long, value_name = "PATH=VALUE", value_parser = super::assignment, requires = "network")]
+    #[arg(long, value_name = "PATH=VALUE", value_parser = super::assignment, conflicts_with_all = ["bound", "min_entropy_rate"])]
     pub set: Vec<String>,
     /// What bounds an eavesdropper's knowledge.
     #[command(flatten)]
