@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use crate::distill::{account, assert_equal, both, command, folder, listening, slow};
-use crate::live::{network, signal};
+use crate::place::{network, signal};
 use bellwether_live::hardware::recording::{Record, RecordingReader};
 use serde_json::Value;
 use std::fmt::Write;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "a slow line needs a clock")]
 
-use crate::live::{Running, signal};
+use crate::place::{Running, signal};
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};

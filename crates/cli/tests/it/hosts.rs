@@ -7,7 +7,7 @@
     reason = "processes run by the wall clock, and so does what is waited for them"
 )]
 
-use crate::live::{Place, Running, network};
+use crate::place::{Place, Running, network};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -6,7 +6,7 @@
 )]
 
 use crate::database::{Server, server};
-use crate::live::{Place, Running};
+use crate::place::{Place, Running};
 use bellwether_live::application::client::{Client, ClientError, Key};
 use bellwether_live::directory::{applications, node_addresses};
 use bellwether_live::identity::Role;

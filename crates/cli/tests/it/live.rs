@@ -1,288 +1,85 @@
 //! A network that runs live, as a person starts it: processes, signals, keys, exit codes.
 
+use crate::place::{Place, Running, network, signal};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// More than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What operators see of a network in which a key was just collected, and a policy that changes meanwhile.
+fn operators_see(place: &Place, options: &str, state: &Path) {
+    let told: Value = serde_json::from_str(&place.done(&format!("status {options} --json"))).expect("JSON");
+    for node in ["A", "B"] {
+        let status = &told["nodes"][node];
+        assert_eq!(
+            (&status["node"], &status["links"][0]["condition"]),
+            (&node.into(), &"up".into()),
+            "{told}"
+        );
+    }
+    assert_eq!(told["nodes"]["A"]["requests"]["issued"]["hybrid"], 1, "{told}");
+    let table = place.done(&format!("status {options}"));
+    assert!(table.contains("A-B") && table.contains("ready"), "{table}");
+    let at = place.done(&format!("status --at 127.0.0.1:{} --once", place.first_port() + 2));
+    assert!(at.contains("A-B"), "{at}");
 
-/// A and B, joined by a link of 10 MHz that has made key for a minute before the start.
-pub(crate) fn network(first_port: u16) -> String {
-    format!(
-        r#"
-format = 1
-network.name = "Two Nodes"
-run = {{ duration = "10 s", window = "10 ms" }}
-[live]
-first_port = {first_port}
-head_start = "60 s"
-[node.A]
-[node.B]
-[sae.bank-a]
-node = "A"
-[sae.bank-b]
-node = "B"
-[sae.stranger]
-node = "B"
-[[pair]]
-master = "bank-a"
-slave = "bank-b"
-[link.A-B]
-ends = ["A", "B"]
-[link.A-B.fibre]
-length = "10 km"
-loss_per_length = "0.2 dB/km"
-misalignment = 0.01
-[link.A-B.transmitter]
-clock = "10 MHz"
-wavelength = "1550 nm"
-source = {{ kind = "weak-coherent", intensities = [{{ mean_photons = 0.5, probability = 0.7 }}, {{ mean_photons = 0.15, probability = 0.3 }}] }}
-[link.A-B.receiver]
-detector = {{ technology = "snspd", efficiency = 0.8, dark_count_rate = "100 /s", dead_time = "30 ns" }}
-[link.A-B.protocol]
-block_size = "150 kbit"
-key_basis_probability = 0.7
-"#
-    )
+    // A node that is told so takes its policy anew; what else differs is refused.
+    let copy = state.join("network.toml");
+    let text = fs::read_to_string(&copy).expect("a copy");
+    let node = place.processes().into_iter().find(|(_, arguments)| arguments.contains("--name=A"));
+    let pid = node.expect("node A has a process").0;
+    let log = state.join("nodes/A/log");
+    let logged = |what: &str| fs::read_to_string(&log).is_ok_and(|log| log.contains(what));
+    fs::write(&copy, text.replace("[sae.stranger]", "[sae.guest]")).expect("it can be written");
+    signal(pid, "HUP");
+    place.until("another policy", || logged("sae guest is new"));
+    fs::write(&copy, text.replace("\"10 km\"", "\"20 km\"")).expect("it can be written");
+    signal(pid, "HUP");
+    place.until("a refusal", || logged("[link] of the network file cannot change"));
+    fs::write(&copy, text).expect("it can be written");
+
+    let audit = state.join("nodes/A/audit.jsonl").display().to_string();
+    let told = place.done(&format!("audit verify {audit}"));
+    let head = told.trim_end().rsplit(' ').next().expect("a hash").to_owned();
+    assert!(place.done(&format!("audit verify {audit} --head {head}")).contains("the chain holds"));
+    let (code, told) = place.refused(&format!("audit verify {audit} --head {}", "0".repeat(64)));
+    assert!(code == Some(1) && told.contains("not there"), "{told}");
+    let both = format!("{audit} {}", state.join("nodes/B/audit.jsonl").display());
+    let told = place.done(&format!("audit verify {both}"));
+    assert!(told.contains("node A in ") && told.matches("the chain holds").count() == 2, "{told}");
+    let found = place.done(&format!("audit search {audit} --node B --from 2020-01-01"));
+    assert!(found.contains("\"event\":\"issued\"") && found.contains("bank-b"), "{found}");
+    let (code, told) = place.refused(&format!("audit search {audit} --from yesterday"));
+    assert!(code == Some(2) && told.contains("2026-11-21"), "{told}");
 }
 
-/// A folder with the network above, on ports of its own.
-pub(crate) struct Place {
-    folder: tempfile::TempDir,
-    first_port: u16,
-}
-
-impl Place {
-    pub(crate) fn new() -> Self {
-        Self::with(network)
+/// The network file changes, and whoever looks after the nodes is told.
+fn all_take_a_new_policy(place: &Place, running: &Running, state: &Path) {
+    let file = place.path().join("network.toml");
+    let text = fs::read_to_string(&file).expect("a network");
+    fs::write(&file, text.replace("\"10 km\"", "\"20 km\"")).expect("it can be written");
+    signal(running.id(), "HUP");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(fs::read_to_string(state.join("network.toml")).expect("a copy"), text);
+    let added =
+        "[sae.newcomer]\nnode = \"B\"\n[[pair]]\nmaster = \"newcomer\"\nslave = \"bank-a\"\n[link.A-B]\n";
+    fs::write(&file, text.replacen("[link.A-B]\n", added, 1)).expect("it can be written");
+    signal(running.id(), "HUP");
+    for node in ["A", "B"] {
+        let log = state.join("nodes").join(node).join("log");
+        let taken = || fs::read_to_string(&log).is_ok_and(|log| log.contains("sae newcomer is new"));
+        place.until("a newcomer", taken);
     }
-
-    /// A folder with the network that `text` gives for the first of its ports; it may take thirteen.
-    pub(crate) fn with(text: impl Fn(u16) -> String) -> Self {
-        let folder = tempfile::tempdir().expect("there is room for a folder");
-        // The system gives another number each time; what connects outward takes none below 32768.
-        let any = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
-        let first_port = (0..2000)
-            .map(|step| 10_000 + (any % 1700 + step) % 1700 * 13)
-            .find(|first| (0..13).all(|place| TcpListener::bind(("127.0.0.1", first + place)).is_ok()))
-            .expect("thirteen free ports");
-        fs::write(folder.path().join("network.toml"), text(first_port)).expect("the folder can be written");
-        Self { folder, first_port }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The first of its ports.
-    pub(crate) fn first_port(&self) -> u16 {
-        self.first_port
-    }
-
-    pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-        command.current_dir(self.path()).args(line.split_whitespace());
-        command
-    }
-
-    pub(crate) fn run(&self, line: &str) -> Output {
-        self.command(line).output().expect("the command can be started")
-    }
-
-    /// What a command prints, which must do as it was told.
-    pub(crate) fn done(&self, line: &str) -> String {
-        let output = self.run(line);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {told}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// The exit code and the error of a command that must fail.
-    pub(crate) fn refused(&self, line: &str) -> (Option<i32>, String) {
-        let output = self.run(line);
-        assert!(!output.status.success(), "{line}");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-
-    /// A key that bank-a gets, and what bank-b gets by its name.
-    pub(crate) fn a_key_at_both_ends(&self, options: &str) {
-        let issued = self.done(&format!("key get {options} --as bank-a --slave bank-b --wait 60s"));
-        let (id, key) = issued.trim_end().split_once(' ').expect("a name and a key");
-        assert!(key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit()), "{issued}");
-        let collected =
-            self.done(&format!("key get {options} --as bank-b --master bank-a --id {id} --wait 60s"));
-        assert_eq!(issued, collected);
-        let (code, told) = self.refused(&format!("key get {options} --as bank-b --master bank-a --id {id}"));
-        assert_eq!(code, Some(1), "{told}");
-    }
-
-    /// What operators see of a network in which a key was just collected, and a policy that changes meanwhile.
-    fn operators_see(&self, options: &str, state: &Path) {
-        let told: Value =
-            serde_json::from_str(&self.done(&format!("status {options} --json"))).expect("JSON");
-        for node in ["A", "B"] {
-            let status = &told["nodes"][node];
-            assert_eq!(
-                (&status["node"], &status["links"][0]["condition"]),
-                (&node.into(), &"up".into()),
-                "{told}"
-            );
-        }
-        assert_eq!(told["nodes"]["A"]["requests"]["issued"]["hybrid"], 1, "{told}");
-        let table = self.done(&format!("status {options}"));
-        assert!(table.contains("A-B") && table.contains("ready"), "{table}");
-        let at = self.done(&format!("status --at 127.0.0.1:{} --once", self.first_port + 2));
-        assert!(at.contains("A-B"), "{at}");
-
-        // A node that is told so takes its policy anew; what else differs is refused.
-        let copy = state.join("network.toml");
-        let text = fs::read_to_string(&copy).expect("a copy");
-        let node = self.processes().into_iter().find(|(_, arguments)| arguments.contains("--name=A"));
-        let pid = node.expect("node A has a process").0;
-        let log = state.join("nodes/A/log");
-        let logged = |what: &str| fs::read_to_string(&log).is_ok_and(|log| log.contains(what));
-        fs::write(&copy, text.replace("[sae.stranger]", "[sae.guest]")).expect("it can be written");
-        signal(pid, "HUP");
-        self.until("another policy", || logged("sae guest is new"));
-        fs::write(&copy, text.replace("\"10 km\"", "\"20 km\"")).expect("it can be written");
-        signal(pid, "HUP");
-        self.until("a refusal", || logged("[link] of the network file cannot change"));
-        fs::write(&copy, text).expect("it can be written");
-
-        let audit = state.join("nodes/A/audit.jsonl").display().to_string();
-        let told = self.done(&format!("audit verify {audit}"));
-        let head = told.trim_end().rsplit(' ').next().expect("a hash").to_owned();
-        assert!(self.done(&format!("audit verify {audit} --head {head}")).contains("the chain holds"));
-        let (code, told) = self.refused(&format!("audit verify {audit} --head {}", "0".repeat(64)));
-        assert!(code == Some(1) && told.contains("not there"), "{told}");
-        let both = format!("{audit} {}", state.join("nodes/B/audit.jsonl").display());
-        let told = self.done(&format!("audit verify {both}"));
-        assert!(told.contains("node A in ") && told.matches("the chain holds").count() == 2, "{told}");
-        let found = self.done(&format!("audit search {audit} --node B --from 2020-01-01"));
-        assert!(found.contains("\"event\":\"issued\"") && found.contains("bank-b"), "{found}");
-        let (code, told) = self.refused(&format!("audit search {audit} --from yesterday"));
-        assert!(code == Some(2) && told.contains("2026-11-21"), "{told}");
-    }
-
-    /// The network file changes, and whoever looks after the nodes is told.
-    fn all_take_a_new_policy(&self, running: &Running, state: &Path) {
-        let file = self.path().join("network.toml");
-        let text = fs::read_to_string(&file).expect("a network");
-        fs::write(&file, text.replace("\"10 km\"", "\"20 km\"")).expect("it can be written");
-        signal(running.child.id(), "HUP");
-        std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(fs::read_to_string(state.join("network.toml")).expect("a copy"), text);
-        let added =
-            "[sae.newcomer]\nnode = \"B\"\n[[pair]]\nmaster = \"newcomer\"\nslave = \"bank-a\"\n[link.A-B]\n";
-        fs::write(&file, text.replacen("[link.A-B]\n", added, 1)).expect("it can be written");
-        signal(running.child.id(), "HUP");
-        for node in ["A", "B"] {
-            let log = state.join("nodes").join(node).join("log");
-            let taken = || fs::read_to_string(&log).is_ok_and(|log| log.contains("sae newcomer is new"));
-            self.until("a newcomer", taken);
-        }
-        let options = format!("--network network.toml --state {}", state.display());
-        self.done(&format!("key get {options} --as newcomer --slave bank-a --wait 60s"));
-        fs::write(&file, &text).expect("it can be written");
-        signal(running.child.id(), "HUP");
-        self.until("the old policy", || {
-            fs::read_to_string(state.join("network.toml")).is_ok_and(|copy| copy == text)
-        });
-    }
-
-    /// The processes whose arguments name this folder's state.
-    pub(crate) fn processes(&self) -> Vec<(u32, String)> {
-        let mark = self.path().display().to_string();
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").expect("a Linux system").flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
-            let Ok(arguments) = fs::read(entry.path().join("cmdline")) else { continue };
-            let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
-            if arguments.contains(&mark) {
-                found.push((pid, arguments));
-            }
-        }
-        found
-    }
-
-    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        const STEP: Duration = Duration::from_millis(20);
-        let mut waited = Duration::ZERO;
-        while !holds() {
-            assert!(waited < PATIENCE, "{what} took too long");
-            std::thread::sleep(STEP);
-            waited += STEP;
-        }
-    }
-}
-
-pub(crate) fn signal(pid: u32, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
-}
-
-/// A command that runs until it is stopped.
-pub(crate) struct Running {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the command can be started");
-        let (tell, lines) = channel();
-        let out: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("a pipe"));
-        let err: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("a pipe"));
-        for stream in [out, err] {
-            let tell = tell.clone();
-            std::thread::spawn(move || {
-                BufReader::new(stream).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
-            });
-        }
-        Self { child, lines }
-    }
-
-    /// What it tells up to a line with `mark`.
-    pub(crate) fn until(&mut self, mark: &str) -> String {
-        let mut told = String::new();
-        loop {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("nothing about {mark:?} in:\n{told}"));
-            told.push_str(&line);
-            told.push('\n');
-            if line.contains(mark) {
-                return told;
-            }
-        }
-    }
-
-    /// Waits for its end: its exit code.
-    pub(crate) fn wait(mut self) -> Option<i32> {
-        self.child.wait().expect("it ends").code()
-    }
-
-    pub(crate) fn stop(mut self, name: &str) -> Option<i32> {
-        signal(self.child.id(), name);
-        self.child.wait().expect("it ends").code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // After a failed test only: it ends its children.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    let options = format!("--network network.toml --state {}", state.display());
+    place.done(&format!("key get {options} --as newcomer --slave bank-a --wait 60s"));
+    fs::write(&file, &text).expect("it can be written");
+    signal(running.id(), "HUP");
+    place.until("the old policy", || {
+        fs::read_to_string(state.join("network.toml")).is_ok_and(|copy| copy == text)
+    });
 }
 
 #[test]
@@ -313,7 +110,7 @@ fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
     fs::write(place.path().join("other.toml"), other).expect("the folder can be written");
     for again in ["", " --in-process"] {
         let (code, told) = place.refused(&format!("up other.toml --state {}{again}", state.display()));
-        let process = format!("(process {})", running.child.id());
+        let process = format!("(process {})", running.id());
         assert!(code == Some(1) && told.contains("runs already") && told.contains(&process), "{told}");
     }
     assert_eq!(fs::read_to_string(state.join("network.toml")).expect("a copy"), kept);
@@ -324,8 +121,8 @@ fn a_network_serves_equal_keys_through_a_killed_node_and_stops_in_order() {
     let (code, told) = place.refused("status --network other.toml");
     assert!(code == Some(1) && told.contains("node `A` of the network `Two Nodes`"), "{told}");
 
-    place.operators_see(&options, &state);
-    place.all_take_a_new_policy(&running, &state);
+    operators_see(&place, &options, &state);
+    all_take_a_new_policy(&place, &running, &state);
 
     let node = place.processes().into_iter().find(|(_, arguments)| arguments.contains("--name=B"));
     signal(node.expect("node B has a process").0, "KILL");
@@ -400,7 +197,7 @@ fn parts_run_from_what_was_exported_for_their_hosts() {
         let (applications, authority) = (pki.join("applications"), pki.join("key-managers/ca.pem"));
         format!(
             "--kme https://localhost:{} --cert {} --key {} --ca {}",
-            place.first_port + 3 * node + 1,
+            place.first_port() + 3 * node + 1,
             applications.join(format!("{host}.pem")).display(),
             applications.join(format!("{host}.key.pem")).display(),
             authority.display()
@@ -448,13 +245,13 @@ fn what_cannot_start_is_told() {
     let (code, told) = place.refused("inject --network network.toml cut A-B");
     assert!(code == Some(1), "{told}");
 
-    let taken = TcpListener::bind(("127.0.0.1", place.first_port + 1)).expect("the port is free");
+    let taken = TcpListener::bind(("127.0.0.1", place.first_port() + 1)).expect("the port is free");
     let (code, told) = place.refused("up network.toml");
     let port = taken.local_addr().expect("it listens").to_string();
     assert!(code == Some(1) && told.contains(&port) && told.contains("node A"), "{told}");
     drop(taken);
 
-    let other = network(place.first_port).replace("[node.A]\n[node.B]", "[node.B]\n[node.A]");
+    let other = network(place.first_port()).replace("[node.A]\n[node.B]", "[node.B]\n[node.A]");
     fs::write(place.path().join("network.toml"), other).expect("the folder can be written");
     let (code, told) = place.refused("up network.toml");
     assert!(code == Some(1) && told.contains("another network"), "{told}");

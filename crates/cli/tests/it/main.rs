@@ -1,19 +1,19 @@
 //! Tests of what the command shows, in one binary.
 
-mod abuse;
 mod attacks;
 mod command;
-mod crowd;
 #[path = "../../../live/tests/it/database.rs"]
 mod database;
 mod detections;
 mod distill;
 mod examples;
 mod hosts;
+#[allow(dead_code, reason = "the tests that run alone use more of it")]
 mod https;
 mod kills;
 mod live;
 mod pairs;
+mod place;
 mod recorded;
 mod refusals;
 mod replicas;

@@ -1,6 +1,6 @@
 //! A link that is recorded, and played in the place of its devices.
 
-use crate::live::{Place, Running, network};
+use crate::place::{Place, Running, network};
 
 #[test]
 fn a_recording_is_found_from_the_folder_of_the_network_file_and_gives_keys() {

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a takeover is measured by the wall clock")]
 
 use crate::database::server;
-use crate::live::{Place, Running};
+use crate::place::{Place, Running};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -7,7 +7,7 @@
 
 use crate::database::server;
 use crate::https::{Connection, application};
-use crate::live::{Place, Running, network};
+use crate::place::{Place, Running, network};
 use bellwether_live::state::State;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -5,7 +5,7 @@
     reason = "processes run by the wall clock, and so does what is waited for them"
 )]
 
-use crate::live::{Place, Running};
+use crate::place::{Place, Running};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;

@@ -1,6 +1,6 @@
 //! Two programs, a process each, that teleport states over a running network: the same text as in virtual time.
 
-use crate::live::{Place, Running, signal};
+use crate::place::{Place, Running, signal};
 use bellwether_live::process::runtime;
 use bellwether_live::programs::run;
 use bellwether_live::state::State;

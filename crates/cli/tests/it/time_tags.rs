@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use crate::distill::{SECRET, account, assert_equal, both, command, folder, listening, random};
-use crate::live::signal;
+use crate::place::signal;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

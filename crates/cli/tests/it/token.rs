@@ -1,6 +1,6 @@
 //! A node whose master key is in a PKCS#11 token.
 
-use crate::live::{Place, Running};
+use crate::place::{Place, Running};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Webhooks over https: posted to whoever an authority vouches for, and to nobody else.
 
-use crate::live::{Place, Running, network};
+use crate::place::{Place, Running, network};
 use bellwether_live::identity::Role;
 use bellwether_live::state::State;
 use rustls::pki_types::pem::PemObject;

@@ -369,7 +369,7 @@ fn abuse_meets_its_limits_and_others_are_served() {
 }
 
 #[test]
-#[ignore = "takes two idle cores for half a minute: cargo test -p bellwether-cli --test it -- --ignored --nocapture idle_callers"]
+#[ignore = "takes two idle cores for half a minute: cargo test -p bellwether-cli --test alone -- --ignored --nocapture idle_callers"]
 fn thousands_of_idle_callers_leave_others_alone() {
     rlimit::increase_nofile_limit(u64::MAX).expect("a limit");
     let (world, mut running) = World::start();

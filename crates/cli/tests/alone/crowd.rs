@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "what others wait is measured by the wall clock")]
 
 use crate::https::{Answer, Connection, application};
-use crate::live::{Place, Running, network};
+use crate::place::{Place, Running, network};
 use bellwether_live::state::State;
 use serde_json::Value;
 use std::fs;
