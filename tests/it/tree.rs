@@ -27,9 +27,10 @@ const NEVER_REACHES: &[(&str, &[&str])] = &[
 fn metadata() -> cargo_metadata::Metadata {
     MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
-        .other_options(["--offline".to_owned()])
+        // What the rooms ask for stands in their own manifests: crates of other platforms need not be there.
+        .no_deps()
         .exec()
-        .expect("cargo metadata runs in a checkout whose dependencies were fetched to build this test")
+        .expect("cargo metadata runs in the checkout that built this test")
 }
 
 #[test]
