@@ -1,7 +1,7 @@
 //! Codes, and the decoder of a frame.
 
 use super::construct::construct;
-use super::profiles::{COUNT, NARROW, WIDE, profile};
+use super::profiles::{FINEST, NARROW, WIDE, WIDEST, count, profile};
 use bellwether_bits::parity_checks::{Beliefs, MessageTables, ParityChecks};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 /// Which code: a profile and a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Shape {
-    /// The profile, by rising share of checks.
+    /// The profile.
     pub(super) profile: usize,
     /// Columns of the base matrix.
     pub(super) columns: usize,
@@ -31,14 +31,21 @@ impl Shape {
 
     /// The shapes whose frames hold `words` words with the least room to spare, and those a size larger.
     pub(super) fn that_hold(words: usize) -> impl Iterator<Item = Self> {
-        let (columns, least) =
-            if words <= 8 * NARROW { (NARROW, words.div_ceil(NARROW)) } else { (WIDE, words.div_ceil(WIDE)) };
-        // Two halves of a frame are decoded side by side, so that odd numbers are slow; one is the smallest frame.
-        let least = if least == 1 && columns == NARROW { 1 } else { least.next_multiple_of(2) };
-        let larger = if least == 1 { 2 } else { least + 2 };
-        [least, larger]
-            .into_iter()
-            .flat_map(move |copies| (0..COUNT).map(move |profile| Self { profile, columns, copies }))
+        let widths: &[usize] = match words {
+            words if words <= 8 * NARROW => &[NARROW],
+            words if words <= 8 * WIDEST => &[WIDE],
+            words if words < 12 * FINEST => &[WIDEST],
+            _ => &[FINEST, WIDEST],
+        };
+        widths.iter().flat_map(move |&columns| {
+            let least = words.div_ceil(columns);
+            // Two halves of a frame are decoded side by side, so that odd numbers are slow; one is the smallest frame.
+            let least = if least == 1 && columns == NARROW { 1 } else { least.next_multiple_of(2) };
+            let larger = if least == 1 { 2 } else { least + 2 };
+            [least, larger].into_iter().flat_map(move |copies| {
+                (0..count(columns)).map(move |profile| Self { profile, columns, copies })
+            })
+        })
     }
 
     /// The code. It is built once and kept: building takes about as long as decoding a frame does.
@@ -81,7 +88,7 @@ const PATIENCE: usize = 5;
 const SETTLING: (usize, usize) = (7, 2);
 
 /// Sweeps after which a decoder gives up.
-pub(super) const SWEEPS: usize = 80;
+pub(super) const SWEEPS: usize = 150;
 
 /// What is known of a word of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

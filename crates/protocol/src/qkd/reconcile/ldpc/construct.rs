@@ -165,7 +165,7 @@ fn span(copies: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::profiles::{COUNT, NARROW, WIDE, profile};
+    use super::super::profiles::{FINEST, NARROW, WIDE, WIDEST, count, profile};
     use super::*;
 
     fn fingerprint(matrix: &ParityChecks) -> u64 {
@@ -180,23 +180,34 @@ mod tests {
     /// needs a new `VERSION`, and is a change of the protocol.
     #[test]
     fn matrices_are_as_they_were() {
-        let all = (0..COUNT).map(|number| {
-            [(NARROW, 1), (NARROW, 4), (WIDE, 2), (WIDE, 10)]
-                .map(|(columns, copies)| fingerprint(&construct(&profile(number, columns), copies)))
-        });
-        let all = all.flatten().fold(0u64, |sum, print| sum.rotate_left(7) ^ print);
-        assert_eq!(all, 0x9c78_2b65_4073_6ad2, "{all:#018x}");
+        let of = |number, sizes: &[(usize, usize)]| -> Vec<u64> {
+            let print = |&(columns, copies)| fingerprint(&construct(&profile(number, columns), copies));
+            sizes.iter().map(print).collect()
+        };
+        let fold = |prints: Vec<u64>| prints.iter().fold(0u64, |sum, print| sum.rotate_left(7) ^ print);
+        let scaled = (0..count(WIDE))
+            .flat_map(|number| of(number, &[(NARROW, 1), (NARROW, 4), (WIDE, 2), (WIDE, 10)]));
+        let longest = (0..count(WIDEST)).flat_map(|number| of(number, &[(WIDEST, 8)]));
+        let finest = (0..count(FINEST)).flat_map(|number| of(number, &[(FINEST, 4)]));
+        let all = [fold(scaled.collect()), fold(longest.collect()), fold(finest.collect())];
+        assert_eq!(
+            all,
+            [0x9c78_2b65_4073_6ad2, 0x5439_2587_c837_de70, 0x8af6_3347_5cfb_bfcb],
+            "{all:#018x?}"
+        );
     }
 
     /// In the long matrices no two columns meet in two rows and no column of low degree closes a cycle with the chain
     /// alone.
     #[test]
     fn long_matrices_have_no_cycles_of_four() {
-        for number in [0, COUNT / 2, COUNT - 1] {
-            let copies = 64;
-            let matrix = construct(&profile(number, WIDE), copies);
+        let middle = count(WIDE) / 2;
+        for (number, columns, copies) in
+            [(0, WIDE, 64), (middle, WIDE, 64), (count(WIDE) - 1, WIDE, 64), (middle, WIDEST, 32)]
+        {
+            let matrix = construct(&profile(number, columns), copies);
             let mut met = std::collections::BTreeMap::new();
-            let mut columns = vec![Vec::new(); WIDE];
+            let mut columns = vec![Vec::new(); columns];
             for (number, row) in matrix.rows().iter().enumerate() {
                 for link in row {
                     columns[link.column].push((number, link.step, link.turn));

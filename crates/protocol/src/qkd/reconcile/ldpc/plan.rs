@@ -80,6 +80,7 @@ fn choose(words: usize, disclosed: f64) -> (Shape, usize) {
         let missed =
             libm::fabs(checks - punctured as f64 - disclosed) + if checks < disclosed { checks } else { 0.0 };
         let shortened = (shape.words() - words - punctured) as f64 / shape.words() as f64;
+        // Of equals the first is taken: those that were found for the size.
         let cost = (missed + 0.1 * punctured as f64) / disclosed.max(1.0) + 0.3 * shortened;
         if best.is_none_or(|(least, ..)| cost < least) {
             best = Some((cost, shape, punctured));

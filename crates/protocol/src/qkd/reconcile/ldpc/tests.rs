@@ -93,6 +93,21 @@ fn blocks_of_all_lengths_and_rates() {
     }
 }
 
+/// One message is enough, and is at most 8 % longer than the Shannon limit, where there are few errors 12 %.
+#[test]
+fn thorough_settings_disclose_little_at_the_rates_that_there_are_codes_for() {
+    for (rate, most) in
+        [(0.005, 1.12), (0.01, 1.101), (0.02, 1.08), (0.03, 1.08), (0.05, 1.08), (0.08, 1.08), (0.11, 1.08)]
+    {
+        let keys = keys(1 << 20, rate, 11);
+        let outcome = reconcile(&LdpcSettings::thorough(rate, 9), &keys);
+        assert!(outcome.equal, "{rate}");
+        assert_eq!(outcome.disclosed, outcome.sent, "{rate}");
+        let f = outcome.disclosed as f64 / (1 << 20) as f64 / super::super::one_way::binary_entropy(rate);
+        assert!(outcome.round_trips == 1 && f <= most, "{rate}: {f} in {} round trips", outcome.round_trips);
+    }
+}
+
 #[test]
 fn a_server_answers_each_round_once_and_nothing_after_an_error() {
     let (reference, _) = keys(1 << 14, 0.02, 1);
