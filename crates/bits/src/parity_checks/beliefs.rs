@@ -2,6 +2,7 @@
 
 use super::{MessageTables, ParityChecks, streams};
 use crate::arch::{Active, CheckMessages, Sweep, Sweeper, Vector};
+use std::collections::BTreeMap;
 use zeroize::Zeroize;
 
 /// What a layered decoder holds of a frame: a belief of 8 bits for every bit, and the messages of every check.
@@ -69,6 +70,36 @@ impl Beliefs {
         assert!(frame.len() == self.beliefs.len() && levels.len() == frame.len(), "words of the frame");
         assert!(levels.iter().all(|&level| level >= 0), "a level is not negative");
         self.sweeper.take(frame, levels, &checks.rest, &mut self.beliefs);
+    }
+
+    /// Believes less of the bits that meet the checks of `odd`, each as far as the share of its checks that are odd goes: half
+    /// of them and nothing is believed of it, all of them and the contrary is. To be called after [`load`](Self::load), where
+    /// `odd` are the parities in which the frame differs from the syndrome; bits believed more than `most` stay as they are.
+    ///
+    /// # Panics
+    /// If `odd` has another number of words than a syndrome of `checks` has.
+    pub fn reconsider(&mut self, checks: &ParityChecks, odd: &[u64], most: u8) {
+        assert_eq!(odd.len(), self.due.len(), "words of the syndrome");
+        let mut met: BTreeMap<usize, [u16; 64]> = BTreeMap::new();
+        for (check, &odd) in odd.iter().enumerate().filter(|(_, odd)| **odd != 0) {
+            let (row, copy) = (check / checks.copies, check % checks.copies);
+            for link in &checks.rows[row] {
+                let word = (copy + link.step) % checks.copies * checks.columns + link.column;
+                let bits = odd.rotate_left(link.turn as u32).rotate_right(u32::from(checks.rest[word]));
+                let counts = met.entry(word).or_insert([0; 64]);
+                for (lane, count) in counts.iter_mut().enumerate() {
+                    *count += (bits >> lane & 1) as u16;
+                }
+            }
+        }
+        for (word, counts) in met {
+            let degree = checks.met[word % checks.columns].len() as i32;
+            for (belief, &odd) in self.beliefs[word].0.iter_mut().zip(&counts) {
+                if odd > 0 && belief.unsigned_abs() <= most {
+                    *belief = (i32::from(*belief) * (degree - 2 * i32::from(odd)) / degree) as i8;
+                }
+            }
+        }
     }
 
     /// Lets every check speak once, in order, of the words that are not settled. Tells for how many checks the bits, each

@@ -64,6 +64,36 @@ fn a_syndrome_is_the_parity_of_the_bits_that_each_check_meets() {
     }
 }
 
+/// Bits are doubted by the share of their checks that are odd, as the parities of single bits tell it.
+#[test]
+fn bits_whose_checks_are_mostly_odd_are_reconsidered() {
+    let mut random = Mix(8);
+    for copies in [1, 3, 8] {
+        let checks = matrix(20, 6, copies, &mut random);
+        let frame: Vec<u64> = (0..checks.words()).map(|_| random.next()).collect();
+        let odd: Vec<u64> = (0..checks.syndrome_words()).map(|_| random.next() & random.next()).collect();
+        let mut beliefs = Beliefs::new(&checks);
+        let known = random.below(frame.len());
+        let levels: Vec<i8> = (0..frame.len()).map(|word| if word == known { 64 } else { 60 }).collect();
+        beliefs.load(&checks, &frame, &levels, &odd);
+        beliefs.reconsider(&checks, &odd, 60);
+        let decided = beliefs.decide(&checks);
+        for bit in 0..64 * frame.len() {
+            let mut alone = vec![0; frame.len()];
+            alone[bit / 64] = 1 << (bit % 64);
+            let (mut met, mut met_odd) = (0, 0);
+            for (checks, odd) in checks.syndrome(&alone).into_iter().zip(&odd) {
+                met += checks.count_ones();
+                met_odd += (checks & odd).count_ones();
+            }
+            if 2 * met_odd != met {
+                let flipped = (decided[bit / 64] ^ frame[bit / 64]) >> (bit % 64) & 1 == 1;
+                assert_eq!(flipped, 2 * met_odd > met && bit / 64 != known, "{met_odd} of {met}");
+            }
+        }
+    }
+}
+
 /// What is loaded is decided, however the words are turned, and a sweep in which nothing is told leaves it.
 #[test]
 fn beliefs_without_messages_are_the_frame() {

@@ -149,7 +149,8 @@ impl Decoder {
             // A check may stay odd for the sweep when the bits satisfy it: what it says itself is not in this count.
             if odd <= checks / 256 || odd >= last && odd <= checks / 32 {
                 let decided = self.beliefs.decide(&self.code);
-                if self.code.syndrome(&decided) == syndrome {
+                let mut odd = self.code.syndrome(&decided);
+                if odd == syndrome {
                     return Some(decided);
                 }
                 stuck += 1;
@@ -160,9 +161,12 @@ impl Decoder {
                         // bits in a row. Nearly all others are sure by now and can do with less of what was received.
                         self.beliefs.unload(&self.code, &frame, &levels(self.level / 2, 0, 0));
                     } else {
-                        // Or a wrong bit was settled. What was found has few errors, and is a better beginning.
+                        // Or a wrong bit was settled. What was found has few errors, and is a better beginning, but for
+                        // the bits that meet checks which are odd.
+                        odd.iter_mut().zip(syndrome).for_each(|(odd, due)| *odd ^= due);
                         let levels = levels(self.level, self.level, KNOWN);
                         self.beliefs.load(&self.code, &decided, &levels, syndrome);
+                        self.beliefs.reconsider(&self.code, &odd, self.level as u8);
                         frame = Cow::Owned(decided);
                         last = checks;
                     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::qkd::reconcile::{ReconcileError, Step};
 use bellwether_bits::{BitString, SecretBits};
+use bellwether_units::{EntityId, Purpose, Stream};
 use draw::Draw;
 
 /// A pair of keys that differ at `error_rate`.
@@ -106,6 +107,18 @@ fn thorough_settings_disclose_little_at_the_rates_that_there_are_codes_for() {
         let f = outcome.disclosed as f64 / (1 << 20) as f64 / super::super::one_way::binary_entropy(rate);
         assert!(outcome.round_trips == 1 && f <= most, "{rate}: {f} in {} round trips", outcome.round_trips);
     }
+}
+
+/// A dozen wrong bits of this frame hold one another, whatever is told of others.
+#[test]
+fn errors_that_hold_one_another_are_found() {
+    let mut stream = Stream::new(0, EntityId(0), Purpose::named("bench"));
+    let reference = BitString::random(1 << 20, &mut stream);
+    let mut noisy = reference.clone();
+    (0..1 << 20).filter(|_| stream.chance(0.005)).for_each(|bit| noisy.flip(bit));
+    let settings = LdpcSettings { efficiency: 1.21, ..LdpcSettings::new(0.005, 1) };
+    let outcome = reconcile(&settings, &(reference, noisy));
+    assert!(outcome.equal && outcome.round_trips == 1, "{} round trips", outcome.round_trips);
 }
 
 #[test]
