@@ -4,11 +4,13 @@ use super::{Line, STRETCH, between};
 
 /// Differences that are kept one by one at a time, at most.
 const DIFFERENCES: usize = 400_000;
+/// Pairs of times that are looked at together, at most: more only where times crowd, and no honest end's do.
+pub(super) const MOST_PAIRS: usize = 1 << 22;
 /// The finest bin of the fine search, in picoseconds.
 const FINEST: f64 = 64.0;
 
 /// The differences of times around a line, `base` picoseconds above it, as (time of the other clock, how far the difference
-/// is from that), for all pairs closer to it than `reach`.
+/// is from that), for all pairs closer to it than `reach`; but for no more than [`MOST_PAIRS`], the first.
 pub(super) fn differences(
     reference: &[u64],
     other: &[u64],
@@ -37,6 +39,9 @@ pub(super) fn differences(
                 break;
             }
             if difference >= -reach {
+                if found.len() == MOST_PAIRS {
+                    return found;
+                }
                 found.push((time as f64, difference));
             }
         }

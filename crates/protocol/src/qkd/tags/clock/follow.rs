@@ -1,6 +1,6 @@
 //! The third step: the line is followed from stretch to stretch.
 
-use super::fine::differences;
+use super::fine::{MOST_PAIRS, differences};
 use super::{Clock, Line, STRETCH};
 use std::collections::VecDeque;
 
@@ -107,9 +107,11 @@ impl Follower {
     /// is one.
     pub(in crate::qkd::tags) fn step(&mut self, reference: &[u64], stretch: &[u64]) -> bool {
         let (Some(&first), Some(&last)) = (stretch.first(), stretch.last()) else { return false };
-        let at = (first as f64 + last as f64) / 2.0;
         let search = self.search();
         let pairs = differences(reference, stretch, self.base, self.line, search);
+        // Of a crowded stretch only the beginning was looked at.
+        let last = if pairs.len() == MOST_PAIRS { pairs[pairs.len() - 1].0 } else { last as f64 };
+        let at = (first as f64 + last) / 2.0;
         // The densest strip first, for the peak may have moved; then its mean.
         let wide = 3 * (1 + self.lost) as usize;
         let slots = 2 * wide * SLOTS;
