@@ -8,6 +8,8 @@ use bellwether_live::hardware::recording::{Record, RecordingReader};
 use serde_json::Value;
 use std::fmt::Write;
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
@@ -149,10 +151,21 @@ fn certificates_may_stand_in_the_place_of_a_secret_and_another_family_of_the_net
              state/pki/nodes/{own}.key.pem --ca state/pki/nodes/ca.pem --peer {peer} --reconciliation grouped-quick"
         )
     };
-    let (code, output) =
-        both(folder, &format!("{ALICE} {}", certified("A", "B")), &format!("{BOB} {}", certified("B", "A")));
+    let (mut running, address) = listening(folder, &format!("{ALICE} {}", certified("A", "B")));
+    // One who says nothing, one who says something else, and one with a certificate of another node.
+    let _silent = TcpStream::connect(&address).unwrap();
+    TcpStream::connect(&address).unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    running.until("refused: the connection with 127.0.0.1");
+    let other = format!("distill {BOB} {} --connect {address}", certified("A", "A"));
+    let output = command(folder, &other).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = running.until("refused: the certificate of the other end");
+    assert!(told.contains("is that of `A`, not of `B`"), "{told}");
+    let output =
+        command(folder, &format!("distill {BOB} {} --connect {address}", certified("B", "A"))).output();
+    let output = output.unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((code, output.status.code()), (Some(0), Some(0)), "{told}");
+    assert_eq!((running.wait(), output.status.code()), (Some(0), Some(0)), "{told}");
     let account = account(folder, "b.key");
     assert!(account["authentication"].as_str().unwrap().starts_with("certificates alone"), "{account}");
     assert!(account["epsilon_authentication"].is_null() && account["next_pads"].is_null(), "{account}");

@@ -227,7 +227,7 @@ fn next_time(folder: &Path, end: &str) -> Option<Option<u64>> {
 fn a_record_is_not_told_in_two_ways() {
     let folder = folder();
     let folder = folder.path();
-    write(folder, &pairs(1e5, 0.5));
+    write(folder, &pairs(2e5, 1.0));
     // The clocks are further apart than is looked for, so that no key is made of what was told.
     let (_, output) = both(
         folder,
@@ -244,12 +244,7 @@ fn a_record_is_not_told_in_two_ways() {
         &format!("--alice alice.tags --out a.key {SECRET} {NEAR}"),
         &format!("--bob bob.tags --out b.key {SECRET}"),
     );
-    assert_eq!(
-        (code, output.status.code()),
-        (Some(0), Some(0)),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!((code, output.status.code()), (Some(0), Some(0)), "{}", account(folder, "b.key"));
     assert_equal(folder);
 }
 
@@ -281,8 +276,8 @@ fn a_crash_uses_up_what_was_disclosed_and_no_more() {
         // It was too quick, and all was used: nothing is left to look at.
         return;
     };
-    // Records begin at a second, Alice's 10 ms later; the two marks are about the same moment.
-    assert!(alice > 1_010_000_000_000 && bob > 1_000_000_000_000, "{marks:?}");
+    // Records begin at a second, Alice's 10 ms later. She lives on and gives back what no block used, which may be all.
+    assert!((alice == 0 || alice > 1_010_000_000_000) && bob > 1_000_000_000_000, "{marks:?}");
     let (code, output) = both(
         folder,
         &format!("--alice alice.tags --out a.key {SECRET} {NEAR}"),

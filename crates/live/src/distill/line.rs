@@ -8,10 +8,12 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -21,6 +23,10 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Small frames are gathered to writes of about this many bytes.
 const WRITE: usize = 256 << 10;
+/// Callers that may be in a handshake at once.
+const MOST_SHAKING: usize = 16;
+/// Bytes that may always wait to be sent, before what an honest end has under way.
+const SEND_AHEAD: usize = 64 << 20;
 /// Bytes of arrived frames that wait to be handled; beyond them the other end has to wait.
 const READ_AHEAD: usize = 32 << 20;
 
@@ -82,7 +88,9 @@ pub struct Line {
     pub encrypted: bool,
 }
 
-/// Waits for the other end at an address; `ready` is told which it is, once it can be connected to.
+/// Waits for the other end at an address; `ready` is told which it is, once it can be connected to. With certificates
+/// `refused` is told of callers that are not the other end, and the wait goes on; without them whoever calls first is
+/// taken for it.
 ///
 /// # Errors
 /// See [`LineError`].
@@ -90,6 +98,7 @@ pub async fn listen(
     address: &str,
     certified: Option<Certified>,
     ready: impl FnOnce(SocketAddr),
+    mut refused: impl FnMut(&LineError),
 ) -> Result<Line, LineError> {
     let cannot = |source| LineError::Listen { address: address.to_owned(), source };
     let config = match &certified {
@@ -101,16 +110,43 @@ pub async fn listen(
     };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     ready(listener.local_addr().map_err(cannot)?);
-    let (stream, from) = listener.accept().await.map_err(cannot)?;
+    let (Some(config), Some(certified)) = (config, certified) else {
+        let (stream, from) = listener.accept().await.map_err(cannot)?;
+        let failed = |source| LineError::Handshake { with: from.to_string(), source };
+        stream.set_nodelay(true).map_err(failed)?;
+        return Ok(plain(stream));
+    };
+    let mut shaking = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if shaking.len() < MOST_SHAKING => {
+                let (stream, from) = accepted.map_err(cannot)?;
+                shaking.spawn(shake(stream, from, TlsAcceptor::from(Arc::clone(&config)), certified.peer.clone()));
+            }
+            Some(shaken) = shaking.join_next() => match shaken {
+                Ok(Ok(line)) => return Ok(line),
+                Ok(Err(error)) => refused(&error),
+                Err(error) => return Err(cannot(io::Error::other(error))),
+            },
+        }
+    }
+}
+
+/// The line to a caller, if it is `peer`.
+async fn shake(
+    stream: TcpStream,
+    from: SocketAddr,
+    acceptor: TlsAcceptor,
+    peer: String,
+) -> Result<Line, LineError> {
     let failed = |source| LineError::Handshake { with: from.to_string(), source };
     stream.set_nodelay(true).map_err(failed)?;
-    let (Some(config), Some(certified)) = (config, certified) else { return Ok(plain(stream)) };
-    let shaken = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await;
+    let shaken = timeout(HANDSHAKE, acceptor.accept(stream)).await;
     let stream = shaken.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
     let name = tls::peer_node(stream.get_ref().1.peer_certificates());
     let found = name.map_err(|error| failed(io::Error::other(error)))?;
-    if found != certified.peer {
-        return Err(LineError::Stranger { found, expected: certified.peer });
+    if found != peer {
+        return Err(LineError::Stranger { found, expected: peer });
     }
     let (read, write) = tokio::io::split(stream);
     Ok(Line { read: Box::new(read), write: Box::new(write), encrypted: true })
@@ -183,15 +219,43 @@ pub(super) enum Arrived<J> {
     Closed(io::Error),
 }
 
+/// The way out. Frames leave in their order, as fast as the other end takes them.
+pub(super) struct Outgoing {
+    frames: mpsc::UnboundedSender<Vec<u8>>,
+    /// Bytes that wait.
+    waiting: Arc<AtomicUsize>,
+    most: usize,
+}
+
+impl Outgoing {
+    pub(super) fn send(&self, frame: Vec<u8>) {
+        self.waiting.fetch_add(frame.len(), Ordering::Relaxed);
+        // If the writer is gone, the reader says so.
+        drop(self.frames.send(frame));
+    }
+
+    /// Whether more waits than an honest other end, which takes what it asks for, lets wait: it is time to hang up.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > self.most
+    }
+}
+
 impl Line {
-    /// Reads frames of up to `longest` bytes and writes those that are given, until either ends. What is written
-    /// to the second channel is sent in order; when it is closed and all is sent, the task ends.
+    /// Reads frames of up to `longest` bytes and writes those that are given, until either ends; an honest other end lets no
+    /// more than `under_way` bytes of answers wait. When the way out is dropped and all is sent, the task ends.
     pub(super) fn start<J: Send + 'static>(
         self,
         longest: usize,
+        under_way: usize,
         arrived: mpsc::Sender<Arrived<J>>,
-    ) -> (mpsc::UnboundedSender<Vec<u8>>, tokio::task::JoinHandle<io::Result<()>>) {
+    ) -> (Outgoing, tokio::task::JoinHandle<io::Result<()>>) {
         let (sender, frames) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let outgoing = Outgoing {
+            frames: sender,
+            waiting: Arc::clone(&waiting),
+            most: SEND_AHEAD.saturating_add(under_way),
+        };
         let Self { read, write, .. } = self;
         tokio::spawn(async move {
             let error = match read_frames(read, longest, &arrived).await {
@@ -201,7 +265,7 @@ impl Line {
             // If nobody listens any more, the run is over.
             let _ = arrived.send(Arrived::Closed(error)).await;
         });
-        (sender, tokio::spawn(write_frames(write, frames)))
+        (outgoing, tokio::spawn(write_frames(write, frames, waiting)))
     }
 }
 
@@ -241,17 +305,21 @@ async fn read_frames<J>(
 async fn write_frames(
     mut write: Box<dyn AsyncWrite + Send + Unpin>,
     mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
 ) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(2 * WRITE);
     while let Some(frame) = frames.recv().await {
         append(&mut buffer, &frame);
+        let mut taken = frame.len();
         while buffer.len() < WRITE
             && let Ok(frame) = frames.try_recv()
         {
             append(&mut buffer, &frame);
+            taken += frame.len();
         }
         write.write_all(&buffer).await?;
         write.flush().await?;
+        waiting.fetch_sub(taken, Ordering::Relaxed);
         buffer.clear();
     }
     write.shutdown().await
@@ -260,4 +328,39 @@ async fn write_frames(
 fn append(buffer: &mut Vec<u8>, frame: &[u8]) {
     buffer.extend_from_slice(&(frame.len() as u32).to_le_bytes());
     buffer.extend_from_slice(frame);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line to an end of a pipe in memory that holds so many bytes.
+    fn pipe(bytes: usize) -> (Line, tokio::io::DuplexStream) {
+        let (here, there) = tokio::io::duplex(bytes);
+        let (read, write) = tokio::io::split(here);
+        (Line { read: Box::new(read), write: Box::new(write), encrypted: false }, there)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_taken_is_noticed_before_it_fills_the_memory() {
+        let (line, mut there) = pipe(1 << 16);
+        let (arriving, _arrived) = mpsc::channel::<Arrived<()>>(1);
+        let (sending, written) = line.start(1 << 20, 1 << 20, arriving);
+        for _ in 0..64 {
+            sending.send(vec![0; 1 << 20]);
+        }
+        assert!(!sending.is_flooded(), "that much may wait");
+        for _ in 0..4 {
+            sending.send(vec![0; 1 << 20]);
+        }
+        assert!(sending.is_flooded());
+        let mut taken = vec![0; 68 * ((1 << 20) + 4)];
+        there.read_exact(&mut taken).await.expect("it is all sent");
+        // The writer counts when it has written.
+        while sending.is_flooded() {
+            tokio::task::yield_now().await;
+        }
+        drop(sending);
+        written.await.expect("the writer ends").expect("nothing failed");
+    }
 }

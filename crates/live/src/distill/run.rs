@@ -1,6 +1,6 @@
 //! One end of a distillation, driven from its files over its line.
 
-use super::line::{Arrived, Line, frames_ahead};
+use super::line::{Arrived, Line, Outgoing, frames_ahead};
 use super::material::{Material, Source, UsedTime, unused_bits, unused_time};
 use super::progress::Progress;
 use super::sifting::{Lent, Sifting};
@@ -86,6 +86,9 @@ pub enum RunError {
     /// Nothing came for long.
     #[error("the other end has said nothing for {} s", PATIENCE.as_secs())]
     Silent,
+    /// It asks and does not take the answers.
+    #[error("the other end asks, and does not take the answers: too many wait to be sent")]
+    Unread,
 }
 
 /// One end, ready for its line.
@@ -226,11 +229,12 @@ impl Run {
         let longest = settings.longest_frame().max(tags::LONGEST_FRAME);
         let (arriving, mut arrived) = mpsc::channel(frames_ahead(longest));
         let entered = runtime.enter();
-        let (sending, written) = line.start(longest, arriving.clone());
+        let under_way = longest.saturating_mul(2 * settings.blocks_in_flight as usize);
+        let (sending, written) = line.start(longest, under_way, arriving.clone());
         tokio::spawn(tick(arriving.clone()));
         drop(entered);
         let (jobs, for_worker) = std::sync::mpsc::channel::<Work>();
-        let worker = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             for job in for_worker {
                 if arriving.blocking_send(Arrived::Computed(job.run())).is_err() {
                     return;
@@ -267,6 +271,10 @@ impl Run {
                     ended: None,
                 };
                 let result = driver.run(runtime, &mut arrived);
+                if matches!(result, Err(RunError::Gone(_) | RunError::Silent | RunError::Unread)) {
+                    // If that cannot be written down, more counts as used than was.
+                    let _ = driver.tell(Input::Command(RawCommand::Lost));
+                }
                 summary.seconds = driver.agreed.map_or(0.0, |since| since.elapsed().as_secs_f64());
                 result
             }
@@ -278,8 +286,8 @@ impl Run {
         drop((jobs, sending));
         // The last confirmation must leave, or the other end has no keys.
         let _ = runtime.block_on(async { timeout(FAREWELL, written).await });
+        // The worker ends with what it has in hand, which nobody waits for.
         drop(arrived);
-        let _ = worker.join();
         summary.key_bits = keys.bits();
         if keys.bits() == 0 {
             summary.key_file.clear();
@@ -326,7 +334,7 @@ struct Driver<'a> {
     secret: Option<AuthenticationFile>,
     keys: &'a mut KeyFile,
     jobs: &'a std::sync::mpsc::Sender<Work>,
-    sending: &'a mpsc::UnboundedSender<Vec<u8>>,
+    sending: &'a Outgoing,
     summary: &'a mut Summary,
     watch: &'a mut dyn Watch,
     started: Instant,
@@ -371,7 +379,7 @@ impl Driver<'_> {
                         self.summary.interrupted = true;
                         self.tell(Input::Command(RawCommand::Stop))?;
                     }
-                    if heard.elapsed() > PATIENCE && self.agreed.is_some() {
+                    if heard.elapsed() > PATIENCE {
                         return Err(RunError::Silent);
                     }
                 }
@@ -394,8 +402,7 @@ impl Driver<'_> {
         while let Some(effect) = effects.pop_front() {
             let mut more = Effects::new();
             match effect {
-                // If the writer is gone, the reader says so.
-                Output::Send { bytes, .. } => drop(self.sending.send(bytes)),
+                Output::Send { bytes, .. } => self.sending.send(bytes),
                 Output::Compute(job) => drop(self.jobs.send(Work::Raw(job))),
                 Output::Persist(number, record) => {
                     self.persist(record)?;
@@ -412,7 +419,7 @@ impl Driver<'_> {
             // an effect comes after all that was asked for before.
             effects.extend(more);
         }
-        Ok(())
+        if self.sending.is_flooded() { Err(RunError::Unread) } else { Ok(()) }
     }
 
     fn persist(&mut self, record: RawRecord) -> Result<(), RunError> {

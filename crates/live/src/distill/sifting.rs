@@ -1,7 +1,7 @@
 //! Sifts a record of time tags with the other end, before keys are made of what is left.
 
 use super::FileError;
-use super::line::Arrived;
+use super::line::{Arrived, Outgoing};
 use super::run::{Done, PATIENCE, Role, RunError, Watch, Work};
 use super::tags::TagRecord;
 use crate::random::SystemRandom;
@@ -53,12 +53,14 @@ impl Machine {
 pub(super) struct Sifting {
     machine: Machine,
     pub(super) record: Box<TagRecord>,
+    /// Whether the clocks are being related: the other end waits then, and owes no word.
+    relating: bool,
 }
 
 /// What a run lends for it.
 pub(super) struct Lent<'a> {
     pub(super) arrived: &'a mut mpsc::Receiver<Arrived<Done>>,
-    pub(super) sending: &'a mpsc::UnboundedSender<Vec<u8>>,
+    pub(super) sending: &'a Outgoing,
     pub(super) jobs: &'a std::sync::mpsc::Sender<Work>,
     pub(super) watch: &'a mut dyn Watch,
     pub(super) started: Instant,
@@ -75,7 +77,7 @@ impl Sifting {
             Role::Alice => Machine::Alice(Box::new(MatchingEnd::new(settings, seals)?)),
             Role::Bob => Machine::Bob(Box::new(TellingEnd::new(settings, seals)?)),
         };
-        Ok(Self { machine, record })
+        Ok(Self { machine, record, relating: false })
     }
 
     /// Sifts to the end of the shorter record; `telling` is done before anything of it is told.
@@ -87,23 +89,25 @@ impl Sifting {
         let mut random = SystemRandom::new();
         let mut result = self.tell(Input::Command(TagCommand::Connect), &mut random, lent, telling)?;
         let mut heard = Instant::now();
-        let mut agreed = false;
         loop {
             if let Some(result) = result {
                 return result.map(|sifted| *sifted).map_err(RunError::Sifting);
             }
             let input = match lent.arrived.blocking_recv() {
                 Some(Arrived::Frame(frame)) => {
-                    (heard, agreed) = (Instant::now(), true);
+                    heard = Instant::now();
                     let input = Input::Frame { from: OtherEnd, bytes: &frame };
                     result = self.tell(input, &mut random, lent, telling)?;
                     continue;
                 }
-                Some(Arrived::Computed(Done::Tags(done))) => Input::Computed(done),
+                Some(Arrived::Computed(Done::Tags(done))) => {
+                    (heard, self.relating) = (Instant::now(), false);
+                    Input::Computed(done)
+                }
                 Some(Arrived::Computed(Done::Raw(_))) => continue,
                 Some(Arrived::Tick) => {
                     lent.watch.sifting(self.record.bytes_read(), self.record.bytes());
-                    if heard.elapsed() > PATIENCE && agreed {
+                    if heard.elapsed() > PATIENCE && !self.relating {
                         return Err(RunError::Silent);
                     }
                     let due = self.machine.deadline().is_some_and(|due| due <= now(lent.started));
@@ -135,9 +139,11 @@ impl Sifting {
         while let Some(effect) = effects.pop_front() {
             let mut more = Effects::new();
             match effect {
-                // If the writer is gone, the reader says so.
-                Output::Send { bytes, .. } => drop(lent.sending.send(bytes)),
-                Output::Compute(job) => drop(lent.jobs.send(Work::Tags(job))),
+                Output::Send { bytes, .. } => lent.sending.send(bytes),
+                Output::Compute(job) => {
+                    self.relating = true;
+                    drop(lent.jobs.send(Work::Tags(job)));
+                }
                 Output::Event(TagEvent::Agreed) => telling()?,
                 Output::Event(TagEvent::Wanted) => {
                     let (clicks, last) = self.record.read()?;
@@ -149,6 +155,9 @@ impl Sifting {
                 Output::Persist(_, never) => match never {},
             }
             effects.extend(more);
+        }
+        if lent.sending.is_flooded() {
+            return Err(RunError::Unread);
         }
         Ok(None)
     }

@@ -9,8 +9,8 @@ use crate::{Failure, output};
 use bellwether_live::distill;
 use bellwether_live::distill::tags::{TagFormat, TagRecord};
 use bellwether_live::distill::{
-    AuthenticationFile, Certified, FileError, Format, KeyFile, Line, RawKey, Role, Run, RunError, connect,
-    listen, unless_stopped,
+    AuthenticationFile, Certified, FileError, Format, KeyFile, Line, LineError, RawKey, Role, Run, RunError,
+    connect, listen, unless_stopped,
 };
 use bellwether_live::identity::files::{load_identity, load_roots};
 use bellwether_live::process::runtime::{self, Runtime};
@@ -136,7 +136,9 @@ fn account_of(keys: &Path) -> PathBuf {
 async fn line(args: &Distill, certified: Option<Certified>) -> Result<Line, Failure> {
     let line = match (&args.listen, &args.connect) {
         (Some(address), _) => {
-            listen(address, certified, |at| output::tell(&format!("listening at {at}"))).await
+            let ready = |at| output::tell(&format!("listening at {at}"));
+            let refused = |error: &LineError| output::tell(&format!("refused: {error}"));
+            listen(address, certified, ready, refused).await
         }
         (None, Some(address)) => {
             let patience = std::time::Duration::from_secs_f64(args.wait.seconds());

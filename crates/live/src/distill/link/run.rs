@@ -4,7 +4,7 @@ use super::agreement::{Hello, in_words};
 use super::material::{Clicks, LinkMaterial, Sent};
 use super::said::{Said, reason};
 use super::summary::LinkSummary;
-use crate::distill::line::{Arrived, Line, frames_ahead};
+use crate::distill::line::{Arrived, Line, Outgoing, frames_ahead};
 use crate::distill::run::{FAREWELL, PATIENCE, Role, Watch, tick};
 use crate::distill::{AuthenticationFile, FileError, KeyFile};
 use crate::hardware::Side;
@@ -66,6 +66,9 @@ pub enum LinkRunError {
     /// Nothing came for long.
     #[error("the other end has said nothing for {} s", PATIENCE.as_secs())]
     Silent,
+    /// It asks and does not take the answers.
+    #[error("the other end asks, and does not take the answers: too many wait to be sent")]
+    Unread,
 }
 
 /// One end of a link session, ready for its line.
@@ -73,6 +76,8 @@ pub struct LinkRun {
     machine: Machine,
     hello: Hello,
     longest: usize,
+    /// Bytes of answers that an honest other end lets wait.
+    under_way: usize,
     intensities: usize,
     pulse_rate: f64,
     material: LinkMaterial,
@@ -128,6 +133,7 @@ impl LinkRun {
             machine: Machine::new(material.side, &settings, durable)?,
             hello,
             longest: settings.limits.frame_bytes + FRAME_OVERHEAD,
+            under_way: settings.limits.bytes_in_flight.saturating_mul(2),
             intensities: settings.source.len(),
             pulse_rate,
             material,
@@ -145,8 +151,18 @@ impl LinkRun {
         line: Line,
         watch: &mut dyn Watch,
     ) -> (LinkSummary, Result<(), LinkRunError>) {
-        let Self { machine, hello, longest, intensities, pulse_rate, material, secret, keys, mut summary } =
-            self;
+        let Self {
+            machine,
+            hello,
+            longest,
+            under_way,
+            intensities,
+            pulse_rate,
+            material,
+            secret,
+            keys,
+            mut summary,
+        } = self;
         summary.authentication = match (&secret, line.encrypted) {
             (Some(_), _) => "a shared secret: information-theoretic (Wegman-Carter)",
             (None, true) => "certificates alone (TLS): computational, not information-theoretic",
@@ -155,11 +171,11 @@ impl LinkRun {
         .to_owned();
         let (arriving, mut arrived) = mpsc::channel(frames_ahead(longest));
         let entered = runtime.enter();
-        let (sending, written) = line.start(longest, arriving.clone());
+        let (sending, written) = line.start(longest, under_way, arriving.clone());
         tokio::spawn(tick(arriving.clone()));
         drop(entered);
         let (jobs, for_worker) = std::sync::mpsc::channel::<Job>();
-        let worker = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             for job in for_worker {
                 if arriving.blocking_send(Arrived::Computed(job.run())).is_err() {
                     return;
@@ -207,8 +223,8 @@ impl LinkRun {
         drop((jobs, sending));
         // The last confirmation must leave, or the other end has no keys.
         let _ = runtime.block_on(async { timeout(FAREWELL, written).await });
+        // The worker ends with what it has in hand, which nobody waits for.
         drop(arrived);
-        let _ = worker.join();
         summary.seconds = agreed.map_or(0.0, |since| since.elapsed().as_secs_f64());
         summary.light_seconds = (summary.used_pulses[1] - summary.used_pulses[0]) as f64 / pulse_rate;
         summary.key_bits = keys.bits();
@@ -269,7 +285,7 @@ struct Driver<'a> {
     secret: Option<AuthenticationFile>,
     keys: KeyFile,
     jobs: std::sync::mpsc::Sender<Job>,
-    sending: mpsc::UnboundedSender<Vec<u8>>,
+    sending: Outgoing,
     summary: &'a mut LinkSummary,
     watch: &'a mut dyn Watch,
     started: Instant,
@@ -321,7 +337,7 @@ impl Driver<'_> {
                 Some(Arrived::Computed(result)) => self.tell(Told::Computed(0, result))?,
                 Some(Arrived::Tick) => {
                     self.tick()?;
-                    if heard.elapsed() > PATIENCE && self.agreed.is_some() {
+                    if heard.elapsed() > PATIENCE {
                         return Err(LinkRunError::Silent);
                     }
                 }
@@ -332,8 +348,7 @@ impl Driver<'_> {
     }
 
     fn say(&self, said: &Said<'_>) {
-        // If the writer is gone, the reader says so.
-        let _ = self.sending.send(said.encode());
+        self.sending.send(said.encode());
     }
 
     /// Takes a frame in; whether the run is over.
@@ -453,8 +468,7 @@ impl Driver<'_> {
             self.machine.tell(now, &mut self.random, told, &mut effects);
             for effect in effects.drain(..) {
                 match effect {
-                    // If the writer is gone, the reader says so.
-                    Output::Send { bytes, .. } => drop(self.sending.send(Said::machine(bytes))),
+                    Output::Send { bytes, .. } => self.sending.send(Said::machine(bytes)),
                     Output::Compute(job) => drop(self.jobs.send(job)),
                     Output::Persist(number, record) => {
                         if let Some(secret) = &self.secret {
@@ -467,6 +481,9 @@ impl Driver<'_> {
                 }
             }
             self.effects = effects;
+        }
+        if self.sending.is_flooded() {
+            return Err(LinkRunError::Unread);
         }
         self.broken.take().map_or(Ok(()), |why| Err(LinkRunError::Session(why)))
     }

@@ -476,6 +476,10 @@ impl Protocol for CorrectingEnd {
                 self.stop(out);
                 Ok(())
             }
+            Input::Command(RawCommand::Lost) => {
+                self.end(None, out);
+                Ok(())
+            }
             Input::Timeout => Ok(()),
             Input::Frame { bytes, .. } => self.frame(now, rng, bytes, out),
             Input::Persisted(record) => {

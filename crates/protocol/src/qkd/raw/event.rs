@@ -26,6 +26,8 @@ pub enum RawCommand {
     },
     /// Come to an end: blocks under way are given up, keys of those that are finished are told.
     Stop,
+    /// The connection is lost: it is over, and what no block has used may be used another time.
+    Lost,
 }
 
 /// What an end tells.

@@ -487,6 +487,10 @@ impl Protocol for ReferenceEnd {
                 self.stop(out);
                 Ok(())
             }
+            Input::Command(RawCommand::Lost) => {
+                self.end(None, out);
+                Ok(())
+            }
             Input::Command(RawCommand::Proceed) | Input::Timeout => Ok(()),
             Input::Frame { bytes, .. } => self.frame(rng, bytes, out),
             Input::Persisted(record) => match self.session.persisted(record, out) {

@@ -67,6 +67,27 @@ fn the_leak_is_what_is_on_the_wire() {
 }
 
 #[test]
+fn a_lost_connection_gives_back_what_no_block_used() {
+    let settings = settings(1_000_000, 20_000, SecrecyClaim::SinglePhoton);
+    let mut pair = Pair::new(&settings, 0.02, Some(1 << 14), 8);
+    pair.connect();
+    let mut frames = 0;
+    pair.run(|_, frame| {
+        frames += 1;
+        if frames < 200 { vec![frame] } else { Vec::new() }
+    });
+    pair.alice.tell(Input::Command(RawCommand::Lost));
+    pair.bob.tell(Input::Command(RawCommand::Lost));
+    for told in [&pair.alice.told, &pair.bob.told] {
+        assert_eq!((told.ended.as_ref(), &told.alarms[..]), (Some(&None), &[][..]));
+        let last = told.wanted.iter().map(|bits| bits.end).max().unwrap();
+        assert_eq!(told.used, last);
+        assert!((20_000..600_000).contains(&last), "{last}");
+    }
+    pair.assert_equal_keys();
+}
+
+#[test]
 fn stopping_keeps_what_is_finished() {
     for at_alice in [true, false] {
         let settings = settings(1_000_000, 50_000, SecrecyClaim::SinglePhoton);
