@@ -9,7 +9,7 @@
 
 mod key_file;
 mod line;
-mod link;
+pub mod link;
 mod material;
 mod progress;
 mod raw_key;

@@ -6,6 +6,8 @@
 //! beside it in the way of [`replay`](crate::hardware::replay), and is durable before it is used.
 
 mod agreement;
+#[doc(hidden)]
+pub mod fuzz;
 mod material;
 mod run;
 mod said;
