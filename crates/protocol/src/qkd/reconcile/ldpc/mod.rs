@@ -55,11 +55,13 @@ pub mod evolution;
 mod plan;
 mod profiles;
 mod server;
+mod telling;
 #[cfg(test)]
 mod tests;
 
 pub use corrector::FrameCorrector;
 pub use server::SyndromeServer;
+pub use telling::{Telling, needed_efficiency};
 
 /// The longest frame in bits.
 pub const LONGEST_FRAME: usize = 1 << 20;

@@ -17,6 +17,11 @@ pub(super) const RETRIES: u64 = 24;
 /// The share of the checks that it is told at each time.
 const STEP: f64 = 0.025;
 
+/// How many words are told at a time of a frame with so many words of syndrome.
+pub(super) fn step(checks: usize) -> usize {
+    libm::ceil(checks as f64 * STEP) as usize
+}
+
 /// How a block is cut into frames.
 pub(super) struct Plan {
     /// Where the frames begin in the words of the block; and where the last ends.
@@ -56,9 +61,13 @@ impl Plan {
 
     pub(super) fn layout(&self, frame: usize) -> Layout {
         let words = self.starts[frame + 1] - self.starts[frame];
-        let disclosed = self.efficiency * binary_entropy(self.error_rate) * words as f64;
-        let (shape, punctured) = choose(words, disclosed);
+        let (shape, punctured) = self.choose(words);
         Layout::new(shape, words, punctured, &mut Draw::new(&[self.seed, frame as u64]))
+    }
+
+    /// The code for a frame of `words` words, and how many of its words are punctured.
+    pub(super) fn choose(&self, words: usize) -> (Shape, usize) {
+        choose(words, self.efficiency * binary_entropy(self.error_rate) * words as f64)
     }
 
     /// The rate at which a decoder expects errors.
@@ -161,7 +170,7 @@ impl Layout {
         for word in others.drain(..spare) {
             kinds[word as usize] = Kind::Shortened;
         }
-        let step = libm::ceil(told.len() as f64 * STEP) as usize;
+        let step = step(told.len());
         let mut order: Vec<u32> = punctured.iter().map(|&(word, ..)| word as u32).collect();
         order.append(&mut others);
         Self { shape, code, kinds, punctured, told, order, step }

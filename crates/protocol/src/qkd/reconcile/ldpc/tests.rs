@@ -190,6 +190,47 @@ fn a_corrector_refuses_malformed_replies_and_survives_wrong_ones() {
     assert!(matches!(error, ReconcileError::TooManyErrors { .. }));
 }
 
+/// What is reckoned for a frame is what a server tells, retry by retry.
+#[test]
+fn a_telling_is_what_a_server_tells() {
+    for (bits, rate, efficiency) in [
+        (5_000, 0.02, 1.11),
+        (50_001, 0.01, 1.0),
+        (100_000, 0.05, 1.1),
+        (300_000, 0.003, 1.2),
+        (300_000, 0.2, 1.11),
+    ] {
+        let settings = LdpcSettings { efficiency, frame_length: 1 << 17, ..LdpcSettings::new(rate, 3) };
+        let keys = keys(bits, rate, 1);
+        let mut server = SyndromeServer::new(&settings, SecretBits::new(keys.0)).unwrap();
+        let tellings = Telling::of_block(&settings, bits).unwrap();
+        assert_eq!(tellings.iter().map(Telling::bits).sum::<usize>(), bits.next_multiple_of(64));
+        for retries in 0..4u64 {
+            let mut request = vec![retries as u8];
+            if retries > 0 {
+                // All frames want more.
+                request.push((1 << tellings.len()) - 1);
+            }
+            server.answer(&request).unwrap();
+            let told: u64 = tellings.iter().map(|frame| frame.disclosed(retries)).sum();
+            assert_eq!(server.disclosed(), told, "{bits} bits at {rate}, {retries} retries");
+        }
+    }
+}
+
+/// What is told counts for more from retry to retry, and a frame that needs too much is given up.
+#[test]
+fn a_frame_takes_as_many_retries_as_it_needs() {
+    let settings = LdpcSettings::new(0.02, 3);
+    let telling = Telling::of_block(&settings, 1_000_000).unwrap()[0];
+    for retries in 0..Telling::RETRIES {
+        let (now, then) = (telling.efficiency(retries, 0.02), telling.efficiency(retries + 1, 0.02));
+        assert!(then > now && telling.retries(0.02, now) == Some(retries), "{now} {then}");
+    }
+    assert_eq!(telling.retries(0.02, 2.0), None);
+    assert_eq!(telling.retries(0.0, 2.0), Some(0), "without errors anything is enough");
+}
+
 #[test]
 fn settings_out_of_range_are_refused() {
     for rate in [-0.1, 0.6, f64::NAN] {
