@@ -37,7 +37,7 @@ pub use model::fibre::{Attenuation, ClassicalChannel, Direction, Drift, Fibre};
 pub use model::link::{Evidence, Fitted, Link, Published, Recording};
 pub use model::live::{CertificateName, Listener, Listeners, Live, Webhook, WebhookEvent};
 pub use model::platform::{DephasingLaw, Gate, Interface, Noise, Platform, PlatformKind, Qubit, Retrieval};
-pub use model::protocol::{Bound, CascadeVariant, ProtocolSettings, Reconciliation, TagPolicy};
+pub use model::protocol::{Bound, ProtocolSettings, Reconciliation, ReconciliationFamily, TagPolicy};
 pub use model::size::Size;
 pub use model::{Detail, Identity, Network, Node, Position, Role, Run};
 pub use overrides::{Override, OverrideError};

@@ -2,9 +2,10 @@
 
 use crate::optics::{self, Optics};
 use crate::run::RunError;
-use bellwether_network::{Bound as BoundChoice, CascadeVariant as VariantChoice, Link, Network};
+use bellwether_network::{Bound as BoundChoice, Link, Network, ReconciliationFamily as FamilyChoice};
 use bellwether_physics::{Basis, LinkModel};
-use bellwether_protocol::qkd::reconcile::CascadeVariant;
+use bellwether_protocol::qkd::reconcile::grouped::Effort;
+use bellwether_protocol::qkd::reconcile::{CascadeVariant, Family};
 use bellwether_protocol::qkd::security::{
     Bound, ExpectedClass, ExpectedLink, NoKey, Plan, SecurityParameters, SourceClass, expected_rate,
     repeaterless_bound,
@@ -121,13 +122,16 @@ pub(crate) fn bound_of(link: &Link) -> Bound {
     }
 }
 
-/// The Cascade that the network file chose.
-pub(crate) fn variant_of(link: &Link) -> CascadeVariant {
-    match link.protocol.reconciliation.variant {
-        VariantChoice::Original => CascadeVariant::Original,
-        VariantChoice::Yan => CascadeVariant::Yan,
-        VariantChoice::Option7 => CascadeVariant::Option7,
-        VariantChoice::Option8 => CascadeVariant::Option8,
+/// The family of reconciliation that the network file chose.
+pub(crate) fn family_of(link: &Link) -> Family {
+    match link.protocol.reconciliation.family {
+        FamilyChoice::CascadeOriginal => Family::Cascade(CascadeVariant::Original),
+        FamilyChoice::CascadeYan => Family::Cascade(CascadeVariant::Yan),
+        FamilyChoice::CascadeOption7 => Family::Cascade(CascadeVariant::Option7),
+        FamilyChoice::CascadeOption8 => Family::Cascade(CascadeVariant::Option8),
+        FamilyChoice::GroupedQuick => Family::Grouped(Effort::Quick),
+        FamilyChoice::GroupedThorough => Family::Grouped(Effort::Thorough),
+        FamilyChoice::Ldpc => Family::Ldpc,
     }
 }
 

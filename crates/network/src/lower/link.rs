@@ -360,7 +360,7 @@ fn protocol(
     let eps_secrecy = reader.number("eps_secrecy", sink);
     let eps_correctness = reader.number("eps_correctness", sink);
     let bound = source.and_then(|source| bound(reader, source, sender, sink));
-    let variant = reader.choice("reconciliation", sink);
+    let family = reader.choice("reconciliation", sink);
     let planning_efficiency = reader.number("planning_efficiency", sink);
     let authentication = reader.choice("authentication", sink);
     let authentication_key = reader.quantity("authentication_key", sink);
@@ -371,7 +371,7 @@ fn protocol(
         eps_secrecy: eps_secrecy?,
         eps_correctness: eps_correctness?,
         bound: bound?,
-        reconciliation: Reconciliation { variant: variant?, planning_efficiency: planning_efficiency? },
+        reconciliation: Reconciliation { family: family?, planning_efficiency: planning_efficiency? },
         authentication: authentication?,
         authentication_key: authentication_key?,
         key_basis_probability: key_basis_probability?,

@@ -44,24 +44,30 @@ pub enum Bound {
 /// How errors are corrected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reconciliation {
-    /// Which Cascade.
-    pub variant: CascadeVariant,
+    /// In which way.
+    pub family: ReconciliationFamily,
     /// The leakage that plans reckon with, over the Shannon limit: 1 or more. A block that is simulated counts
     /// what it has disclosed.
     pub planning_efficiency: f64,
 }
 
-/// The published variants of Cascade.
+/// The ways to correct errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CascadeVariant {
-    /// Brassard & Salvail, Eurocrypt '93.
-    Original,
-    /// Yan et al. 2008: ten passes.
-    Yan,
-    /// Option 7 of Martinez-Mateo et al., QIC 15, 453 (2015).
-    Option7,
-    /// Option 8 of Martinez-Mateo et al., QIC 15, 453 (2015).
-    Option8,
+pub enum ReconciliationFamily {
+    /// Cascade of Brassard & Salvail, Eurocrypt '93.
+    CascadeOriginal,
+    /// Cascade of Yan et al. 2008: ten passes.
+    CascadeYan,
+    /// Cascade, option 7 of Martinez-Mateo et al., QIC 15, 453 (2015).
+    CascadeOption7,
+    /// Cascade, option 8 of Martinez-Mateo et al., QIC 15, 453 (2015).
+    CascadeOption8,
+    /// Cascade in step, grouped by suspicion: the quickest.
+    GroupedQuick,
+    /// Cascade in step, grouped by suspicion: the least disclosed, for more round trips.
+    GroupedThorough,
+    /// A low-density parity-check code: one message where nothing fails. Blocks shorter than 2^17 bits may fail.
+    Ldpc,
 }
 
 /// What an authentication tag covers.

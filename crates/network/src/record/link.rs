@@ -3,7 +3,7 @@
 use super::quantities::{ANGLE, DURATION, LENGTH, LOSS, LOSS_PER_LENGTH, POWER, RAMAN, RATE, SIZE};
 use super::{Field, Kind, Range, Record, devices, words};
 use crate::record::Choice;
-use crate::{Bound, CascadeVariant, Detail, Direction, Evidence, TagPolicy};
+use crate::{Bound, Detail, Direction, Evidence, ReconciliationFamily, TagPolicy};
 
 words! { pub Direction {
     "forward" => Forward: "with the quantum signal",
@@ -22,11 +22,18 @@ words! { pub Bound {
         "single photons: Tomamichel et al., Nat. Commun. 3, 634 (2012)",
 } }
 
-words! { pub CascadeVariant {
-    "cascade-original" => Original: "Brassard & Salvail, Eurocrypt '93: four passes",
-    "cascade-yan" => Yan: "Yan et al. 2008: ten passes",
-    "cascade-option-7" => Option7: "option 7 of Martinez-Mateo et al., QIC 15, 453 (2015)",
-    "cascade-option-8" => Option8: "option 8 of Martinez-Mateo et al., QIC 15, 453 (2015)",
+words! { pub ReconciliationFamily {
+    "cascade-original" => CascadeOriginal: "Brassard & Salvail, Eurocrypt '93: four passes",
+    "cascade-yan" => CascadeYan: "Yan et al. 2008: ten passes",
+    "cascade-option-7" => CascadeOption7: "option 7 of Martinez-Mateo et al., QIC 15, 453 (2015)",
+    "cascade-option-8" => CascadeOption8: "option 8 of Martinez-Mateo et al., QIC 15, 453 (2015)",
+    "grouped-quick" => GroupedQuick:
+        "Cascade in step, grouped by suspicion: 2 to 4 % beyond the Shannon limit, and the least to compute",
+    "grouped-thorough" => GroupedThorough:
+        "the same with longer blocks and a closer look: the least disclosed, for up to twice the round trips",
+    "ldpc" => Ldpc:
+        "a low-density parity-check code: one message where nothing fails, for 11 to 20 % beyond the Shannon limit. \
+         Blocks shorter than 2^17 bits disclose more and may fail",
 } }
 
 words! { pub TagPolicy {
@@ -231,7 +238,7 @@ pub(crate) static PROTOCOL: Record = Record {
         ),
         Field::default(
             "reconciliation",
-            Kind::Choice(CascadeVariant::WORDS),
+            Kind::Choice(ReconciliationFamily::WORDS),
             "cascade-option-8",
             "How errors are corrected.",
         ),
@@ -246,8 +253,8 @@ pub(crate) static PROTOCOL: Record = Record {
                 example: "1.05",
             }),
             "1.05",
-            "The leakage that plans reckon with, over the Shannon limit. A block that is simulated counts what \
-             it has disclosed.",
+            "The leakage that plans reckon with, over the Shannon limit: 1.05 suits Cascade, 1.03 what is grouped, \
+             1.11 to 1.2 codes. A block that is simulated counts what it has disclosed.",
         ),
         Field::default(
             "authentication",

@@ -41,7 +41,7 @@ fn every_key_is_read() {
     assert_eq!(protocol.block_size, Size::from_bits(2_000_000));
     assert_eq!((protocol.eps_secrecy, protocol.eps_correctness), (1e-10, 1e-12));
     assert_eq!(protocol.bound, Bound::Lim2014);
-    assert_eq!(protocol.reconciliation.variant, CascadeVariant::Option7);
+    assert_eq!(protocol.reconciliation.family, ReconciliationFamily::CascadeOption7);
     assert_eq!(protocol.authentication, TagPolicy::EveryMessage);
     let published = link.published.as_ref().unwrap();
     assert_eq!(published.secret_rate.unwrap().per_second(), 3000.0);
@@ -272,4 +272,27 @@ fn link_event(network: &Network, place: usize) -> &LinkEvent {
 
 fn minute(minutes: u64) -> Time {
     Time::ZERO + Duration::from_whole_seconds(60) * minutes
+}
+
+#[test]
+fn every_family_of_reconciliation_is_read() {
+    use ReconciliationFamily::*;
+    let read = |line: &str| {
+        let protocol = format!("protocol = {{ {line} }}\nreceiver =");
+        let network = parse(&crate::SMALL.replacen("receiver =", &protocol, 1));
+        network.unwrap_or_else(|errors| panic!("{errors}")).link(LinkId(0)).protocol.reconciliation.family
+    };
+    for (word, family) in [
+        ("cascade-original", CascadeOriginal),
+        ("cascade-yan", CascadeYan),
+        ("cascade-option-7", CascadeOption7),
+        ("cascade-option-8", CascadeOption8),
+        ("grouped-quick", GroupedQuick),
+        ("grouped-thorough", GroupedThorough),
+        ("ldpc", Ldpc),
+    ] {
+        assert_eq!(read(&format!("reconciliation = \"{word}\"")), family);
+        assert_eq!(family.name(), word);
+    }
+    assert_eq!(read(""), CascadeOption8, "unless the file says otherwise");
 }

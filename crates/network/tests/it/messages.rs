@@ -53,6 +53,7 @@ told! {
     an_unknown_word: "[node.A]" => "[node.A]\nrole = \"trusted\"";
     no_such_pole: "[node.A]" => "[node.A]\nposition = [\"91 deg\", \"0 deg\"]";
     a_position_of_numbers: "[node.A]" => "[node.A]\nposition = [48.2, 16.4]";
+    an_unknown_reconciliation: "receiver =" => "protocol = { reconciliation = \"grouped\" }\nreceiver =";
     a_demand_of_one_node: "to = \"B\"" => "to = \"A\"";
     a_demand_to_a_missing_node: "to = \"B\"" => "to = \"C\"";
     an_unreachable_demand: "[demand.d]\nfrom = \"A\"" => "[node.C]\n[demand.d]\nfrom = \"C\"";

@@ -1,12 +1,11 @@
 //! What both ends of a link are set to, and the secret that they begin with.
 
-use crate::expect::{bound_of, classes_of, security_of, variant_of};
+use crate::expect::{bound_of, classes_of, family_of, security_of};
 use crate::link::{Watch, stream};
 use crate::optics::Optics;
 use crate::run::RunError;
 use bellwether_bits::SecretBits;
 use bellwether_network::{Link, Network, TagPolicy as Tags};
-use bellwether_protocol::qkd::reconcile::Family;
 use bellwether_protocol::qkd::session::{AuthenticationBudget, Durable, LinkSettings, TagPolicy};
 use bellwether_units::{Duration, EntityId, LinkId, Purpose, Stream};
 
@@ -55,7 +54,7 @@ pub(crate) fn settings_of(link: &Link, id: LinkId, watch: &Watch) -> LinkSetting
     let mut settings = LinkSettings::new(id, classes_of(link), bound_of(link));
     settings.security = security_of(link);
     settings.block_bits = link.protocol.block_size.bits();
-    settings.reconciliation = Family::Cascade(variant_of(link));
+    settings.reconciliation = family_of(link);
     settings.baseline = Some(watch.baseline().clone());
     settings.thresholds = watch.thresholds();
     settings.authentication = authentication_of(link);

@@ -1,51 +1,35 @@
 //! What distillation makes of a block at detail `blocks`: drawn, where a link at detail `bits` would do it.
 //!
-//! What is disclosed, and how many round trips that takes, follows the measured law of the link's Cascade; the
+//! What is disclosed, and how many round trips that takes, follows the measured law of the link's family; the
 //! key's length follows from the same bound as at detail `bits`, and the stock of one-time pads is kept up by
 //! the same rule.
 
 use super::bits::{AMPLIFY, PERSIST, RECALL};
+use super::reconciliation::{Reconciliation, Took, expected_round_trips};
 use super::watch::Watch;
 use super::{BlockRecord, LinkSays};
 use crate::channel::ChannelFaults;
 use crate::emulator::authentication_of;
-use crate::expect::{bound_of, classes_of, security_of, variant_of};
+use crate::expect::{bound_of, classes_of, family_of, security_of};
 use bellwether_network::{Link, TagPolicy, Tampering};
 use bellwether_protocol::hardware::Basis;
 use bellwether_protocol::qkd::alarm::{Alarm, AlarmKind, BlockObservation, Reading};
-use bellwether_protocol::qkd::reconcile::{CascadeVariant, efficiency_estimate};
 use bellwether_protocol::qkd::security::{
     Bound, Certificate, NoKey, SecurityParameters, SourceClass, key_length, may_yield_key,
 };
 use bellwether_protocol::qkd::session::{AuthenticationBudget, DiscardReason};
 use bellwether_protocol::qkd::verify;
-use bellwether_units::{Duration, Stream, Time, binary_entropy};
+use bellwether_units::{Duration, Stream, Time};
 
-/// Bits of a frame of reconciliation.
-const FRAME: u64 = 1 << 16;
 /// How much later a frame arrives that had to be sent again.
 const REPEATED_AFTER: Duration = Duration::from_milliseconds(5);
-/// Error rates of the columns of [`ROUND_TRIPS`].
-const RATES: [f64; 6] = [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08];
-/// Mean and standard deviation of the round trips of one frame, by variant and error rate: measured over 300
-/// frames each with the error rate known, by `cargo run --release -p bellwether-protocol --example round_trips`.
-#[rustfmt::skip]
-const ROUND_TRIPS: [[(f64, f64); RATES.len()]; CascadeVariant::ALL.len()] = [
-    [(65.8, 15.9), (66.8, 14.3), (65.8, 13.5), (63.6, 10.1), (61.8, 10.0), (58.4, 7.6)],
-    [(78.9, 20.9), (100.2, 25.5), (118.9, 29.2), (184.3, 48.5), (176.4, 36.1), (171.0, 40.1)],
-    [(98.9, 26.9), (114.8, 27.6), (145.1, 33.7), (197.2, 44.5), (267.8, 79.2), (355.8, 76.0)],
-    [(92.8, 20.0), (111.3, 27.0), (152.4, 30.0), (195.0, 38.8), (258.7, 54.6), (278.8, 43.9)],
-];
-/// The probability that a frame keeps an error, by variant: 4 of 1800 frames for Yan's, none of 1800 for the
-/// others.
-const ERROR_LEFT: [f64; CascadeVariant::ALL.len()] = [0.0, 2.2e-3, 0.0, 0.0];
 
 /// What distils the blocks of one link.
 pub(super) struct Distillation {
     bound: Bound,
     classes: Vec<SourceClass>,
     security: SecurityParameters,
-    variant: CascadeVariant,
+    reconciliation: Reconciliation,
     tags: TagPolicy,
     budget: AuthenticationBudget,
     /// Pairs of one-time pads left.
@@ -91,7 +75,7 @@ impl Distillation {
             bound: bound_of(link),
             classes: classes_of(link),
             security: security_of(link),
-            variant: variant_of(link),
+            reconciliation: Reconciliation::new(family_of(link)),
             tags: link.protocol.authentication,
             pads: budget.target_pads,
             budget,
@@ -130,10 +114,13 @@ impl Distillation {
         let reconciled =
             possible.map_err(DiscardReason::from).and_then(|()| match watch.monitor_alarmed(&seen) {
                 true => Err(DiscardReason::Monitor),
-                false => self.reconcile(&record).ok_or(DiscardReason::Reconciliation),
+                false => self
+                    .reconciliation
+                    .reconcile(&record.statistics, &mut self.fate)
+                    .ok_or(DiscardReason::Reconciliation),
             });
-        let (leak, round_trips) = match reconciled {
-            Ok(reconciled) => reconciled,
+        let Took { leak, round_trips } = match reconciled {
+            Ok(took) => took,
             Err(reason) => {
                 // The errors of the key basis stay unknown.
                 let mut statistics = record.statistics.clone();
@@ -201,29 +188,6 @@ impl Distillation {
         }
     }
 
-    /// What reconciliation of a block's bits discloses, and its round trips; nothing if it gives up.
-    fn reconcile(&mut self, record: &BlockRecord) -> Option<(u64, u64)> {
-        let key = record.statistics.total(Basis::Key);
-        let rate = key.errors as f64 / key.sifted.max(1) as f64;
-        let frames = (key.sifted / FRAME).max(1);
-        let limit = key.sifted as f64 * binary_entropy(rate);
-        // The last frame takes the remainder.
-        let estimate = efficiency_estimate(self.variant, (key.sifted / frames) as usize, rate);
-        let spread = estimate.spread / libm::sqrt(frames as f64);
-        let leak = (estimate.mean + spread * self.normal()) * limit;
-        // Both ends give up at three times what the error rate of the check basis would need.
-        let told = record.statistics.error_rate(Basis::Check).unwrap_or(0.03).clamp(1e-4, 0.25);
-        let cap = 3.0 * key.sifted as f64 * binary_entropy(told) + (64 * frames + 1000) as f64;
-        if leak > cap.min(key.sifted as f64) {
-            return None;
-        }
-        let (mean, deviation) = round_trips_of_a_frame(self.variant, rate);
-        // The block is done when its last frame is.
-        let slowest = (0..frames.min(1024)).map(|_| self.normal()).fold(f64::NEG_INFINITY, f64::max);
-        let round_trips = libm::round((mean + deviation * slowest).max(1.0));
-        Some((libm::ceil(leak.max(0.0)) as u64, round_trips as u64))
-    }
-
     fn certify(&self, record: &BlockRecord) -> Result<Certificate, NoKey> {
         let sifted = record.statistics.total(Basis::Key).sifted;
         let tag =
@@ -237,10 +201,8 @@ impl Distillation {
     }
 
     fn error_left(&mut self, record: &BlockRecord) -> bool {
-        let place = CascadeVariant::ALL.iter().position(|&variant| variant == self.variant).unwrap_or(0);
-        let frames = (record.statistics.total(Basis::Key).sifted / FRAME).max(1) as f64;
-        let left = ERROR_LEFT[place];
-        left > 0.0 && self.fate.chance(-libm::expm1(frames * libm::log1p(-left)))
+        let left = self.reconciliation.error_left(record.statistics.total(Basis::Key).sifted);
+        left > 0.0 && self.fate.chance(left)
     }
 
     /// Whether any of `messages` is tampered with in a way that a tag notices: a replay is not, for what comes
@@ -295,12 +257,6 @@ impl Distillation {
         Distilled { broken: true, ..discarded }
     }
 
-    /// A standard normal variate (Box & Muller, Ann. Math. Stat. 29, 610 (1958)).
-    fn normal(&mut self) -> f64 {
-        let (u, v) = (1.0 - self.fate.uniform(), self.fate.uniform());
-        libm::sqrt(-2.0 * libm::log(u)) * libm::cos(core::f64::consts::TAU * v)
-    }
-
     /// Bits from which both ends' emulated key follows.
     pub(super) fn seed(&mut self) -> u64 {
         self.fate.bits()
@@ -322,31 +278,10 @@ fn pad_pairs(tags: TagPolicy, windows: u64, round_trips: u64) -> u64 {
     }
 }
 
-/// Mean and standard deviation of the round trips of a frame.
-fn round_trips_of_a_frame(variant: CascadeVariant, rate: f64) -> (f64, f64) {
-    let place = CascadeVariant::ALL.iter().position(|&other| other == variant).unwrap_or(0);
-    let row = &ROUND_TRIPS[place];
-    let rate = rate.clamp(RATES[0], RATES[RATES.len() - 1]);
-    let right = RATES.partition_point(|&node| node <= rate).clamp(1, RATES.len() - 1);
-    let part = libm::log(rate / RATES[right - 1]) / libm::log(RATES[right] / RATES[right - 1]);
-    let between = |a: f64, b: f64| a + part * (b - a);
-    (between(row[right - 1].0, row[right].0), between(row[right - 1].1, row[right].1))
-}
-
-/// Mean of the greatest of `n` standard normal variates: the integral of 1 - F^n above zero less that of F^n
-/// below.
-fn mean_of_greatest(n: u64) -> f64 {
-    const STEP: f64 = 0.01;
-    let below = |x: f64| libm::pow(0.5 * libm::erfc(-x * core::f64::consts::FRAC_1_SQRT_2), n as f64);
-    (0..800).map(|i| (f64::from(i) + 0.5) * STEP).map(|x| (1.0 - below(x) - below(-x)) * STEP).sum()
-}
-
 /// Bits that a block of `windows` windows and of `key_bits` of key sets aside, on average, to make up for the
 /// one-time pads that it takes.
 pub(crate) fn set_aside_bits(link: &Link, windows: f64, error_rate: f64, key_bits: u64) -> u64 {
-    let frames = (link.protocol.block_size.bits() / FRAME).clamp(1, 1024);
-    let (mean, deviation) = round_trips_of_a_frame(variant_of(link), error_rate);
-    let round_trips = libm::round(mean + deviation * mean_of_greatest(frames)) as u64;
+    let round_trips = expected_round_trips(link, family_of(link), error_rate);
     let pairs = pad_pairs(link.protocol.authentication, libm::ceil(windows) as u64, round_trips);
     256 * pairs.min(affordable_pairs(&authentication_of(link), key_bits))
 }

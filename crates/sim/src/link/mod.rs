@@ -8,6 +8,7 @@ mod account;
 mod bits;
 mod blocks;
 mod distillation;
+mod reconciliation;
 mod watch;
 
 #[cfg(test)]

@@ -142,6 +142,53 @@ fn a_tag_a_message_and_a_dead_time_for_each_detector() {
     assert!(bits.abs_diff(blocks) * 10 < bits, "{bits} and {blocks} bits used");
 }
 
+/// A link that reconciles in another way than by default. Block after block the error rate is guessed from the one before,
+/// while the laws of grouped Cascade were measured with the rate known.
+fn reconciled_by(protocol: &'static str, block: &'static str) -> Compared {
+    let compared = Compared::new(&Small { block, protocol, ..Small::new("bits", 60) });
+    compared.means("error rate", 0.0, |block| block.errors / block.sifted);
+    // Over the Shannon limit, so that the errors that there are do not hide what is compared.
+    let efficiency = |block: &Distilled| {
+        let rate = block.errors / block.sifted;
+        block.leaked / (-rate * rate.log2() - (1.0 - rate) * (1.0 - rate).log2()) / block.sifted
+    };
+    compared.means("efficiency", 0.005, efficiency);
+    let [(a, va), (b, vb)] = compared.samples(efficiency).map(|sample| moments(&sample));
+    println!("{protocol}, {block}: efficiency {a:.4} ({:.4}) and {b:.4} ({:.4})", va.sqrt(), vb.sqrt());
+    compared.means("secret bits", 0.01, |block| block.secret);
+    compared.means("time from opening to key", 0.01, |block| block.ended - block.opened);
+    for run in [&compared.bits, &compared.blocks] {
+        assert_eq!(run.discarded("reconciliation") + run.discarded("verification"), 0, "{protocol}");
+    }
+    compared
+}
+
+/// Mean round trips of a block, which may differ by this fraction.
+fn round_trips_agree(compared: &Compared, besides: f64) {
+    let [bits, blocks] =
+        [&compared.bits, &compared.blocks].map(|run| run.link().round_trips_per_block.unwrap());
+    println!("{bits} and {blocks} round trips");
+    assert!((bits - blocks).abs() < besides * bits, "{bits} and {blocks} round trips");
+}
+
+#[test]
+fn grouped_cascade() {
+    for protocol in ["reconciliation = \"grouped-quick\"", "reconciliation = \"grouped-thorough\""] {
+        // Two frames: one of 2^18 bits, and a longer one.
+        round_trips_agree(&reconciled_by(protocol, "600 kbit"), 0.1);
+    }
+}
+
+#[test]
+fn codes() {
+    for block in ["150 kbit", "400 kbit"] {
+        let compared = reconciled_by("reconciliation = \"ldpc\"", block);
+        // Few blocks are told more, and much more: no variance of so many blocks is known as well as of a normal law.
+        compared.distributions("disclosed bits", compared.samples(|block| block.leaked));
+        round_trips_agree(&compared, 0.25);
+    }
+}
+
 #[test]
 fn the_statistic_tells_laws_apart() {
     let uniform = |n: usize, top: f64| (0..n).map(|i| top * (i as f64 + 0.5) / n as f64).collect::<Vec<_>>();

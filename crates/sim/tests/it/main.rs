@@ -5,6 +5,7 @@
 mod details;
 mod eavesdroppers;
 mod emulator;
+mod families;
 mod faults;
 mod keys;
 mod link_file;

@@ -25,14 +25,22 @@ fn decoy_link(name: usize, nodes: usize, detail: &'static str) -> impl Strategy<
         prop_oneof![Just(20u32), Just(100), Just(500)],
         0.3..0.95f64,
         prop_oneof![Just("every-block"), Just("every-message")],
-        prop_oneof![Just("original"), Just("yan"), Just("option-7"), Just("option-8")],
+        prop_oneof![
+            Just("cascade-original"),
+            Just("cascade-yan"),
+            Just("cascade-option-7"),
+            Just("cascade-option-8"),
+            Just("grouped-quick"),
+            Just("grouped-thorough"),
+            Just("ldpc"),
+        ],
         prop_oneof![Just(4u32), Just(128)],
     );
     (ends, light, detector, protocol).prop_map(move |(ends, light, detector, protocol)| {
         let (a, b) = ends;
         let (length, clock, misalignment, dark) = light;
         let (technology, dead, scope, afterpulsing, monitor) = detector;
-        let (block, key_basis, tags, cascade, secret) = protocol;
+        let (block, key_basis, tags, family, secret) = protocol;
         // Links at detail bits are kept slow: their work goes by clicks.
         let clock = if detail == "bits" { 1 } else { clock };
         let block = if detail == "bits" { block.min(100) } else { block };
@@ -66,7 +74,7 @@ block_size = "{block} kbit"
 key_basis_probability = {key_basis:.3}
 authentication = "{tags}"
 authentication_key = "{secret} kbit"
-reconciliation = "cascade-{cascade}"
+reconciliation = "{family}"
 "#
         )
     })
