@@ -97,6 +97,7 @@ impl SyndromeServer {
         if round > RETRIES {
             return Err(ReconcileError::TooManyErrors { cap: self.cap() });
         }
+        let before = self.disclosed;
         let mut reply = Writer::default();
         reply.number(round);
         for &frame in &open {
@@ -118,6 +119,10 @@ impl SyndromeServer {
                 }
             }
             words.zeroize();
+        }
+        if self.disclosed == before {
+            // All was told before.
+            return Err(ReconcileError::TooManyErrors { cap: self.cap() });
         }
         self.open = open;
         self.round += 1;
