@@ -66,7 +66,7 @@ pub enum ReconciliationFamily {
     GroupedQuick,
     /// Cascade in step, grouped by suspicion: the least disclosed, for more round trips.
     GroupedThorough,
-    /// A low-density parity-check code: one message where nothing fails. Blocks shorter than 2^17 bits may fail.
+    /// A low-density parity-check code: one message where nothing fails. Blocks shorter than 2^19 bits disclose more.
     Ldpc,
 }
 

@@ -33,7 +33,7 @@ words! { pub ReconciliationFamily {
         "the same with longer blocks and a closer look: the least disclosed, for up to twice the round trips",
     "ldpc" => Ldpc:
         "a low-density parity-check code: one message where nothing fails, for 11 to 20 % beyond the Shannon limit. \
-         Blocks shorter than 2^17 bits disclose more and may fail",
+         Blocks shorter than 2^19 bits disclose more",
 } }
 
 words! { pub TagPolicy {

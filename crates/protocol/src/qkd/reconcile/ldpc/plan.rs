@@ -5,6 +5,7 @@ use super::super::{LONGEST_BLOCK, ReconcileError};
 use super::LdpcSettings;
 use super::code::Shape;
 use super::draw::Draw;
+use super::telling::needed_efficiency;
 use bellwether_bits::parity_checks::ParityChecks;
 use std::sync::Arc;
 
@@ -16,6 +17,22 @@ pub(super) const RETRIES: u64 = 24;
 
 /// The share of the checks that it is told at each time.
 const STEP: f64 = 0.025;
+
+/// Words of a frame from which on the efficiency of the settings counts alone.
+const LONG_FRAME: usize = (1 << 19) / 64;
+
+/// By how many standard deviations what short frames are told at first is above what they need on average.
+const DEVIATIONS: f64 = 3.0;
+
+/// The efficiency that all but a few frames of so many bits do with, whose errors are drawn at this rate.
+fn nearly_always_enough(bits: usize, error_rate: f64) -> f64 {
+    let rate = error_rate.clamp(1e-4, 0.25);
+    let needed = needed_efficiency(bits, rate);
+    // How much what is needed moves with the error rate, and that from frame to frame.
+    let slope = libm::log2((1.0 - rate) / rate) / binary_entropy(rate);
+    let chance = libm::sqrt(rate * (1.0 - rate) / bits.max(1) as f64);
+    needed.mean + DEVIATIONS * libm::hypot(needed.spread, needed.mean * slope * chance)
+}
 
 /// How many words are told at a time of a frame with so many words of syndrome.
 pub(super) fn step(checks: usize) -> usize {
@@ -65,9 +82,14 @@ impl Plan {
         Layout::new(shape, words, punctured, &mut Draw::new(&[self.seed, frame as u64]))
     }
 
-    /// The code for a frame of `words` words, and how many of its words are punctured.
+    /// The code for a frame of `words` words, and how many of its words are punctured. A short frame is told at first what
+    /// nearly all of its length need: telling it more later costs a bit each and helps little.
     pub(super) fn choose(&self, words: usize) -> (Shape, usize) {
-        choose(words, self.efficiency * binary_entropy(self.error_rate) * words as f64)
+        let efficiency = match words {
+            0..LONG_FRAME => self.efficiency.max(nearly_always_enough(64 * words, self.error_rate)),
+            _ => self.efficiency,
+        };
+        choose(words, efficiency * binary_entropy(self.error_rate) * words as f64)
     }
 
     /// The rate at which a decoder expects errors.

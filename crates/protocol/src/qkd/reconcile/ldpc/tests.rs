@@ -57,11 +57,11 @@ fn keys_become_equal_and_what_is_disclosed_is_what_is_sent() {
     }
 }
 
-/// A first message that is too short is made up for, and costs as much as it was short and a step more.
+/// A first message that is too short, for more errors than were expected, is made up for.
 #[test]
 fn a_frame_that_fails_is_told_more() {
     let keys = keys(1 << 17, 0.02, 3);
-    let settings = LdpcSettings { efficiency: 1.02, ..LdpcSettings::new(0.02, 5) };
+    let settings = LdpcSettings { efficiency: 1.02, ..LdpcSettings::new(0.017, 5) };
     let outcome = reconcile(&settings, &keys);
     assert!(outcome.equal);
     assert!(outcome.round_trips > 2, "{} round trips", outcome.round_trips);
@@ -119,6 +119,29 @@ fn errors_that_hold_one_another_are_found() {
     let settings = LdpcSettings { efficiency: 1.21, ..LdpcSettings::new(0.005, 1) };
     let outcome = reconcile(&settings, &(reference, noisy));
     assert!(outcome.equal && outcome.round_trips == 1, "{} round trips", outcome.round_trips);
+}
+
+/// Who asks for more of a short frame than there is gets an error, and not an answer of nothing.
+#[test]
+fn a_server_answers_only_while_there_is_something_to_tell() {
+    for bits in [64, 100, 700, 5000] {
+        let (reference, _) = keys(bits, 0.02, 3);
+        let settings = LdpcSettings::new(0.02, 1);
+        let mut server = SyndromeServer::new(&settings, SecretBits::new(reference)).unwrap();
+        for round in 0..=plan::RETRIES + 1 {
+            let before = server.disclosed();
+            let request = if round == 0 { vec![0] } else { vec![round as u8, 1] };
+            match server.answer(&request) {
+                Ok(_) => assert!(server.disclosed() > before, "{bits} bits, round {round}"),
+                Err(error) => {
+                    assert!(matches!(error, ReconcileError::TooManyErrors { .. }), "{error}");
+                    assert!(round > 0 && server.disclosed() == before && before <= server.cap());
+                    break;
+                }
+            }
+            assert!(round <= plan::RETRIES, "it goes on for ever");
+        }
+    }
 }
 
 #[test]
