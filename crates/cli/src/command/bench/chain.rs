@@ -181,8 +181,10 @@ fn window(stream: &mut Stream, clicks: usize, first_pulse: u64) -> (Detections, 
     (detections, prepared)
 }
 
-/// Blocks under way at the same time.
-const BLOCKS_AT_ONCE: u64 = 4;
+/// Blocks under way at the same time: enough for all threads, and no more, for they drive each other out of the caches.
+fn blocks_at_once(threads: usize) -> usize {
+    if threads == 1 { 1 } else { 2 * threads }
+}
 
 pub(super) fn measure(args: &Bench, figures: &mut Vec<Figure>) -> Result<(), SettingsError> {
     for threads in [1, usize::from(args.threads)].into_iter().take(1 + usize::from(args.threads > 1)) {
@@ -204,7 +206,7 @@ fn on_threads(
     let mut sifted_in_turn = 0.0;
     for number in 0..turns {
         let mut windows = Vec::new();
-        for _ in 0..BLOCKS_AT_ONCE {
+        for _ in 0..blocks_at_once(threads) {
             let (detections, prepared) = window(&mut link.stream, clicks, first);
             first = detections.first_pulse + detections.pulse_count;
             link.prepared.push_back(prepared);
@@ -246,7 +248,7 @@ fn on_threads(
             on,
             value: 100.0 * link.key_bits as f64 / (link.sifted_bits as f64).max(1.0),
             unit: "% of sifted key",
-            by: format!("blocks of {:.0} bits", sifted_in_turn / BLOCKS_AT_ONCE as f64),
+            by: format!("blocks of {:.0} bits", sifted_in_turn / blocks_at_once(threads) as f64),
         });
     }
     Ok(())
